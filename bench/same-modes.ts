@@ -1,0 +1,311 @@
+/** The ways of building that must all leave the tree of a plain build, and how each is judged. */
+import { appendFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { unreachable } from "../src/util/unreachable.js";
+import { compareTimeOrder, compareTrees, describeDifference, findPlaceholders, scanTree } from "../test/rig/trees.js";
+import { describeTimeOrder } from "./compare-trees.js";
+import { BenchError, GG, must, quote, type Ran, run, underGg } from "./run.js";
+import { fresh, keep, remove, type Workspace } from "./workspace.js";
+
+export const MODES = ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"] as const;
+export type Mode = (typeof MODES)[number];
+
+export interface Subject {
+	readonly workspace: Workspace;
+	readonly build: string;
+	readonly clean: string;
+	/** The source to change, relative to the tree. */
+	readonly edit: string | undefined;
+	readonly jobs: number;
+	readonly ignore: readonly string[];
+}
+
+export interface Verdict {
+	readonly mode: Mode | "plain, twice";
+	/** What gg took. */
+	readonly seconds: number;
+	/** Whatever a plain build does not do; none means the same. */
+	readonly problems: readonly string[];
+	readonly notes: readonly string[];
+}
+
+export interface Controls {
+	/** Paths on which two plain builds disagree: nobody can be expected to reproduce them. */
+	readonly unstable: ReadonlySet<string>;
+	readonly idle: Idle | undefined;
+	readonly verdict: Verdict;
+}
+
+/** What make thinks of a finished tree. */
+interface Idle {
+	/** Exit status of `make -q`: not always 0, recursive makefiles have goals that are never up to date. */
+	readonly status: number;
+	/** Commands that `make -n` would run, sorted. */
+	readonly commands: readonly string[];
+}
+
+export const KEPT_TREES = [
+	"plain",
+	"plain-again",
+	"plain-warm",
+	"plain-edited",
+	"plain-broken",
+	...MODES.map((mode) => `gg-${mode}`),
+	"gg-cache",
+	"src",
+];
+
+const ADDITION = `
+/* Added by a test of gg. */
+int gg_bench_added(int number);
+int gg_bench_added(int number) { return number + 1; }
+`;
+const MISTAKE = "\nint gg_bench_mistake( { return }\n";
+
+export async function buildControls(subject: Subject): Promise<Controls> {
+	const { workspace, build, ignore } = subject;
+	remove(workspace, "gg-build");
+	const seconds: number[] = [];
+	let idle: Idle | undefined;
+	for (const name of ["plain", "plain-again"]) {
+		await fresh(workspace);
+		seconds.push((await must(build, { cwd: workspace.src })).seconds);
+		idle = await idleOf(subject);
+		keep(workspace, name);
+	}
+	const differences = compareTrees(tree(subject, "plain"), tree(subject, "plain-again"), ignore);
+	const notes = differences.map((difference) => `set aside: ${describeDifference(difference)}`);
+	return {
+		unstable: new Set(differences.map(({ path }) => path)),
+		idle,
+		verdict: { mode: "plain, twice", seconds: Math.min(...seconds), problems: [], notes },
+	};
+}
+
+/** A command that had to succeed and did not is a problem of this mode alone. */
+export async function runMode(mode: Mode, subject: Subject, controls: Controls): Promise<Verdict> {
+	try {
+		return await judgeMode(mode, subject, controls);
+	} catch (error) {
+		if (!(error instanceof BenchError)) throw error;
+		return { mode, seconds: 0, problems: error.message.split("\n"), notes: [] };
+	}
+}
+
+function judgeMode(mode: Mode, subject: Subject, controls: Controls): Promise<Verdict> {
+	switch (mode) {
+		case "build":
+			return whole(mode, subject, controls, () => gg(subject, "build"));
+		case "sandbox":
+			return whole(mode, subject, controls, () => gg(subject, "build --sandbox"));
+		case "infer-force":
+			return whole(mode, subject, controls, () => inferAndForce(subject));
+		case "warm":
+			return again(mode, subject, controls, async () => {
+				await must(subject.clean, { cwd: subject.workspace.src });
+			});
+		case "edited":
+			return again(mode, subject, controls, () => append(subject, ADDITION));
+		case "syntax-error":
+			return syntaxError(subject, controls);
+		default:
+			return unreachable(mode);
+	}
+}
+
+const tree = (subject: Subject, name: string): string => join(subject.workspace.root, name);
+
+const environment = (subject: Subject): { cwd: string; env: Record<string, string> } => ({
+	cwd: subject.workspace.src,
+	env: { GG_CACHE_DIR: subject.workspace.ggCache },
+});
+
+const gg = (subject: Subject, words: string): Promise<Ran> => run(underGg(words, subject.build), environment(subject));
+
+async function init(subject: Subject): Promise<void> {
+	remove(subject.workspace, "gg-cache");
+	await fresh(subject.workspace);
+	await must(`${quote(GG)} init`, environment(subject));
+}
+
+async function inferAndForce(subject: Subject): Promise<Ran> {
+	const { workspace, jobs, ignore } = subject;
+	const inferred = await gg(subject, "infer");
+	const placeholders = findPlaceholders(workspace.src, ignore);
+	if (inferred.status !== 0) return inferred;
+	const list = join(workspace.root, "placeholders");
+	writeFileSync(list, placeholders.map((path) => `${path}\n`).join(""));
+	const forced = await run(`${quote(GG)} force -j ${jobs} @${quote(list)}`, environment(subject));
+	const count = `${placeholders.length} placeholders, inferred in ${inferred.seconds.toFixed(1)} s`;
+	return { ...forced, seconds: inferred.seconds + forced.seconds, stderr: `${forced.stderr}\n${count}` };
+}
+
+/** A build of a fresh copy. */
+async function whole(mode: Mode, subject: Subject, controls: Controls, build: () => Promise<Ran>): Promise<Verdict> {
+	await init(subject);
+	const ran = await build();
+	return judge({ mode, subject, controls, ran, expected: "plain" });
+}
+
+/** A second build, of a tree that was built and then changed; both by make alone and by gg. */
+async function again(mode: Mode, subject: Subject, controls: Controls, change: () => Promise<void>): Promise<Verdict> {
+	const { workspace, build, ignore } = subject;
+	await fresh(workspace, "plain");
+	await change();
+	await must(build, { cwd: workspace.src });
+	const idle = await idleOf(subject);
+	keep(workspace, `plain-${mode}`);
+	const changed = compareTrees(tree(subject, "plain"), tree(subject, `plain-${mode}`), ignore).length;
+	if (mode === "edited" && changed < 2) {
+		throw new BenchError(`changing ${subject.edit} changes no file of the build: name another by --edit`);
+	}
+	await ensureBuilt(subject);
+	await fresh(workspace, "gg-build");
+	await change();
+	const ran = await gg(subject, "build");
+	return judge({ mode, subject, controls: { ...controls, idle }, ran, expected: `plain-${mode}` });
+}
+
+/** `gg-build` is there when its own mode ran before. */
+async function ensureBuilt(subject: Subject): Promise<void> {
+	if (scanOrEmpty(tree(subject, "gg-build")) > 0) return;
+	await init(subject);
+	await must(underGg("build", subject.build), environment(subject));
+	keep(subject.workspace, "gg-build");
+}
+
+function scanOrEmpty(root: string): number {
+	try {
+		return scanTree(root).size;
+	} catch {
+		return 0;
+	}
+}
+
+async function append(subject: Subject, text: string): Promise<void> {
+	if (subject.edit === undefined) throw new BenchError("no source is known to be compiled: name one by --edit");
+	appendFileSync(join(subject.workspace.src, subject.edit), text);
+}
+
+async function judge(run: {
+	readonly mode: Mode;
+	readonly subject: Subject;
+	readonly controls: Controls;
+	readonly ran: Ran;
+	readonly expected: string;
+}): Promise<Verdict> {
+	const { mode, subject, controls, ran, expected } = run;
+	const { workspace, ignore } = subject;
+	const problems: string[] = [];
+	if (ran.status !== 0) problems.push(`exit status ${ran.status}`, ...ran.stderr.trim().split("\n").slice(-5));
+	else problems.push(...idleProblems(await idleOf(subject), controls.idle));
+	const actual = keep(workspace, `gg-${mode}`);
+	for (const path of findPlaceholders(actual, ignore)) problems.push(`${path}: still a placeholder`);
+	for (const difference of compareTrees(tree(subject, expected), actual, ignore)) {
+		if (!controls.unstable.has(difference.path)) problems.push(describeDifference(difference));
+	}
+	const notes = [summaryOf(ran)];
+	if (expected === "plain") {
+		const plain = ["plain", "plain-again"].map((name) => tree(subject, name));
+		notes.push(...describeTimeOrder(compareTimeOrder({ controls: plain, actual, ignore, worst: 5 })));
+	}
+	return { mode, seconds: ran.seconds, problems, notes };
+}
+
+/** gg's last line about itself, which counts what really ran; empty when it said nothing. */
+function summaryOf({ stderr }: Ran): string {
+	return (
+		stderr
+			.split("\n")
+			.filter((line) => /^(gg\b|\d+ placeholders)/.test(line))
+			.at(-1) ?? ""
+	);
+}
+
+async function idleOf({ build, workspace }: Subject): Promise<Idle | undefined> {
+	if (!/^make(\s[^;&|<>()$`\n]*)?$/.test(build)) return undefined;
+	const { status } = await run(`${build} -q`, { cwd: workspace.src });
+	const { stdout } = await run(`${build} -n`, { cwd: workspace.src });
+	return { status, commands: stdout.split("\n").sort() };
+}
+
+function idleProblems(actual: Idle | undefined, expected: Idle | undefined): string[] {
+	if (actual === undefined || expected === undefined) return [];
+	const known = new Set(expected.commands);
+	const more = actual.commands.filter((line) => !known.has(line));
+	return [
+		...(actual.status === expected.status
+			? []
+			: [`make -q afterwards: exit status ${actual.status} instead of ${expected.status}`]),
+		...more.map((line) => `make would run afterwards: ${line}`),
+	];
+}
+
+/**
+ * After a mistake gg may have made more than make (commands after the failed one) or less (it had not come that far), but
+ * what is there must be what a plain build makes, and the compiler's words and the exit status must be make's.
+ */
+async function syntaxError(subject: Subject, controls: Controls): Promise<Verdict> {
+	const { workspace, build, ignore } = subject;
+	await fresh(workspace);
+	await append(subject, MISTAKE);
+	const plain = await run(build, { cwd: workspace.src });
+	if (plain.status === 0)
+		throw new BenchError(`a mistake in ${subject.edit} does not stop the build: name another by --edit`);
+	const broken = keep(workspace, "plain-broken");
+	await init(subject);
+	await append(subject, MISTAKE);
+	const ran = await gg(subject, "build");
+	const actual = keep(workspace, "gg-syntax-error");
+	const problems: string[] = [];
+	if (ran.status !== plain.status) problems.push(`exit status ${ran.status} instead of ${plain.status}`);
+	const expectedWords = diagnosticsOf(plain, subject.edit ?? "");
+	const actualWords = diagnosticsOf(ran, subject.edit ?? "");
+	problems.push(...expectedWords.filter((line) => !actualWords.includes(line)).map((line) => `not said: ${line}`));
+	problems.push(...actualWords.filter((line) => !expectedWords.includes(line)).map((line) => `said: ${line}`));
+	for (const path of findPlaceholders(actual, ignore)) problems.push(`${path}: still a placeholder`);
+	const unlikeWhole = new Set(compareTrees(tree(subject, "plain"), actual, ignore).map(({ path }) => path));
+	const differences = compareTrees(broken, actual, ignore);
+	for (const difference of differences) {
+		const { reason, path } = difference;
+		if (reason === "missing" || !unlikeWhole.has(path) || controls.unstable.has(path)) continue;
+		problems.push(describeDifference(difference));
+	}
+	const notes = [summaryOf(ran)];
+	const missing = differences.filter(({ reason }) => reason === "missing").length;
+	if (missing > 0) notes.push(`${missing} files that make had made by then are not there`);
+	const stops = (text: Ran): string[] => `${text.stdout}\n${text.stderr}`.match(/^make.*\*\*\*.*$/gm) ?? [];
+	for (const line of stops(plain)) if (!stops(ran).includes(line)) notes.push(`not said: ${line}`);
+	return { mode: "syntax-error", seconds: ran.seconds, problems, notes };
+}
+
+/** The compiler's lines about one source: `file:line:…` and the quotations below it. Each once; builds may interleave. */
+function diagnosticsOf(ran: Ran, source: string): string[] {
+	const name = basename(source);
+	const lines = ran.stderr.split("\n");
+	const found = new Set<string>();
+	let about = false;
+	for (const line of lines) {
+		const place = /^(.*?):(?:\d+:)* (?:error|warning|note|In |At )/.exec(line);
+		if (place !== null) about = basename(place[1] ?? "") === name;
+		else if (!/^\s*\d*\s+\|/.test(line)) about = false;
+		if (about) found.add(line);
+	}
+	return [...found];
+}
+
+/** A source of which the plain build made an object. */
+export function chooseEdit(subject: Subject): string | undefined {
+	const before = scanTree(subject.workspace.configured, subject.ignore);
+	const after = [...scanTree(tree(subject, "plain"), subject.ignore)];
+	const objects = new Set<string>();
+	for (const [path, { mtimeNs }] of after) {
+		if (path.endsWith(".o") && before.get(path)?.mtimeNs !== mtimeNs) objects.add(basename(path));
+	}
+	return after
+		.map(([path]) => path)
+		.find((path) => {
+			const [, stem, suffix] = /([^/]+)\.(c|cc|cpp|cxx)$/.exec(path) ?? [];
+			return before.has(path) && (objects.has(`${stem}.o`) || objects.has(`${stem}.${suffix}.o`));
+		});
+}

@@ -1,0 +1,137 @@
+/** node build/bench/same.js PROJECT_OR_FOLDER: does gg leave the tree that plain make leaves? Exit 1 if it does not. */
+import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { PROJECTS, projectNamed } from "./projects.js";
+import { BenchError, mainOf, requireGg } from "./run.js";
+import {
+	buildControls,
+	chooseEdit,
+	KEPT_TREES,
+	MODES,
+	type Mode,
+	runMode,
+	type Subject,
+	type Verdict,
+} from "./same-modes.js";
+import { type Origin, open, remove } from "./workspace.js";
+
+const USAGE = `usage: same.js PROJECT [--modes M,M...] [--jobs N] [--keep] [--all]
+       same.js FOLDER --build 'make -j2' [--configure SHELL] [--clean SHELL] [--edit FILE] [--ignore NAME]...
+
+PROJECT: ${PROJECTS.map(({ name }) => name).join(", ")}
+M:       ${MODES.join(", ")} (all of them unless told)
+
+A folder is copied, never changed, and configured in the copy, because build files may hold its path. --edit names the
+source, relative to the folder, that is changed; without it one is chosen of which an object is made. --keep leaves the
+trees in the cache folder even when all are the same; --all prints every difference.
+`;
+
+interface Request {
+	readonly name: string;
+	readonly origin: Origin;
+	readonly build: string;
+	readonly clean: string;
+	readonly edit: string | undefined;
+}
+
+interface Flags {
+	readonly build?: string;
+	readonly configure?: string;
+	readonly clean?: string;
+	readonly edit?: string;
+}
+
+function requestOf(subject: string, jobs: number, flags: Flags): Request {
+	if (PROJECTS.some(({ name }) => name === subject)) {
+		const project = projectNamed(subject);
+		return {
+			name: project.name,
+			origin: { kind: "package", ...project, configure: flags.configure ?? project.configure },
+			build: flags.build ?? project.build(jobs),
+			clean: flags.clean ?? project.clean,
+			edit: flags.edit ?? project.edit,
+		};
+	}
+	const folder = resolve(subject);
+	if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+		throw new BenchError(`${subject} is neither a project nor a folder\n${USAGE}`);
+	}
+	const id = createHash("sha256").update(folder).digest("hex").slice(0, 8);
+	return {
+		name: `${basename(folder)}-${id}`,
+		origin: { kind: "folder", folder, configure: flags.configure ?? ":" },
+		build: flags.build ?? `make -j${jobs}`,
+		clean: flags.clean ?? "make clean",
+		edit: flags.edit,
+	};
+}
+
+function modesOf(list: string | undefined): readonly Mode[] {
+	if (list === undefined) return MODES;
+	return list.split(",").map((word) => {
+		const mode = MODES.find((known) => known === word);
+		if (mode === undefined) throw new BenchError(`no mode is called ${word}: there are ${MODES.join(", ")}`);
+		return mode;
+	});
+}
+
+function print(verdict: Verdict, limit: number): void {
+	const result = verdict.problems.length === 0 ? "same" : "DIFFERS";
+	const [note = "", ...notes] = verdict.notes;
+	console.log(`${verdict.mode.padEnd(13)} ${result.padEnd(8)} ${verdict.seconds.toFixed(1).padStart(7)} s  ${note}`);
+	for (const more of notes) console.log(`${" ".repeat(34)}${more}`);
+	for (const problem of verdict.problems.slice(0, limit)) console.log(`    ${problem}`);
+	const rest = verdict.problems.length - limit;
+	if (rest > 0) console.log(`    and ${rest} more (--all)`);
+}
+
+async function main(): Promise<number> {
+	const { values, positionals } = parseArgs({
+		allowPositionals: true,
+		options: {
+			modes: { type: "string" },
+			jobs: { type: "string", default: "2" },
+			build: { type: "string" },
+			configure: { type: "string" },
+			clean: { type: "string" },
+			edit: { type: "string" },
+			ignore: { type: "string", multiple: true, default: [] },
+			keep: { type: "boolean", default: false },
+			all: { type: "boolean", default: false },
+		},
+	});
+	const [name, ...more] = positionals;
+	if (name === undefined || more.length > 0) {
+		process.stderr.write(USAGE);
+		return 2;
+	}
+	const modes = modesOf(values.modes);
+	const jobs = Number(values.jobs);
+	const request = requestOf(name, jobs, values);
+	requireGg();
+	const workspace = await open(request.name, request.origin);
+	try {
+		const subject: Subject = { ...request, workspace, jobs, ignore: [".gg", ...values.ignore] };
+		const controls = await buildControls(subject);
+		const edit = request.edit ?? chooseEdit(subject);
+		console.log(`${request.name}: ${request.build}, in ${workspace.src}`);
+		print({ ...controls.verdict, problems: [] }, 0);
+		const verdicts: Verdict[] = [];
+		for (const mode of modes) {
+			const verdict = await runMode(mode, { ...subject, edit }, controls);
+			print(verdict, values.all ? Number.POSITIVE_INFINITY : 20);
+			verdicts.push(verdict);
+		}
+		const differ = verdicts.filter(({ problems }) => problems.length > 0).length;
+		console.log(`${verdicts.length - differ} same, ${differ} differ`);
+		if (differ > 0) console.log(`trees: ${workspace.root}`);
+		else if (!values.keep) for (const tree of KEPT_TREES) remove(workspace, tree);
+		return differ === 0 ? 0 : 1;
+	} finally {
+		workspace.close();
+	}
+}
+
+if (import.meta.filename === process.argv[1]) await mainOf(main);

@@ -1,0 +1,31 @@
+// Bundles the command line into dist/: one file to load at start, engines and heavy parts as chunks loaded when asked for.
+import { build } from "esbuild";
+import { renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const staging = join(root, "dist", `.new-${process.pid}`);
+try {
+	await build({
+		entryPoints: [join(root, "src/cli/gg.ts")],
+		outdir: staging,
+		bundle: true,
+		splitting: true,
+		format: "esm",
+		platform: "node",
+		target: "node20.19",
+		minifySyntax: true,
+		legalComments: "none",
+		logLevel: "warning",
+		chunkNames: "chunk-[hash]",
+		banner: { js: 'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);' },
+	});
+	const { readdirSync } = await import("node:fs");
+	const files = readdirSync(staging);
+	// The entry last: whoever starts meanwhile finds its chunks.
+	for (const file of files.filter((f) => f !== "gg.js")) renameSync(join(staging, file), join(root, "dist", file));
+	renameSync(join(staging, "gg.js"), join(root, "dist", "gg.js"));
+} finally {
+	rmSync(staging, { recursive: true, force: true });
+}

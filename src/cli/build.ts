@@ -1,0 +1,193 @@
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
+import { listenForShims } from "../interpose/server.js";
+import { Session } from "../interpose/session.js";
+import { systemProbe } from "../interpose/probe.js";
+import { findTools, makeWrapperFolder, ToolPaths } from "../interpose/tools.js";
+import type { Event } from "../report/events.js";
+import { describeCommand, Journal } from "../report/journal.js";
+import { findProject, openProject } from "../store/project.js";
+import { readPlaceholder as readStanding, sweep } from "../store/placeholders.js";
+import { loadResult } from "../executor/results.js";
+import { decodeThunk } from "../thunk/codec.js";
+import { UserError } from "../util/result.js";
+import { parseRunOptions, type RunOptions, runOptionsHelp } from "./options.js";
+import { give } from "./project.js";
+import type { Io, Run } from "./types.js";
+import { openWorkshop, type Workshop } from "./workshop.js";
+
+const USAGE = {
+	build: "gg build [options] COMMAND…\n\nRuns COMMAND (make, ninja, a script) with gg's wrappers first on PATH: what was built before comes from the\nstore, the rest runs, and the tree is what the command alone would have left.",
+	infer: "gg infer [options] COMMAND…\n\nRuns COMMAND with gg's wrappers first on PATH; compilers are not run: thunks go into the store and placeholders\ninto the tree. `gg force` makes them real.",
+} as const;
+
+export const run: Run = (args, io) => runBuild("build", args, io);
+export const runInfer: Run = (args, io) => runBuild("infer", args, io);
+
+async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io): Promise<number> {
+	const options = parseRunOptions(mode, USAGE[mode], args, io.env, false);
+	if (typeof options === "string") {
+		io.out(await runOptionsHelp(mode, USAGE[mode]));
+		return 0;
+	}
+	if (options.rest.length === 0) {
+		throw new UserError({ reason: "usage", message: "no build command was given", hint: `for example: gg ${mode} make -j8` });
+	}
+	const found = findProject(io.cwd, io.env);
+	// The main job sets itself up; a folder that is there but unusable is for the user to decide about.
+	const ggDir = !found.ok && found.error.reason === "no-project" ? give(openProject(join(io.cwd, ".gg"))) : give(found);
+	const workshop = openWorkshop(ggDir, io);
+	const journal = new Journal(ggDir);
+	try {
+		return await buildOnce(mode, options, workshop, journal, io, true);
+	} finally {
+		journal.flush();
+		await workshop.close();
+	}
+}
+
+async function buildOnce(
+	mode: "build" | "infer",
+	options: RunOptions,
+	workshop: Workshop,
+	journal: Journal,
+	io: Io,
+	mayRepeat: boolean,
+): Promise<number> {
+	const startedAt = Date.now() - 20;
+	const path = io.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin";
+	const tools = new ToolPaths(workshop.natives.shim);
+	const clean = tools.withoutWrappers(path);
+	const wrappers = io.env["GG_MODELPATH"] ?? makeWrapperFolder(workshop.cacheDir, workshop.natives.shim, findTools(clean));
+	const sink = (event: Event): void => {
+		journal.add(event);
+		if (event.kind === "warning") io.err(`gg: ${event.failure.message}${event.failure.hint === undefined ? "" : ` (${event.failure.hint})`}\n`);
+		else if (options.explain && event.kind === "command") {
+			io.err(`gg: ${event.outputs[0] ?? event.argv.slice(0, 4).join(" ")}: ${describeCommand(event)}\n`);
+		}
+	};
+	const forcer = workshop.forcer(options, {
+		forced(hash, thunk, forced, how) {
+			workshop.place(hash, thunk, forced);
+			sink({ kind: "thunk", thunk: hash, how, outputs: thunk.outputPaths.map((o) => o.path), ms: forced.result.wall / 1000 });
+		},
+		failed(hash) {
+			sink({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
+		},
+	});
+	const session = new Session({
+		mode,
+		ggDir: workshop.ggDir,
+		cacheDir: workshop.cacheDir,
+		store: workshop.store,
+		facts: workshop.facts,
+		placeholders: workshop.placeholders,
+		spawner: workshop.spawner,
+		tools,
+		probe: systemProbe,
+		forcer,
+		place: workshop.place,
+		viewLibrary: workshop.natives.view,
+		slots: mayRepeat ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0,
+		remote: false,
+		sink,
+		traceFolder: workshop.folder,
+	});
+	const socket = join(workshop.folder, "s");
+	const server = await listenForShims(socket, (connection) => session.handle(connection));
+	workshop.spawner.journal(workshop.placeholders.path);
+	const program = findProgram(options.rest[0]!, clean, io.cwd);
+	if (program === undefined) {
+		await server.close();
+		throw new UserError({ reason: "no-command", message: `${options.rest[0]} was not found on PATH`, hint: "check the build command's name" });
+	}
+	const env = childEnvironment(io.env);
+	env.push(`PATH=${wrappers}:${clean}`, `GG_SESSION=${socket}`);
+	// The terminal sends its interrupts to the build as well; gg waits for what the build makes of them.
+	const ignore = (): void => {};
+	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, ignore);
+	const child = workshop.spawner.run({ path: program, argv: options.rest, env, cwd: io.cwd, stdio: "foreground" });
+	const forward = (signal: NodeJS.Signals): void => child.kill(signal === "SIGTERM" ? 15 : 1);
+	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
+	const end = await child.done;
+	if (end.kind === "not-started") {
+		await server.close();
+		throw new UserError({ reason: "no-command", message: `cannot start ${options.rest[0]}: ${end.what} (errno ${end.errno})` });
+	}
+	const failed = await session.settle();
+	await server.close();
+	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.off(signal, ignore);
+	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.off(signal, forward);
+	if (mode === "build" && failed.length > 0) {
+		removeStanding(workshop);
+		// Make decides what a failure means (`-k`, `-i`, a leading `-`) and how it is shown, so it is given the chance.
+		if (mayRepeat && end.signal === 0) return buildOnce(mode, options, workshop, journal, io, false);
+	}
+	return finish(mode, workshop, journal, startedAt, end.status, io);
+}
+
+/** After the build: no placeholder may stand after `build`, and after `infer` all that stand must be known. */
+function finish(mode: "build" | "infer", workshop: Workshop, journal: Journal, startedAt: number, status: number, io: Io): number {
+	let code = status;
+	if (workshop.placeholders.size > 0 || journal.counts.deferred > 0) {
+		const found = sweep(workshop.root, startedAt);
+		for (const path of found.placeholders) workshop.placeholders.note(path);
+		for (const path of found.swallowed) {
+			io.err(`gg: ${path} holds the bytes of a placeholder: a program that gg did not catch put it there\n`);
+			code = code === 0 ? 1 : code;
+		}
+		if (mode === "build") {
+			for (const path of found.placeholders) {
+				if (placeFromStore(workshop, path)) continue;
+				io.err(`gg: ${path} is still a placeholder and was removed\n`);
+				workshop.placeholders.remove(path);
+				code = code === 0 ? 1 : code;
+			}
+		}
+	}
+	const c = journal.counts;
+	if (c.commands > 0 && mode === "infer") io.err(`gg: ${c.deferred} deferred, ${c.local + c.ran + c.unrecorded} run here; \`gg force\` makes them real\n`);
+	else if (c.commands > 0) {
+		io.err(`gg: ${c.cached} from the store, ${c.ran + c.unrecorded + c.forced} compiled, linked or archived, ${c.local} run as they are\n`);
+	}
+	return code;
+}
+
+/** A placeholder that the build moved: its result is in the store by now. */
+function placeFromStore(workshop: Workshop, path: string): boolean {
+	const standing = readStanding(path);
+	if (standing === undefined) return true;
+	const thunkBytes = workshop.store.objects.get(standing.hash);
+	const decoded = thunkBytes === undefined ? undefined : decodeThunk(thunkBytes);
+	const result = loadResult(workshop.store, standing.hash);
+	if (decoded?.ok !== true || result === undefined) return false;
+	const outputs = new Map(result.outputs.map((o) => [o.tag, o.hash]));
+	const first = decoded.value.outputs[0];
+	const main = first === undefined ? undefined : outputs.get(first);
+	if (main !== undefined) outputs.set("", main);
+	return workshop.placeAt(path, { kind: "forced", final: standing.hash, result, outputs }, standing.tag);
+}
+
+function removeStanding(workshop: Workshop): void {
+	for (const path of workshop.placeholders.all()) workshop.placeholders.remove(path);
+}
+
+/** The build's environment: the user's, without what gg's own start put there. */
+export function childEnvironment(env: NodeJS.ProcessEnv): string[] {
+	const lines: string[] = [];
+	for (const [name, value] of Object.entries(env)) {
+		if (value === undefined || name === "PATH" || name === "GG_SESSION") continue;
+		if (name === "GG_NODE_EXTRA_CA_CERTS") lines.push(`NODE_EXTRA_CA_CERTS=${value}`);
+		else lines.push(`${name}=${value}`);
+	}
+	return lines;
+}
+
+function findProgram(name: string, path: string, cwd: string): string | undefined {
+	if (name.includes("/")) return existsSync(join(name.startsWith("/") ? "" : cwd, name)) ? (name.startsWith("/") ? name : join(cwd, name)) : undefined;
+	for (const folder of path.split(":")) {
+		const candidate = join(folder === "" ? cwd : folder, name);
+		if (existsSync(candidate) && basename(candidate) === name) return candidate;
+	}
+	return undefined;
+}

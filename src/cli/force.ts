@@ -1,0 +1,145 @@
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Forcer, ForceOutcome } from "../forcer/forcer.js";
+import { Journal } from "../report/journal.js";
+import { readPlaceholder } from "../store/placeholders.js";
+import { findProject } from "../store/project.js";
+import type { ObjectHash } from "../thunk/hash.js";
+import type { Thunk } from "../thunk/types.js";
+import { quote } from "shell-quote";
+import { UserError } from "../util/result.js";
+import { parseRunOptions, runOptionsHelp } from "./options.js";
+import { give } from "./project.js";
+import { Progress } from "../report/progress.js";
+import type { Io, Run } from "./types.js";
+import { openWorkshop } from "./workshop.js";
+
+const USAGE =
+	"gg force [options] [TARGET|@LIST …]\n\nRuns what the placeholders TARGET… stand for, and all that they need, and puts the real files in place; without\ntargets, every placeholder of the last infer. @LIST names a file with one target a line.";
+
+export const run: Run = async (args, io) => {
+	const options = parseRunOptions("force", USAGE, args, io.env, true);
+	if (typeof options === "string") {
+		io.out(await runOptionsHelp("force", USAGE));
+		return 0;
+	}
+	const ggDir = give(findProject(io.cwd, io.env));
+	const workshop = openWorkshop(ggDir, io);
+	const journal = new Journal(ggDir, "force");
+	try {
+		const all = options.rest.length === 0;
+		const names = all ? workshop.placeholders.all() : targets(options.rest, io);
+		const wanted: { path: string; hash: ObjectHash; tag: string }[] = [];
+		for (const path of names) {
+			const placeholder = readPlaceholder(path);
+			if (placeholder !== undefined) wanted.push({ path, ...placeholder });
+			else if (!all) io.err(`not a thunk: ${path}\n`);
+			else workshop.placeholders.forget(path);
+		}
+		if (wanted.length === 0) {
+			io.err("Nothing to force. Bye.\n");
+			return 0;
+		}
+		const progress = new Progress(options.status && process.stderr.isTTY === true, (text) => io.err(text));
+		const failures = new Map<ObjectHash, ForceOutcome & { kind: "failed" }>();
+		const forcer = workshop.forcer(options, {
+			forced(hash, thunk, forced, how, _engine, undeclared) {
+				if (options.download) workshop.place(hash, thunk, forced);
+				progress.add(how);
+				journal.add({ kind: "thunk", thunk: hash, how, outputs: thunk.outputPaths.map((o) => o.path), ms: forced.result.wall / 1000 });
+				if (options.explain) io.err(`gg: ${label(thunk)}: ${how === "cached" ? "taken from the store" : `ran here, ${Math.round(forced.result.wall / 1000)} ms`}\n`);
+				if (undeclared.length > 0) {
+					const failure = { reason: "undeclared-input", message: `${label(thunk)} read ${undeclared[0]}, which it had not declared` };
+					journal.add({ kind: "warning", failure });
+					io.err(`gg: ${failure.message}\n`);
+				}
+				if (forced.result.stderr.length > 0 || forced.result.stdout.length > 0) {
+					progress.clear();
+					process.stdout.write(forced.result.stdout);
+					process.stderr.write(forced.result.stderr);
+				}
+			},
+			failed(hash, outcome) {
+				if (outcome.failure?.reason !== "cancelled" && outcome.at === hash) failures.set(hash, outcome);
+				journal.add({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
+			},
+		});
+		if (options.dryRun) return dryRun(forcer, workshop.store.reductions, wanted, io);
+		const stop = (): void => forcer.stop();
+		process.once("SIGINT", stop);
+		process.once("SIGTERM", stop);
+		progress.total(wanted.length);
+		const outcomes = await Promise.all(wanted.map((w) => forcer.force(w.hash)));
+		process.off("SIGINT", stop);
+		process.off("SIGTERM", stop);
+		progress.clear();
+		let good = true;
+		for (const [i, outcome] of outcomes.entries()) {
+			const { path, tag } = wanted[i]!;
+			if (outcome.kind === "failed") good = false;
+			else if (options.download && readPlaceholder(path) !== undefined && !workshop.placeAt(path, outcome, tag)) {
+				io.err(`gg: the result of ${path} is not in the store any more; run the command again\n`);
+				good = false;
+			}
+		}
+		for (const outcome of failures.values()) io.err(explainFailure(outcome));
+		return good ? 0 : 1;
+	} finally {
+		journal.flush();
+		await workshop.close();
+	}
+};
+
+function targets(rest: readonly string[], io: Io): string[] {
+	return rest.flatMap((name) => {
+		if (!name.startsWith("@") || existsSync(resolve(io.cwd, name))) return [resolve(io.cwd, name)];
+		try {
+			return readFileSync(resolve(io.cwd, name.slice(1)), "utf8")
+				.split("\n")
+				.filter((line) => line !== "")
+				.map((line) => resolve(io.cwd, line));
+		} catch {
+			throw new UserError({ reason: "no-list", message: `cannot read the list ${name.slice(1)}`, hint: "@LIST names a file with one target a line" });
+		}
+	});
+}
+
+function label(thunk: Thunk): string {
+	return thunk.outputPaths[0]?.path ?? thunk.args.slice(0, 3).join(" ");
+}
+
+function explainFailure(outcome: ForceOutcome & { kind: "failed" }): string {
+	const { thunk, result, failure } = outcome;
+	const what = thunk === undefined ? "" : `${label(thunk)}: `;
+	if (failure !== undefined) return `gg: ${what}${failure.message}\n${failure.hint === undefined ? "" : `    ${failure.hint}\n`}`;
+	const how = result === undefined ? "failed" : result.signal !== 0 ? `was killed by signal ${result.signal}` : `ended with status ${result.status}`;
+	const command = thunk === undefined ? "" : `    cd ${quote([thunk.cwd])} && ${quote([...thunk.args])}\n`;
+	return `${result?.stdout.toString() ?? ""}${result?.stderr.toString() ?? ""}gg: ${what}${how}\n${command}`;
+}
+
+/** Lists what would run, in an order in which it could. */
+function dryRun(
+	forcer: Forcer,
+	reductions: { get(hash: ObjectHash, tag: string): ObjectHash | undefined },
+	wanted: readonly { hash: ObjectHash }[],
+	io: Io,
+): number {
+	const seen = new Set<ObjectHash>();
+	const stack = wanted.map((w) => ({ hash: w.hash, ready: false })).reverse();
+	for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
+		if (seen.has(item.hash) && !item.ready) continue;
+		seen.add(item.hash);
+		const thunk = forcer.thunk(item.hash);
+		if ("reason" in thunk) {
+			io.err(`gg: ${thunk.message}\n`);
+			return 1;
+		}
+		if (reductions.get(item.hash, "") !== undefined) continue;
+		if (item.ready) io.out(`${thunk.cwd === "" ? "" : `cd ${quote([thunk.cwd])} && `}${quote([...thunk.args])}\n`);
+		else {
+			stack.push({ hash: item.hash, ready: true });
+			for (const need of [...thunk.thunks].reverse()) if (!seen.has(need.hash)) stack.push({ hash: need.hash, ready: false });
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,79 @@
+import { UserError } from "../util/result.js";
+import { describeErrno } from "../store/project.js";
+import type { Io, Run } from "./types.js";
+
+/** Every subcommand, loaded only when it is asked for: starting must not cost more than the build it starts. */
+const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load: () => Promise<{ readonly run: Run }> }>> = {
+	build: { about: "run a build command; compile through gg, from the store where possible", load: () => import("./build.js") },
+	infer: { about: "run a build command and describe it: thunks in the store, placeholders in the tree", load: () => import("./build.js").then((m) => ({ run: m.runInfer })) },
+	force: { about: "run what placeholders stand for and put the real files in place", load: () => import("./force.js") },
+	explain: { about: "why a file was compiled, taken from the store, deferred or run here", load: () => import("./explain.js") },
+	init: { about: "make a .gg folder here", load: () => import("./init.js") },
+	describe: { about: "show a thunk as JSON", load: () => import("./describe.js") },
+	thunksummary: { about: "the tree of thunks below one", load: () => import("./thunksummary.js") },
+	hash: { about: "print a file's hash", load: () => import("./hash.js") },
+	collect: { about: "put files into the store and print their hashes", load: () => import("./collect.js") },
+	"create-thunk": { about: "make a thunk from hashes", load: () => import("./create-thunk.js") },
+	execute: { about: "run one thunk whose inputs are there", load: () => import("./execute.js") },
+	get: { about: "fetch objects from the storage backend", load: () => import("./get.js") },
+	put: { about: "send objects to the storage backend", load: () => import("./put.js") },
+	clean: { about: "remove old objects from the store, by age or size", load: () => import("./clean.js") },
+	"force-and-run": { about: "force a program that is a placeholder, then run it", load: () => import("./force-and-run.js") },
+};
+const ALIASES: Readonly<Record<string, string>> = { "hash-static": "hash", "create-thunk-static": "create-thunk", "execute-static": "execute" };
+
+export const VERSION = "0.1.0";
+
+function help(): string {
+	const width = Math.max(...Object.keys(COMMANDS).map((n) => n.length));
+	const lines = Object.entries(COMMANDS).map(([name, c]) => `  ${name.padEnd(width)}  ${c.about}`);
+	return `gg ${VERSION}: makes a build describe itself, and runs the description\n\nusage: gg COMMAND [options] …\n\n${lines.join("\n")}\n\n\`gg COMMAND --help\` lists its options.\n`;
+}
+
+async function main(): Promise<number> {
+	const io: Io = {
+		env: process.env,
+		cwd: process.cwd(),
+		out: (text) => void process.stdout.write(text),
+		err: (text) => void process.stderr.write(text),
+	};
+	const called = process.env["GG_CALLED_AS"] ?? "gg";
+	delete process.env["GG_CALLED_AS"];
+	let args: readonly string[] = process.argv.slice(2);
+	let name = called.startsWith("gg-") ? called.slice(3) : "";
+	if (name === "") {
+		name = args[0] ?? "";
+		args = args.slice(1);
+		if (name === "" || name === "help" || name === "--help" || name === "-h") {
+			io.out(help());
+			return name === "" ? 1 : 0;
+		}
+		if (name === "--version" || name === "version") {
+			io.out(`gg ${VERSION}\n`);
+			return 0;
+		}
+	}
+	name = ALIASES[name] ?? name;
+	const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+	if (command === undefined) {
+		io.err(`gg: there is no command ${JSON.stringify(name)}\n    \`gg help\` lists them\n`);
+		return 1;
+	}
+	try {
+		return await (await command.load()).run(args, io);
+	} catch (error) {
+		if (error instanceof UserError) {
+			const { message, hint } = error.failure;
+			io.err(`gg-${name}: ${message}\n${hint === undefined ? "" : `    ${hint}\n`}`);
+			return 1;
+		}
+		if (error instanceof Error && "code" in error) {
+			io.err(`gg-${name}: ${describeErrno(error)}${"path" in error ? `: ${String(error.path)}` : ""}\n`);
+			return 1;
+		}
+		io.err(`gg-${name}: Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+		return 70;
+	}
+}
+
+process.exitCode = await main();

@@ -1,0 +1,167 @@
+import { availableParallelism } from "node:os";
+import yargs from "yargs";
+import { UserError } from "../util/result.js";
+
+/** Options that force, build and infer share. */
+export interface RunOptions {
+	readonly engines: readonly EngineChoice[];
+	readonly fallbacks: readonly EngineChoice[];
+	readonly sandbox: boolean;
+	readonly keep: boolean;
+	readonly keepGoing: boolean;
+	readonly dryRun: boolean;
+	readonly explain: boolean;
+	readonly status: boolean;
+	readonly download: boolean;
+	/** Seconds; 0 is none. */
+	readonly timeout: number;
+	/** True when the user gave --jobs. */
+	readonly jobsGiven: boolean;
+	readonly rest: readonly string[];
+}
+
+export interface EngineChoice {
+	readonly name: string;
+	readonly argument: string;
+	readonly jobs: number;
+}
+
+/** Engines that exist. */
+export const ENGINES = ["local"] as const;
+
+export const RUN_OPTIONS = {
+	jobs: { alias: "j", type: "number", array: true, describe: "thunks at once on the engine named after it (default: the number of cores)" },
+	engine: { alias: "e", type: "string", array: true, describe: `where thunks run, NAME[=ARGS]; one of: ${ENGINES.join(", ")}` },
+	"fallback-engine": { type: "string", array: true, describe: "where thunks run that no engine takes" },
+	sandbox: { alias: ["S", "sandboxed"], type: "boolean", default: false, describe: "run thunks in a namespace that holds only what they declare" },
+	keep: { type: "boolean", default: false, describe: "leave the folder of a thunk that failed, and name it" },
+	"keep-going": { alias: "k", type: "boolean", default: false, describe: "go on with what does not need the thunk that failed" },
+	"dry-run": { alias: "n", type: "boolean", default: false, describe: "show what would run, and run nothing" },
+	explain: { type: "boolean", default: false, describe: "say for each command why it ran or did not" },
+	status: { type: "boolean", default: true, describe: "the line of progress on a terminal (-s: none)" },
+	"no-status": { alias: "s", type: "boolean", hidden: true },
+	download: { type: "boolean", default: true, describe: "put results in place (-d: leave them in the store)" },
+	"no-download": { alias: "d", type: "boolean", hidden: true },
+	timeout: { alias: "T", type: "number", default: 0, describe: "seconds that one thunk may take (0: no limit)" },
+} as const;
+
+/** Flags that take a word of their own, to find where the options end and the build command begins. */
+const WITH_VALUE = new Set(["-j", "--jobs", "-e", "--engine", "--fallback-engine", "-T", "--timeout"]);
+
+/**
+ * Splits `[options] CMD…` at the first word that is no option; for `force` (`all`), targets and options may mix, as with
+ * getopt. Order matters: --jobs belongs to the engine that follows it.
+ */
+export function parseRunOptions(name: string, usage: string, args: readonly string[], env: NodeJS.ProcessEnv, mixed: boolean): RunOptions | string {
+	const head: string[] = [];
+	const rest: string[] = [];
+	for (let i = 0; i < args.length; i++) {
+		const arg = args[i]!;
+		if (arg === "--") {
+			rest.push(...args.slice(i + 1));
+			break;
+		}
+		if (!arg.startsWith("-") || arg === "-") {
+			if (!mixed) {
+				rest.push(...args.slice(i));
+				break;
+			}
+			rest.push(arg);
+			continue;
+		}
+		head.push(arg);
+		if (WITH_VALUE.has(arg) && i + 1 < args.length) head.push(args[++i]!);
+	}
+	const engines: EngineChoice[] = [];
+	const fallbacks: EngineChoice[] = [];
+	let jobs: number | undefined;
+	let jobsGiven = false;
+	const rebuilt: string[] = [];
+	for (let i = 0; i < head.length; i++) {
+		const match = /^(--jobs|-j|--engine|-e|--fallback-engine)(?:=?(.*))$/s.exec(head[i]!);
+		if (match === null) {
+			rebuilt.push(head[i]!);
+			continue;
+		}
+		const value = match[2] !== "" ? match[2]! : (head[++i] ?? "");
+		if (match[1] === "--jobs" || match[1] === "-j") {
+			jobs = positive(value, "--jobs");
+			jobsGiven = true;
+		} else {
+			const list = match[1] === "--fallback-engine" ? fallbacks : engines;
+			list.push(engineChoice(value, jobs ?? availableParallelism()));
+			jobs = undefined;
+		}
+	}
+	if (engines.length === 0) engines.push(engineChoice(env["GG_FORCE_DEFAULT_ENGINE"] ?? "local", jobs ?? availableParallelism()));
+	let helpText: string | undefined;
+	const parser = yargs(rebuilt)
+		.scriptName(`gg ${name}`)
+		.usage(usage)
+		.options(RUN_OPTIONS)
+		.version(false)
+		.help(false)
+		.option("help", { alias: "h", type: "boolean", describe: "show this" })
+		.strict()
+		.exitProcess(false)
+		.parserConfiguration({ "boolean-negation": true, "strip-dashed": true })
+		.fail((message, error) => {
+			if (error !== undefined && error !== null) throw error;
+			throw new UserError({ reason: "usage", message: message.split("\n")[0] ?? message, hint: `\`gg ${name} --help\` lists the options` });
+		});
+	const parsed = parser.parseSync();
+	if (parsed["help"] === true) {
+		parser.getHelp().then((text) => {
+			helpText = text;
+		});
+		return helpText ?? "help";
+	}
+	const p = parsed as Record<string, unknown>;
+	return {
+		engines,
+		fallbacks,
+		sandbox: p["sandbox"] === true || (env["GG_SANDBOXED"] ?? "") !== "",
+		keep: p["keep"] === true || (env["GG_LEAVE_CRASHED_THUNKS"] ?? "") !== "",
+		keepGoing: p["keepGoing"] === true,
+		dryRun: p["dryRun"] === true,
+		explain: p["explain"] === true,
+		status: p["status"] !== false && p["noStatus"] !== true && p["s"] !== true && (env["GG_FORCE_NO_STATUS"] ?? "") === "",
+		download: p["download"] !== false && p["noDownload"] !== true && p["d"] !== true,
+		timeout: Number(p["timeout"]) || Number(env["GG_FORCE_TIMEOUT"] ?? 0) || 0,
+		jobsGiven,
+		rest,
+	};
+}
+
+export async function runOptionsHelp(name: string, usage: string): Promise<string> {
+	const text = await yargs([])
+		.scriptName(`gg ${name}`)
+		.usage(usage)
+		.options(RUN_OPTIONS)
+		.version(false)
+		.help(false)
+		.option("help", { alias: "h", type: "boolean", describe: "show this" })
+		.getHelp();
+	return `${text}\n`;
+}
+
+function positive(text: string, what: string): number {
+	const n = Number(text);
+	if (!Number.isInteger(n) || n < 1) {
+		throw new UserError({ reason: "usage", message: `${what} takes a whole number from 1 up, not ${JSON.stringify(text)}` });
+	}
+	return n;
+}
+
+function engineChoice(text: string, jobs: number): EngineChoice {
+	const equals = text.indexOf("=");
+	const name = equals < 0 ? text : text.slice(0, equals);
+	if (!(ENGINES as readonly string[]).includes(name)) {
+		throw new UserError({
+			reason: "no-such-engine",
+			message: `there is no engine ${JSON.stringify(name)}`,
+			hint: `engines that exist: ${ENGINES.join(", ")}`,
+		});
+	}
+	return { name, argument: equals < 0 ? "" : text.slice(equals + 1), jobs };
+}

@@ -1,0 +1,27 @@
+import { join } from "node:path";
+import { findProject } from "../store/project.js";
+import { openLocalStore } from "../store/local.js";
+import type { LocalObjects } from "../store/local.js";
+import type { Store } from "../store/types.js";
+import { type Failure, UserError } from "../util/result.js";
+import type { Io } from "./types.js";
+
+/** Fails with a UserError, which main prints. */
+export function give<T>(result: { ok: true; value: T } | { ok: false; error: Failure }): T {
+	if (!result.ok) throw new UserError(result.error);
+	return result.value;
+}
+
+export function openProjectStore(io: Io): { ggDir: string; store: Store & { readonly objects: LocalObjects } } {
+	const ggDir = give(findProject(io.cwd, io.env));
+	return { ggDir, store: openLocalStore(ggDir) };
+}
+
+/** The user's cache: GG_CACHE_DIR, else $XDG_CACHE_HOME/gg, else ~/.cache/gg. */
+export function cacheDirectory(env: NodeJS.ProcessEnv): string {
+	const named = env["GG_CACHE_DIR"];
+	if (named !== undefined && named !== "") return named;
+	const base = env["XDG_CACHE_HOME"];
+	if (base?.startsWith("/")) return join(base, "gg");
+	return join(env["HOME"] ?? "/tmp", ".cache", "gg");
+}

@@ -1,0 +1,126 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { localEngine } from "../engines/local.js";
+import type { Engine } from "../engines/types.js";
+import { classicExecutor } from "../executor/classic.js";
+import { localExecutor } from "../executor/inplace.js";
+import { Forcer, type ForcerEvents, type Forced } from "../forcer/forcer.js";
+import { nativePrograms, type Natives } from "../interpose/native.js";
+import { FileFacts, systemPredicate } from "../store/filefacts.js";
+import { type LocalObjects, openLocalStore } from "../store/local.js";
+import { Placeholders, readPlaceholder, restoreTime } from "../store/placeholders.js";
+import type { Store } from "../store/types.js";
+import type { ObjectHash } from "../thunk/hash.js";
+import type { Thunk } from "../thunk/types.js";
+import { isThere } from "../util/paths.js";
+import { type Spawner, startSpawner } from "../util/spawner.js";
+import { lstatSync } from "node:fs";
+import type { EngineChoice, RunOptions } from "./options.js";
+import { cacheDirectory, give } from "./project.js";
+import type { Io } from "./types.js";
+
+/** Everything that build, infer and force work with, wired together. */
+export interface Workshop {
+	readonly ggDir: string;
+	readonly cacheDir: string;
+	/** The folder that holds `.gg`. */
+	readonly root: string;
+	readonly natives: Natives;
+	readonly store: Store & { readonly objects: LocalObjects };
+	readonly facts: FileFacts;
+	readonly placeholders: Placeholders;
+	readonly spawner: Spawner;
+	/** Private to the user; gone when the workshop closes. */
+	readonly folder: string;
+	forcer(options: RunOptions, events: ForcerEvents): Forcer;
+	/** Puts the outputs of a forced thunk where its placeholders stand. */
+	place(hash: ObjectHash, thunk: Thunk, forced: Forced): void;
+	/** Replaces one file that is a placeholder; false if it is none. */
+	placeAt(path: string, forced: Forced, tag: string): boolean;
+	close(): Promise<void>;
+}
+
+export function openWorkshop(ggDir: string, io: Io): Workshop {
+	const cacheDir = cacheDirectory(io.env);
+	const natives = give(nativePrograms(cacheDir, io.env, (text) => io.err(`gg: ${text}`)));
+	const root = dirname(ggDir);
+	const store = openLocalStore(ggDir);
+	const facts = new FileFacts({
+		projectIndex: join(ggDir, "hash_cache", "files"),
+		userIndex: join(cacheDir, "facts"),
+		isSystem: systemPredicate(root),
+	});
+	const placeholders = new Placeholders(ggDir);
+	const runtime = io.env["XDG_RUNTIME_DIR"];
+	const folder = mkdtempSync(join(runtime?.startsWith("/") && isThere(runtime) ? runtime : tmpdir(), "gg-"));
+	const spawner = startSpawner(natives.spawner);
+	const tmp = join(ggDir, "tmp");
+	const modes = new Map<ObjectHash, number>();
+	const placeAt = (path: string, forced: Forced, tag: string): boolean => {
+		const standing = readPlaceholder(path);
+		const to = forced.outputs.get(tag);
+		if (standing === undefined || to === undefined) return false;
+		const { mtimeMs } = lstatSync(path);
+		const made = forced.result.outputs;
+		const mode = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
+		if (!store.objects.copyOut(to, path, mode)) return false;
+		restoreTime(path, mtimeMs);
+		facts.learn(path, to);
+		placeholders.forget(path);
+		return true;
+	};
+	return {
+		ggDir,
+		cacheDir,
+		root,
+		natives,
+		store,
+		facts,
+		placeholders,
+		spawner,
+		folder,
+		placeAt,
+		place(hash, thunk, forced) {
+			for (const output of thunk.outputPaths) {
+				const standing = readPlaceholder(output.path);
+				if (standing?.hash === hash) placeAt(output.path, forced, standing.tag);
+			}
+		},
+		forcer(options, events) {
+			mkdirSync(tmp, { recursive: true });
+			const engine = (choice: EngineChoice): Engine => {
+				const executor = localExecutor({
+					store,
+					facts,
+					spawner,
+					viewLibrary: natives.view,
+					modes,
+					tmp,
+					sandbox: options.sandbox,
+					keep: options.keep,
+				});
+				return localEngine(choice.jobs, executor, classicExecutor({ store, spawner, tmp, keep: options.keep }));
+			};
+			return new Forcer({
+				store,
+				engines: options.engines.map(engine),
+				fallbacks: options.fallbacks.map(engine),
+				events: {
+					forced(hash, thunk, forced, ...rest) {
+						for (const output of forced.result.outputs) modes.set(output.hash, output.mode);
+						events.forced(hash, thunk, forced, ...rest);
+					},
+					failed: events.failed,
+				},
+				keepGoing: options.keepGoing,
+			});
+		},
+		async close() {
+			placeholders.close();
+			facts.flush();
+			rmSync(folder, { recursive: true, force: true });
+			await spawner.close();
+		},
+	};
+}

@@ -1,0 +1,280 @@
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import type { FileFacts } from "../store/filefacts.js";
+import type { LocalObjects } from "../store/local.js";
+import type { Store } from "../store/types.js";
+import { decodeTree } from "../thunk/codec.js";
+import type { ObjectHash } from "../thunk/hash.js";
+import type { Item, Thunk, ThunkResult, TreeEntry } from "../thunk/types.js";
+import { copyFileAtomic } from "../util/files.js";
+import { makeCanonical } from "../util/paths.js";
+import type { Exit, RootStep, Spawner } from "../util/spawner.js";
+import { encodeView, takeTrace, viewEnvironment } from "./observe.js";
+import type { Execution, ExecutionFailure, Executor } from "./types.js";
+
+export interface LocalExecutorOptions {
+	readonly store: Store & { readonly objects: LocalObjects };
+	readonly facts: FileFacts;
+	readonly spawner: Spawner;
+	readonly viewLibrary: string;
+	/** Permission bits of what thunks made, for tools that change a file in place and keep its mode. */
+	readonly modes: ReadonlyMap<ObjectHash, number>;
+	/** `.gg/tmp`. */
+	readonly tmp: string;
+	/** Run in a namespace that holds only what the thunk declares. */
+	readonly sandbox: boolean;
+	/** Leave the folder of a thunk that failed, and name it. */
+	readonly keep: boolean;
+}
+
+/** A file of a thunk: where it is expected, what it must be, and where its bytes can be had. */
+interface Placed {
+	readonly path: string;
+	readonly hash: ObjectHash;
+	/** The file itself when it is unchanged, else the stored object. */
+	readonly source: string;
+	readonly executable: boolean;
+}
+
+/** A link or folder that a namespace needs for its files to be found: the hash names a link's target. */
+type Shape = readonly [kind: "link" | "directory", path: string, hash: ObjectHash];
+
+let runs = 0;
+
+/**
+ * Runs a thunk on the machine that inferred it. Files that are unchanged at their own paths are used where they are; for
+ * the others, and for everything it writes, the tool is shown other files under the same names: by gg-view.so, or in a
+ * namespace. So nothing in the tree changes before the result is complete, and the tool sees the names it would record.
+ */
+export function localExecutor(o: LocalExecutorOptions): Executor {
+	const trees = new Map<ObjectHash, readonly TreeEntry[]>();
+	const treeOf = (hash: ObjectHash): readonly TreeEntry[] | undefined => {
+		let entries = trees.get(hash);
+		if (entries === undefined) {
+			const bytes = o.store.objects.get(hash);
+			entries = bytes === undefined ? undefined : decodeTree(bytes);
+			if (entries !== undefined) trees.set(hash, entries);
+		}
+		return entries;
+	};
+	/** Trees of system folders whose files were found unchanged in this process. */
+	const verified = new Set<string>();
+
+	function place(thunk: Thunk): { placed: Placed[]; shape: Shape[] } | ExecutionFailure {
+		const placed: Placed[] = [];
+		const shape: Shape[] = [];
+		const add = (path: string, hash: ObjectHash, executable: boolean): ExecutionFailure | undefined => {
+			const fact = o.facts.get(path);
+			if (fact?.hash === hash) placed.push({ path, hash, source: path, executable: fact.executable });
+			else if (o.store.objects.has(hash)) placed.push({ path, hash, source: o.store.objects.path(hash), executable });
+			else return changed(path, fact !== undefined);
+			return undefined;
+		};
+		for (const item of thunk.values) {
+			if (!item.name.startsWith("/")) continue;
+			const failure = add(item.name, item.hash, false);
+			if (failure !== undefined) return failure;
+		}
+		for (const item of thunk.trees) {
+			const key = `${item.hash}${item.name}`;
+			if (!o.sandbox && verified.has(key)) continue;
+			const entries = treeOf(item.hash);
+			if (entries === undefined) return missingTree(item);
+			const before = placed.length;
+			for (const e of entries) {
+				if (e.kind === "link" || e.kind === "directory") {
+					shape.push([e.kind, posix.join(item.name, e.name), e.hash]);
+					continue;
+				}
+				const failure = add(posix.join(item.name, e.name), e.hash, e.kind === "executable");
+				if (failure !== undefined) return failure;
+			}
+			const inPlace = placed.slice(before).every((p) => p.source === p.path && o.facts.isSystem(p.path));
+			if (inPlace) verified.add(key);
+		}
+		return { placed, shape };
+	}
+
+	async function execute(hash: ObjectHash, thunk: Thunk): Promise<Execution> {
+		const inputs = place(thunk);
+		if ("reason" in inputs) return { kind: "impossible", failure: inputs };
+		const executable = thunk.executables[0];
+		if (executable === undefined || o.facts.get(executable.name)?.hash !== executable.hash) {
+			return { kind: "impossible", failure: toolChanged(executable?.name ?? "") };
+		}
+		runs += 1;
+		const folder = join(o.tmp, `run-${process.pid}-${runs}`);
+		mkdirSync(folder, { recursive: true });
+		let keepFolder = false;
+		try {
+			const staged = thunk.outputPaths.map((p, i) => ({ ...p, file: join(folder, `out${i}`) }));
+			for (const path of thunk.inout) {
+				const input = inputs.placed.find((p) => p.path === path);
+				const output = staged.find((s) => s.path === path);
+				if (input !== undefined && output !== undefined) {
+					const mode = input.source === path ? statSync(path).mode & 0o777 : (o.modes.get(input.hash) ?? 0o666 & ~thunk.umask);
+					copyFileAtomic(input.source, output.file, mode);
+				}
+			}
+			const trace = join(folder, "trace");
+			const env = [...thunk.envars, `HOME=/`, `TMPDIR=${o.sandbox ? "/tmp" : folder}`];
+			const request = { path: executable.name, argv: thunk.args, cwd: thunk.cwd, stdio: "capture", umask: thunk.umask } as const;
+			const timeout = thunk.timeout > 0 ? { timeoutMs: thunk.timeout } : {};
+			let end: Exit | { kind: "not-started"; errno: number; what: string };
+			if (o.sandbox) {
+				const root = namespace(folder, thunk, inputs, staged, o);
+				end = await o.spawner.run({ ...request, ...timeout, env, root }).done;
+			} else {
+				const view = join(folder, "view");
+				const redirected = inputs.placed.filter((p) => p.source !== p.path && !thunk.inout.includes(p.path));
+				writeFileSync(
+					view,
+					encodeView([
+						...redirected.map((p) => [p.path, p.source] as const),
+						...staged.map((s) => [s.path, s.file] as const),
+					]),
+				);
+				env.push(...viewEnvironment(o.viewLibrary, trace, view, undefined));
+				end = await o.spawner.run({ ...request, ...timeout, env }).done;
+			}
+			const execution = finish(thunk, staged, end);
+			if (execution.kind === "finished" && !o.sandbox && execution.result.status === 0) {
+				const seen = takeTrace(trace, makeCanonical(thunk.cwd));
+				const declared = new Set(inputs.placed.map((p) => p.path));
+				for (const item of thunk.trees) {
+					if (verified.has(`${item.hash}${item.name}`)) {
+						for (const e of treeOf(item.hash) ?? []) declared.add(posix.join(item.name, e.name));
+					}
+				}
+				for (const s of staged) declared.add(s.path);
+				const undeclared = [...seen.reads].filter((p) => !declared.has(p) && !isScratch(p, folder) && o.facts.get(p) !== undefined);
+				return { ...execution, undeclared };
+			}
+			keepFolder = o.keep && (execution.kind === "impossible" || execution.result.status !== 0);
+			if (keepFolder && execution.kind === "finished") {
+				const note = `gg: the folder of thunk ${hash} is kept: ${folder}\n`;
+				const stderr = Buffer.concat([execution.result.stderr, Buffer.from(note)]);
+				return { ...execution, result: { ...execution.result, stderr } };
+			}
+			return execution;
+		} finally {
+			if (!keepFolder) rmSync(folder, { recursive: true, force: true });
+		}
+	}
+
+	function finish(
+		thunk: Thunk,
+		staged: readonly { tag: string; path: string; optional: boolean; file: string }[],
+		end: Exit | { kind: "not-started"; errno: number; what: string },
+	): Execution {
+		if (end.kind === "not-started") return { kind: "impossible", failure: notStarted(thunk, end) };
+		if (end.timedOut) {
+			return {
+				kind: "impossible",
+				failure: { reason: "timeout", message: `${thunk.args[0]} did not end within ${thunk.timeout} ms` },
+			};
+		}
+		const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
+		if (end.status === 0) {
+			for (const s of staged) {
+				const info = statSync(s.file, { throwIfNoEntry: false });
+				if (info === undefined) {
+					if (s.optional) continue;
+					return {
+						kind: "impossible",
+						failure: {
+							reason: "output-missing",
+							message: `${thunk.args[0]} ended with status 0 but did not write ${s.path}`,
+							hint: "run the command by itself; if it writes the file, please report this as a fault of gg's model of the tool",
+						},
+					};
+				}
+				outputs.push({ tag: s.tag, hash: o.store.objects.putFile(s.file), mode: info.mode & 0o7777 });
+			}
+		}
+		const result: ThunkResult = {
+			status: end.status,
+			signal: end.signal,
+			stdout: end.stdout,
+			stderr: end.stderr,
+			outputs,
+			wall: end.wall,
+		};
+		return { kind: "finished", result, undeclared: [] };
+	}
+
+	return { execute };
+}
+
+function isScratch(path: string, folder: string): boolean {
+	return path.startsWith("/tmp/") || path.startsWith(`${folder}/`) || path.startsWith("/etc/") || path.startsWith("/proc/");
+}
+
+function namespace(
+	folder: string,
+	thunk: Thunk,
+	inputs: { readonly placed: readonly Placed[]; readonly shape: readonly Shape[] },
+	staged: readonly { path: string; file: string }[],
+	o: LocalExecutorOptions,
+): RootStep[] {
+	const root = join(folder, "root");
+	mkdirSync(root);
+	const steps: RootStep[] = [["root", root, ""], ["dev", "", ""], ["proc", "", ""], ["tmp", "", ""], ["dir", thunk.cwd, ""]];
+	for (const [kind, path, hash] of inputs.shape) {
+		if (kind === "directory") steps.push(["dir", path, ""]);
+		else steps.push(["link", o.store.objects.get(hash)?.toString() ?? "", path]);
+	}
+	for (const p of inputs.placed) {
+		if (thunk.inout.includes(p.path)) continue;
+		// A stored object has no execute permission: a program among them needs a copy of its own.
+		if (p.source !== p.path && p.executable) steps.push(["copy", p.source, p.path]);
+		else steps.push(["bind", p.source, p.path]);
+	}
+	for (const arg of thunk.args) {
+		// Search folders may hold nothing that is declared, but `-Ia -Ia/../b` needs a to be there.
+		const dir = /^-(?:I|L|isystem|iquote|idirafter|B)(.+)$/.exec(arg)?.[1];
+		if (dir !== undefined && existsSync(posix.resolve(thunk.cwd, dir))) steps.push(["dir", `${thunk.cwd}/${dir}`.replace(/^.*\/\//, "/"), ""]);
+	}
+	for (const s of staged) {
+		steps.push(["dir", posix.dirname(s.path), ""]);
+		if (thunk.inout.includes(s.path) && existsSync(s.file)) steps.push(["copy", s.file, s.path]);
+		steps.push(["out", s.path, s.file]);
+	}
+	if (o.keep) steps.push(["keep", join(folder, "kept"), ""]);
+	return steps;
+}
+
+function changed(path: string, there: boolean): ExecutionFailure {
+	return {
+		reason: there ? "input-changed" : "input-missing",
+		message: there ? `${path} has changed since the build was inferred` : `${path} is gone since the build was inferred`,
+		hint: "infer the build again: gg infer make",
+	};
+}
+
+function missingTree(item: Item): ExecutionFailure {
+	return {
+		reason: "input-missing",
+		message: `the list of files of ${item.name} (${item.hash}) is not in the store`,
+		hint: "infer the build again: gg infer make",
+	};
+}
+
+function toolChanged(path: string): ExecutionFailure {
+	return {
+		reason: "tool-changed",
+		message: path === "" ? "the thunk names no program" : `${path} is gone or has changed since the build was inferred`,
+		hint: "infer the build again: gg infer make",
+	};
+}
+
+function notStarted(thunk: Thunk, end: { errno: number; what: string }): ExecutionFailure {
+	if (end.what.startsWith("namespace")) {
+		return {
+			reason: "no-namespace",
+			message: `this system does not let gg make a namespace (${end.what}, errno ${end.errno})`,
+			hint: "run without --sandbox, or as root, or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1",
+		};
+	}
+	return { reason: "not-started", message: `cannot start ${thunk.args[0]}: ${end.what}, errno ${end.errno}` };
+}

@@ -1,0 +1,119 @@
+import { posix } from "node:path";
+
+/** What a command asked of the file system, from the records that gg-view.so wrote (wrappers/PROTOCOL.md). */
+export interface Trace {
+	/** Executables that were started and observed. */
+	readonly programs: ReadonlySet<string>;
+	/** False when a program was started that did not report: static, privileged or of another architecture. */
+	readonly complete: boolean;
+	/** Files opened for reading that the command had not written itself. */
+	readonly reads: ReadonlySet<string>;
+	/** Names that were looked for and absent, and that the command did not make afterwards. */
+	readonly absent: ReadonlySet<string>;
+	/** Files that were written, made or changed, and not removed again, as far as the records tell. */
+	readonly writes: ReadonlySet<string>;
+	/** Files that were read as well as changed. */
+	readonly rewritten: ReadonlySet<string>;
+	/** Folders whose listing was read. */
+	readonly listings: ReadonlySet<string>;
+}
+
+const IGNORED = /^\/(?:dev|proc|sys)\//;
+
+/** `canonical` makes one name of the many that a file may have; `records` is the raw content of the trace file. */
+export function parseTrace(records: Buffer, canonical: (path: string) => string): Trace {
+	const programs = new Set<string>();
+	const started: string[] = [];
+	const reads = new Set<string>();
+	const absent = new Set<string>();
+	const writes = new Set<string>();
+	const own = new Set<string>();
+	const rewritten = new Set<string>();
+	const listings = new Set<string>();
+	const names = new Map<string, string>();
+	const nameOf = (raw: string): string => {
+		let name = names.get(raw);
+		if (name === undefined) {
+			name = canonical(raw);
+			names.set(raw, name);
+		}
+		return name;
+	};
+	let processes = 0;
+	let at = 0;
+	while (at < records.length) {
+		let end = records.indexOf(0, at);
+		if (end < 0) end = records.length;
+		const letter = records[at]!;
+		const raw = records.toString("utf8", at + 1, end);
+		at = end + 1;
+		if (IGNORED.test(raw)) continue;
+		switch (letter) {
+			case 0x48: // H
+				programs.add(raw);
+				processes += 1;
+				break;
+			case 0x58: // X
+				started.push(raw);
+				break;
+			case 0x52: {
+				// R
+				const path = nameOf(raw);
+				if (!own.has(path)) reads.add(path);
+				if (writes.has(path) && !own.has(path)) rewritten.add(path);
+				break;
+			}
+			case 0x72: // r
+			case 0x73: {
+				// s
+				const path = nameOf(raw);
+				if (!own.has(path)) absent.add(path);
+				break;
+			}
+			case 0x57: // W
+			case 0x50: {
+				// P
+				const path = nameOf(raw);
+				writes.add(path);
+				if (!own.has(path) && (reads.has(path) || letter === 0x50)) rewritten.add(path);
+				break;
+			}
+			case 0x43: // C
+			case 0x4b: // K
+			case 0x4e: {
+				// N
+				const path = nameOf(raw);
+				own.add(path);
+				if (letter !== 0x4b) writes.add(path);
+				break;
+			}
+			case 0x55: // U
+			case 0x4d: {
+				// M
+				const path = nameOf(raw);
+				writes.delete(path);
+				break;
+			}
+			case 0x44: // D
+				listings.add(nameOf(raw));
+				break;
+			default: // S, L: presence, which the reads that follow imply
+		}
+	}
+	for (const path of own) absent.delete(path);
+	for (const path of writes) absent.delete(path);
+	// Every exec that worked is one more hello; failed ones are looked for along PATH and leave no process.
+	const observed = new Set([...programs].map((p) => posix.basename(p)));
+	const complete = processes > 0 && started.every((p) => observed.has(posix.basename(p)) || programs.has(nameOf(p)) || aliasSeen(p, programs));
+	return { programs, complete, reads, absent, writes, rewritten, listings };
+}
+
+/** gcc-12 may be started through the link `gcc`, and as through x86_64-linux-gnu-as: the hello names the file itself. */
+function aliasSeen(path: string, programs: ReadonlySet<string>): boolean {
+	const name = posix.basename(path);
+	for (const program of programs) {
+		const other = posix.basename(program);
+		if (other.includes(name) || name.includes(other)) return true;
+	}
+	return false;
+}

@@ -1,0 +1,344 @@
+import type { Engine } from "../engines/types.js";
+import { saveResult } from "../executor/results.js";
+import type { Store } from "../store/types.js";
+import { decodeThunk, encodeThunk } from "../thunk/codec.js";
+import { hashBytes, isThunkHash, type ObjectHash } from "../thunk/hash.js";
+import type { Thunk, ThunkResult } from "../thunk/types.js";
+import { cachedOutcome, missingOutput, outputsOf } from "./cached.js";
+import { replaceThunks } from "./replace.js";
+import { type Pool, Slots } from "./slots.js";
+import type { Forced, ForceFailure, ForceOutcome, ForcerEvents, NotForced } from "./types.js";
+
+export { replaceThunks } from "./replace.js";
+export type { Forced, ForceFailure, ForceOutcome, ForcerEvents, NotForced } from "./types.js";
+
+/** One thunk that was asked for. */
+interface Node {
+	readonly hash: ObjectHash;
+	promise: Promise<ForceOutcome>;
+	/** What it waits for now; used to find a circle when nothing moves any more. */
+	waits: readonly ObjectHash[];
+	/** Ends its waiting; set while it waits for something that only running showed. */
+	cut: ((outcome: NotForced) => void) | undefined;
+}
+
+/** A thunk that was looked at and not yet started: what it needs is started first. */
+interface Visit {
+	readonly hash: ObjectHash;
+	readonly thunk: Thunk | ForceFailure;
+	readonly cached: Forced | undefined;
+	readonly needs: readonly { readonly hash: ObjectHash }[];
+	next: number;
+}
+
+/**
+ * Forces thunks: first what they need, each once however many need it, then themselves on the first engine that takes
+ * them. Without `keepGoing` nothing new starts after a failure.
+ */
+export class Forcer {
+	readonly #store: Store;
+	readonly #pools: readonly Pool[];
+	readonly #fallbacks: readonly Pool[];
+	readonly #events: ForcerEvents;
+	readonly #keepGoing: boolean;
+	readonly #slots = new Slots();
+	readonly #nodes = new Map<ObjectHash, Node>();
+	readonly #open = new Set<Node>();
+	readonly #thunks = new Map<ObjectHash, Thunk>();
+	/** Who runs a thunk in its final form: two that come to the same run once. */
+	readonly #finals = new Map<ObjectHash, Node>();
+	#watching = false;
+
+	constructor(options: {
+		store: Store;
+		engines: readonly Engine[];
+		fallbacks?: readonly Engine[];
+		events: ForcerEvents;
+		keepGoing?: boolean;
+	}) {
+		this.#store = options.store;
+		const pool = (engine: Engine): Pool => ({ engine, running: 0 });
+		this.#pools = options.engines.map(pool);
+		this.#fallbacks = (options.fallbacks ?? []).map(pool);
+		this.#events = options.events;
+		this.#keepGoing = options.keepGoing ?? false;
+	}
+
+	/** Lets what runs come to its end and starts nothing more. */
+	stop(): void {
+		this.#slots.stop();
+	}
+
+	/** Gives the forcer a thunk that the store need not be asked for. */
+	know(hash: ObjectHash, thunk: Thunk): void {
+		this.#thunks.set(hash, thunk);
+	}
+
+	force(hash: ObjectHash): Promise<ForceOutcome> {
+		return this.#node(hash).promise;
+	}
+
+	thunk(hash: ObjectHash): Thunk | ForceFailure {
+		const known = this.#thunks.get(hash);
+		if (known !== undefined) return known;
+		const bytes = this.#store.objects.get(hash);
+		if (bytes === undefined) {
+			return {
+				reason: "thunk-missing",
+				message: `thunk ${hash} is not in the store`,
+				hint: "it was cleaned away, or made with another .gg folder: infer the build again",
+			};
+		}
+		const decoded = decodeThunk(bytes);
+		return decoded.ok ? decoded.value : { ...decoded.error, message: `${hash}: ${decoded.error.message}` };
+	}
+
+	/** Starts a thunk and all that it needs, needs first. No recursion: a chain may be longer than the stack is deep. */
+	#node(hash: ObjectHash): Node {
+		const known = this.#nodes.get(hash);
+		if (known !== undefined) return known;
+		const stack = [this.#visit(hash)];
+		const visited = new Set([hash]);
+		for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+			const need = top.needs[top.next];
+			if (need === undefined) {
+				stack.pop();
+				this.#start(top);
+				continue;
+			}
+			top.next += 1;
+			if (visited.has(need.hash) || this.#nodes.has(need.hash)) continue;
+			visited.add(need.hash);
+			stack.push(this.#visit(need.hash));
+		}
+		return this.#nodes.get(hash)!;
+	}
+
+	#visit(hash: ObjectHash): Visit {
+		const thunk = this.thunk(hash);
+		if ("reason" in thunk) return { hash, thunk, cached: undefined, needs: [], next: 0 };
+		const cached = cachedOutcome(this.#store, hash, thunk);
+		return { hash, thunk, cached, needs: cached === undefined ? thunk.thunks : [], next: 0 };
+	}
+
+	#start(visit: Visit): void {
+		const { hash, thunk } = visit;
+		const node: Node = { hash, promise: Promise.resolve(failure(hash, thunk, cycle(hash))), waits: [], cut: undefined };
+		this.#nodes.set(hash, node);
+		this.#open.add(node);
+		node.promise = this.#force(node, visit)
+			.catch((error: unknown): NotForced => {
+				const message = error instanceof Error ? error.message : String(error);
+				return failure(hash, thunk, {
+					reason: "store",
+					message,
+					hint: "check that the disk is not full and .gg can be written",
+				});
+			})
+			.then((outcome) => {
+				this.#open.delete(node);
+				this.#thunks.delete(hash);
+				if (outcome.kind === "failed") {
+					if (!this.#keepGoing) this.stop();
+					this.#events.failed(hash, outcome);
+				}
+				return outcome;
+			});
+	}
+
+	async #force(node: Node, { hash, thunk, cached }: Visit): Promise<ForceOutcome> {
+		if ("reason" in thunk) return failure(hash, thunk, thunk);
+		if (cached !== undefined) {
+			const settled = await this.#settle(node, cached, thunk);
+			if (settled.kind === "forced") this.#events.forced(hash, thunk, settled, "cached", "", []);
+			return settled;
+		}
+		const needs = await this.#needs(node, thunk);
+		if ("kind" in needs) return needs;
+		const replaced = replaceThunks(thunk, needs);
+		if ("reason" in replaced) return failure(hash, thunk, replaced);
+		const bytes = encodeThunk(replaced);
+		const final = hashBytes(bytes);
+		const owner = this.#finals.get(final);
+		if (owner !== undefined) {
+			const outcome = await this.#wait(node, owner);
+			if (outcome.kind === "forced") {
+				saveResult(this.#store, hash, thunk, outcome.result);
+				this.#events.forced(hash, replaced, outcome, "cached", "", []);
+			}
+			return outcome;
+		}
+		this.#finals.set(final, node);
+		const outcome = await this.#run(node, final, replaced, bytes);
+		if (outcome.kind === "forced" && final !== hash) saveResult(this.#store, hash, thunk, outcome.result);
+		return outcome;
+	}
+
+	/** What each of `thunk.thunks` came to, or the first of them that failed. */
+	async #needs(node: Node, thunk: Thunk): Promise<Forced[] | NotForced> {
+		if (thunk.thunks.length === 0) return [];
+		const nodes = thunk.thunks.map((item) => this.#nodes.get(item.hash));
+		if (nodes.includes(undefined)) return failure(node.hash, thunk, cycle(node.hash));
+		node.waits = thunk.thunks.map((item) => item.hash);
+		const outcomes = await Promise.all(nodes.map((n) => n!.promise));
+		node.waits = [];
+		const bad = outcomes.find((o) => o.kind === "failed");
+		if (bad !== undefined) return bad;
+		const needs = outcomes as Forced[];
+		for (const [i, item] of thunk.thunks.entries()) {
+			const to = needs[i]!.outputs.get(item.tag);
+			if (to === undefined || !isThunkHash(to)) continue;
+			const value = await this.#valueOf(node, to);
+			if (typeof value !== "string") return value;
+			needs[i] = { ...needs[i]!, outputs: new Map(needs[i]!.outputs).set(item.tag, value) };
+		}
+		return needs;
+	}
+
+	async #run(node: Node, final: ObjectHash, thunk: Thunk, bytes: Buffer): Promise<ForceOutcome> {
+		const { hash } = node;
+		const cached = final === hash ? undefined : cachedOutcome(this.#store, final, thunk);
+		if (cached !== undefined) {
+			const settled = await this.#settle(node, cached, thunk);
+			if (settled.kind === "forced") this.#events.forced(hash, thunk, settled, "cached", "", []);
+			return settled;
+		}
+		const pools = this.#takers(thunk);
+		if ("reason" in pools) return failure(hash, thunk, pools);
+		const pool = await this.#slots.acquire(pools);
+		if (pool === undefined) {
+			return failure(hash, thunk, { reason: "cancelled", message: "not started: something else failed before" });
+		}
+		let result: ThunkResult;
+		let undeclared: readonly string[];
+		try {
+			if (final !== hash) this.#store.objects.put(bytes);
+			const execution = await pool.engine.execute(final, thunk);
+			if (execution.kind === "impossible") return failure(hash, thunk, execution.failure);
+			({ result, undeclared } = execution);
+			if (result.status !== 0) return { ...failure(hash, thunk, undefined), result };
+			const missing = missingOutput(thunk, result);
+			if (missing !== undefined) {
+				const message = `${pool.engine.name}: the result lacks the output ${JSON.stringify(missing)}`;
+				return failure(hash, thunk, { reason: "output-missing", message });
+			}
+			saveResult(this.#store, final, thunk, result);
+		} finally {
+			// Before any thunk that this one came to is forced: one job is enough for any depth.
+			this.#slots.release(pool);
+			if (this.#slots.running === 0) this.#watch();
+		}
+		const forced: Forced = { kind: "forced", final, result, outputs: outputsOf(thunk, result) };
+		const settled = await this.#settle(node, forced, thunk);
+		if (settled.kind === "forced") {
+			this.#events.forced(hash, thunk, settled, "ran", pool.engine.name, undeclared);
+		}
+		return settled;
+	}
+
+	/**
+	 * A thunk may come to thunks: those are forced in turn until all declared outputs are values. What else lies in an
+	 * output folder is left as it is until somebody needs it.
+	 */
+	async #settle(node: Node, forced: Forced, thunk: Thunk): Promise<ForceOutcome> {
+		const outputs = new Map(forced.outputs);
+		let changed = false;
+		for (const tag of thunk.outputs) {
+			const hash = outputs.get(tag);
+			if (hash === undefined || !isThunkHash(hash)) continue;
+			// Starts the others too; they are waited for in their turn.
+			if (!changed) for (const t of thunk.outputs) if (isThunkHash(outputs.get(t) ?? hash)) this.#node(outputs.get(t) ?? hash);
+			const value = await this.#valueOf(node, hash);
+			if (typeof value !== "string") return value;
+			outputs.set(tag, value);
+			changed = true;
+		}
+		if (!changed) return forced;
+		const result = {
+			...forced.result,
+			outputs: forced.result.outputs.map((o) => ({ ...o, hash: outputs.get(o.tag) ?? o.hash })),
+		};
+		saveResult(this.#store, forced.final, thunk, result);
+		return { ...forced, result, outputs: outputsOf(thunk, result) };
+	}
+
+	/** The value that a thunk's first output comes to, for one that only running showed to be needed. */
+	async #valueOf(node: Node, hash: ObjectHash): Promise<ObjectHash | NotForced> {
+		const outcome = await this.#wait(node, this.#node(hash));
+		if (outcome.kind === "failed") return outcome;
+		const value = outcome.outputs.get("");
+		if (value !== undefined) return value;
+		const message = `thunk ${hash} has no output, and one that came to it needs it`;
+		return failure(hash, undefined, { reason: "no-such-output", message });
+	}
+
+	async #wait(node: Node, target: Node): Promise<ForceOutcome> {
+		node.waits = [target.hash];
+		const cut = new Promise<NotForced>((resolve) => {
+			node.cut = resolve;
+		});
+		if (this.#slots.running === 0) this.#watch();
+		const outcome = await Promise.race([target.promise, cut]);
+		node.cut = undefined;
+		node.waits = [];
+		return outcome;
+	}
+
+	/** Once all that can move has moved: if thunks are open and none runs, they wait for each other. */
+	#watch(): void {
+		if (this.#watching || this.#open.size === 0) return;
+		this.#watching = true;
+		setImmediate(() => {
+			this.#watching = false;
+			if (this.#slots.running === 0 && this.#open.size > 0) this.#breakCircle();
+		});
+	}
+
+	#breakCircle(): void {
+		const seen = new Set<Node>();
+		let [node] = this.#open;
+		while (node !== undefined && !seen.has(node)) {
+			seen.add(node);
+			node = node.waits.map((hash) => this.#nodes.get(hash)).find((n) => n !== undefined && this.#open.has(n));
+		}
+		// `node` lies on a circle; names have their content's hash, so some edge of it came from running.
+		const start = node;
+		while (node !== undefined && node.cut === undefined) {
+			node = node.waits.map((hash) => this.#nodes.get(hash)).find((n) => n !== undefined && this.#open.has(n));
+			if (node === start) break;
+		}
+		node?.cut?.(failure(node.hash, undefined, cycle(node.hash)));
+		this.#watch();
+	}
+
+	/** Engines that run `thunk`: fallbacks only where no other does. */
+	#takers(thunk: Thunk): readonly Pool[] | ForceFailure {
+		const refusals: string[] = [];
+		for (const group of [this.#pools, this.#fallbacks]) {
+			const takers = group.filter(({ engine }) => {
+				const why = engine.refuses(thunk);
+				if (why !== "") refusals.push(`${engine.name}: ${why}`);
+				return why === "";
+			});
+			if (takers.length > 0) return takers;
+		}
+		return {
+			reason: "no-engine",
+			message: `no engine takes this thunk (${refusals.join("; ")})`,
+			hint: "add --fallback-engine local",
+		};
+	}
+}
+
+function failure(hash: ObjectHash, thunk: Thunk | ForceFailure | undefined, why: ForceFailure | undefined): NotForced {
+	const known = thunk === undefined || "reason" in thunk ? undefined : thunk;
+	return { kind: "failed", at: hash, thunk: known, result: undefined, failure: why };
+}
+
+function cycle(hash: ObjectHash): ForceFailure {
+	return {
+		reason: "cycle",
+		message: `thunk ${hash} came to a thunk that needs it`,
+		hint: "correct the program that makes these thunks: each must come to a value in the end",
+	};
+}

@@ -1,0 +1,116 @@
+import { posix } from "node:path";
+import type { ThunkPlan } from "../models/types.js";
+import type { FileFacts } from "../store/filefacts.js";
+import type { ObjectStore } from "../store/types.js";
+import { encodeThunk, encodeTree } from "../thunk/codec.js";
+import { hashBytes, type ObjectHash } from "../thunk/hash.js";
+import { EMPTY_THUNK, type Item, type Thunk, type ThunkItem, type TreeEntry } from "../thunk/types.js";
+import type { Toolchain } from "./toolchains.js";
+
+/** Everything that a command's thunk is made of. */
+export interface Description {
+	readonly plan: ThunkPlan;
+	readonly argv: readonly string[];
+	readonly cwd: string;
+	readonly env: ReadonlyMap<string, string>;
+	readonly umask: number;
+	readonly toolchain: Toolchain;
+	/** Every file it reads beyond the toolchain, absolute. */
+	readonly reads: Iterable<string>;
+	/** Content before the command of files that it reads and rewrites. */
+	readonly before: ReadonlyMap<string, ObjectHash>;
+	/** Files that it wrote beyond the plan, absolute. */
+	readonly sideOutputs: readonly string[];
+}
+
+export type DescribeProblem =
+	| { readonly reason: "time-macro" | "assembler-file" | "input-vanished"; readonly detail: string };
+
+export interface Described {
+	readonly thunk: Thunk;
+	readonly bytes: Buffer;
+	readonly hash: ObjectHash;
+	/** Absolute output paths, by tag. */
+	readonly outputs: ReadonlyMap<string, string>;
+}
+
+export function absolute(cwd: string, path: string): string {
+	return posix.normalize(path.startsWith("/") ? path : `${cwd}/${path}`);
+}
+
+/** Environment of the thunk: what the model says matters, and PWD where it names the directory by another way. */
+export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>, cwd: string): string[] {
+	const lines: string[] = [];
+	for (const name of plan.envNames) {
+		const value = env.get(name);
+		if (value !== undefined) lines.push(`${name}=${value}`);
+	}
+	const pwd = env.get("PWD");
+	// gcc records $PWD as the compilation directory when it leads to the same place.
+	if (pwd !== undefined && pwd !== cwd && (plan.family === "cc" || plan.family === "as")) lines.push(`PWD=${pwd}`);
+	return lines.sort();
+}
+
+/** Describes one command. Headers and libraries go into one Tree per folder, so that what thunks share is named once. */
+export function describe(d: Description, facts: FileFacts, objects: ObjectStore, cannotDefer: boolean): Described | DescribeProblem {
+	const values: Item[] = [];
+	const thunks: ThunkItem[] = [];
+	const folders = new Map<string, TreeEntry[]>();
+	const named = new Set([...d.plan.sources.map((s) => s.path), ...d.plan.inputs, ...d.plan.inout].map((p) => absolute(d.cwd, p)));
+	for (const path of new Set([...named, ...d.reads])) {
+		if (d.toolchain.files.has(path)) continue;
+		const before = d.before.get(path);
+		if (before !== undefined) {
+			values.push({ hash: before, name: path });
+			continue;
+		}
+		const fact = facts.get(path);
+		if (fact === undefined) {
+			if (named.has(path)) continue; // the tool itself says what it misses
+			return { reason: "input-vanished", detail: path };
+		}
+		if (fact.placeholder !== undefined) {
+			thunks.push({ ...fact.placeholder, name: path });
+			continue;
+		}
+		if (fact.namesTime && d.plan.discovery.kind.startsWith("include") && !d.env.has("SOURCE_DATE_EPOCH")) {
+			return { reason: "time-macro", detail: path };
+		}
+		if (cannotDefer && fact.namesAssemblerFile && d.plan.family === "cc") return { reason: "assembler-file", detail: path };
+		if (named.has(path)) values.push({ hash: fact.hash, name: path });
+		else {
+			const folder = posix.dirname(path);
+			const entries = folders.get(folder) ?? [];
+			entries.push({ name: posix.basename(path), hash: fact.hash, kind: fact.executable ? "executable" : "file" });
+			folders.set(folder, entries);
+		}
+	}
+	const trees: Item[] = [{ hash: d.toolchain.tree, name: "/" }];
+	for (const [folder, entries] of [...folders].sort(([a], [b]) => (a < b ? -1 : 1))) {
+		trees.push({ hash: objects.put(encodeTree(entries)), name: folder });
+	}
+	const outputs = new Map<string, string>();
+	for (const output of d.plan.outputs) outputs.set(output.tag, absolute(d.cwd, output.path));
+	d.sideOutputs.forEach((path, i) => void outputs.set(`side${i}`, path));
+	const optional = new Set(d.plan.outputs.filter((o) => o.optional).map((o) => o.tag));
+	values.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+	thunks.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+	const thunk: Thunk = {
+		...EMPTY_THUNK,
+		functionHash: d.toolchain.driverHash,
+		args: d.argv,
+		envars: [`PATH=${d.toolchain.path}`, ...relevantEnv(d.plan, d.env, d.cwd)],
+		values,
+		thunks,
+		executables: [{ hash: d.toolchain.driverHash, name: d.toolchain.driver }],
+		outputs: [...outputs.keys()],
+		cwd: d.cwd,
+		trees,
+		outputPaths: [...outputs].map(([tag, path]) => ({ tag, path, optional: optional.has(tag) || tag.startsWith("side") })),
+		umask: d.umask,
+		capture: true,
+		inout: d.plan.inout.map((p) => absolute(d.cwd, p)),
+	};
+	const bytes = encodeThunk(thunk);
+	return { thunk, bytes, hash: hashBytes(bytes), outputs };
+}

@@ -1,0 +1,119 @@
+import { posix } from "node:path";
+import type { DepEntry } from "../store/depcache.js";
+import type { FileFacts } from "../store/filefacts.js";
+import type { ObjectStore } from "../store/types.js";
+import { decodeThunk, decodeTree } from "../thunk/codec.js";
+import type { ObjectHash } from "../thunk/hash.js";
+import type { Thunk, TreeEntry } from "../thunk/types.js";
+import { firstMissing, isThere } from "../util/paths.js";
+
+/** Answers whether an earlier description still holds: every file the same, every absence still an absence. */
+export class Lookup {
+	readonly #facts: FileFacts;
+	readonly #objects: ObjectStore;
+	readonly #trees = new Map<ObjectHash, readonly TreeEntry[] | undefined>();
+	/** Trees below system folders, which are looked at once a session. */
+	readonly #systemTrees = new Map<string, boolean>();
+	readonly #systemAbsent = new Map<string, boolean>();
+
+	constructor(facts: FileFacts, objects: ObjectStore) {
+		this.#facts = facts;
+		this.#objects = objects;
+	}
+
+	/** The thunk of the first entry that still holds. */
+	find(entries: readonly DepEntry[], toolchain: ObjectHash): { hash: ObjectHash; thunk: Thunk } | undefined {
+		for (const entry of entries) {
+			const bytes = this.#objects.get(entry.thunk);
+			if (bytes === undefined) continue;
+			const decoded = decodeThunk(bytes);
+			if (!decoded.ok) continue;
+			if (this.#holds(decoded.value, toolchain) && this.#absencesHold(entry.absent)) {
+				return { hash: entry.thunk, thunk: decoded.value };
+			}
+		}
+		return undefined;
+	}
+
+	#holds(thunk: Thunk, toolchain: ObjectHash): boolean {
+		for (const item of thunk.values) {
+			const fact = this.#facts.get(item.name);
+			if (fact?.hash !== item.hash) return false;
+		}
+		for (const item of thunk.thunks) {
+			const placeholder = this.#facts.get(item.name)?.placeholder;
+			if (placeholder?.hash !== item.hash || placeholder.tag !== item.tag) return false;
+		}
+		for (const item of thunk.trees) {
+			if (item.name === "/" ? item.hash !== toolchain : !this.#treeHolds(item.hash, item.name)) return false;
+		}
+		return true;
+	}
+
+	#treeHolds(hash: ObjectHash, folder: string): boolean {
+		const system = this.#facts.isSystem(`${folder}/`);
+		const key = `${hash}${folder}`;
+		if (system) {
+			const known = this.#systemTrees.get(key);
+			if (known !== undefined) return known;
+		}
+		const entries = this.tree(hash);
+		const holds = entries?.every((e) => this.#facts.get(`${folder}/${e.name}`)?.hash === e.hash) ?? false;
+		if (system) this.#systemTrees.set(key, holds);
+		return holds;
+	}
+
+	tree(hash: ObjectHash): readonly TreeEntry[] | undefined {
+		if (!this.#trees.has(hash)) {
+			const bytes = this.#objects.get(hash);
+			this.#trees.set(hash, bytes === undefined ? undefined : decodeTree(bytes));
+		}
+		return this.#trees.get(hash);
+	}
+
+	#absencesHold(absent: DepEntry["absent"]): boolean {
+		for (const folder in absent) {
+			const system = this.#facts.isSystem(`${folder}/`);
+			for (const name of absent[folder]!) {
+				const path = `${folder}/${name}`;
+				if (!system) {
+					if (isThere(path)) return false;
+					continue;
+				}
+				let gone = this.#systemAbsent.get(path);
+				if (gone === undefined) {
+					gone = !isThere(path);
+					this.#systemAbsent.set(path, gone);
+				}
+				if (!gone) return false;
+			}
+		}
+		return true;
+	}
+}
+
+/** Groups absences by folder, each shortened to the topmost folder that is missing; temporary names are left out. */
+export function groupAbsent(paths: Iterable<string>, skip: (path: string) => boolean): Record<string, string[]> {
+	const groups = new Map<string, Set<string>>();
+	const exists = new Map<string, boolean>();
+	const isFolder = (path: string): boolean => {
+		let known = exists.get(path);
+		if (known === undefined) {
+			known = isThere(path);
+			exists.set(path, known);
+		}
+		return known;
+	};
+	for (const path of paths) {
+		if (skip(path)) continue;
+		const missing = firstMissing(path, isFolder);
+		const folder = posix.dirname(missing);
+		let names = groups.get(folder);
+		if (names === undefined) {
+			names = new Set();
+			groups.set(folder, names);
+		}
+		names.add(posix.basename(missing));
+	}
+	return Object.fromEntries([...groups].map(([folder, names]) => [folder, [...names].sort()]));
+}

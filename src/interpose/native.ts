@@ -1,0 +1,72 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { replaceFile } from "../util/files.js";
+import { type Failure, err, ok, type Result } from "../util/result.js";
+
+/** The compiled native programs. */
+export interface Natives {
+	readonly shim: string;
+	readonly spawner: string;
+	readonly view: string;
+}
+
+export type NativeFailure = Failure<"no-compiler" | "native-build" | "native-sources">;
+
+const PROGRAMS = {
+	shim: { source: "gg-shim.c", output: "gg-shim", flags: [["-static"], []] },
+	spawner: { source: "gg-spawner.c", output: "gg-spawner", flags: [["-static"], []] },
+	view: { source: "gg-view.c", output: "gg-view.so", flags: [["-shared", "-fPIC"]] },
+} as const;
+const COMMON = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
+
+/** The package's folder `wrappers`, from a bundle in dist/ as from a build in build/src/interpose/. */
+function sourceFolder(): string | undefined {
+	for (let at = dirname(fileURLToPath(import.meta.url)); at !== "/"; at = dirname(at)) {
+		const candidate = join(at, "wrappers");
+		if (existsSync(join(candidate, "gg-shim.c"))) return candidate;
+	}
+	return undefined;
+}
+
+/** Compiles what is missing into the user's cache, named by the sources' content, and says so through `say`. */
+export function nativePrograms(cacheDir: string, env: NodeJS.ProcessEnv, say: (text: string) => void): Result<Natives, NativeFailure> {
+	const folder = sourceFolder();
+	if (folder === undefined) {
+		return err({ reason: "native-sources", message: "the folder wrappers/ of this installation is missing", hint: "install gg again" });
+	}
+	const digest = createHash("sha256").update(`${process.arch}\0${COMMON.join(" ")}`);
+	for (const name of ["gg-wire.h", "gg-shim.c", "gg-spawner.c", "gg-view.c"]) digest.update(readFileSync(join(folder, name)));
+	const out = join(cacheDir, "native", digest.digest("hex").slice(0, 16));
+	const paths = { shim: join(out, "gg-shim"), spawner: join(out, "gg-spawner"), view: join(out, "gg-view.so") };
+	if (Object.values(paths).every((p) => existsSync(p))) return ok(paths);
+	const compiler = ["cc", "gcc", "clang"].find((c) => spawnSync(c, ["--version"], { env, stdio: "ignore" }).status === 0);
+	if (compiler === undefined) {
+		return err({ reason: "no-compiler", message: "a C compiler is needed, and PATH has no cc, gcc or clang", hint: "on Debian and Ubuntu: apt-get install gcc libc6-dev" });
+	}
+	say("first use: compiling the wrappers ...\n");
+	mkdirSync(out, { recursive: true });
+	for (const program of Object.values(PROGRAMS)) {
+		let failure = "";
+		const built = program.flags.some((flags) => {
+			try {
+				replaceFile(join(out, program.output), (temporary) => {
+					const argv = [...COMMON, ...flags, join(folder, program.source), "-o", temporary, "-ldl"];
+					const run = spawnSync(compiler, argv, { env, encoding: "utf8" });
+					if (run.status !== 0) throw new Error(run.stderr);
+				});
+				return true;
+			} catch (error) {
+				failure = error instanceof Error ? error.message : String(error);
+				return false;
+			}
+		});
+		if (!built) {
+			const message = `${program.source} does not compile with ${compiler}:\n${failure.trim()}`;
+			return err({ reason: "native-build", message, hint: "install the C library's headers (libc6-dev), or name another compiler as cc on PATH" });
+		}
+	}
+	return ok(paths);
+}

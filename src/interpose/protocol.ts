@@ -1,0 +1,124 @@
+import { FrameReader, FrameWriter } from "../util/wire.js";
+
+/** What the shim says and is told; the layout is in wrappers/PROTOCOL.md. */
+
+const MAGIC = 0x31534747;
+
+export interface FdIdentity {
+	readonly open: boolean;
+	readonly isatty: boolean;
+	/** Device and inode in hex: equal texts are the same open place. */
+	readonly id: string;
+	readonly mode: number;
+	readonly rdev: string;
+}
+
+export interface ShimRequest {
+	readonly pid: number;
+	readonly ppid: number;
+	readonly umask: number;
+	readonly fds: readonly [FdIdentity, FdIdentity, FdIdentity];
+	readonly tool: string;
+	readonly cwd: string;
+	readonly parentExe: string;
+	readonly parentArgv: readonly string[];
+	readonly argv: readonly string[];
+	readonly env: ReadonlyMap<string, string>;
+	/** False when a name among tool, cwd and argv is not UTF-8: such a command runs by itself. */
+	readonly utf8: boolean;
+}
+
+export interface RanReport {
+	readonly status: number;
+	readonly signal: number;
+	/** Microseconds. */
+	readonly wall: number;
+	readonly truncated: boolean;
+	readonly stdout: Buffer;
+	readonly stderr: Buffer;
+}
+
+export type ShimMessage =
+	| { readonly kind: "command"; readonly request: ShimRequest }
+	| { readonly kind: "ran"; readonly report: RanReport };
+
+export interface ExecChange {
+	readonly path: string;
+	readonly argv: readonly string[];
+	readonly setenv: readonly string[];
+	readonly unsetenv: readonly string[];
+}
+
+export type ShimReply =
+	| { readonly kind: "exit"; readonly status: number; readonly signal: number; readonly stdout: Uint8Array; readonly stderr: Uint8Array }
+	| { readonly kind: "exec"; readonly change: ExecChange }
+	| { readonly kind: "run"; readonly change: ExecChange; readonly capture: boolean };
+
+export const SILENT_SUCCESS: ShimReply = {
+	kind: "exit",
+	status: 0,
+	signal: 0,
+	stdout: new Uint8Array(),
+	stderr: new Uint8Array(),
+};
+
+/** Throws RangeError on a malformed payload. */
+export function decodeMessage(payload: Buffer): ShimMessage {
+	const r = new FrameReader(payload);
+	if (payload[0] === 2) return { kind: "ran", report: decodeRan(r) };
+	if (r.u32() !== MAGIC || r.u8() !== 1) throw new RangeError("not a frame of the shim");
+	const pid = r.u32();
+	const ppid = r.u32();
+	const umask = r.u32();
+	const fds = [decodeFd(r), decodeFd(r), decodeFd(r)] as const;
+	let utf8 = true;
+	const text = (bytes: Buffer): string => {
+		const decoded = bytes.toString("utf8");
+		if (decoded.includes("\ufffd") && !Buffer.from(decoded).equals(bytes)) utf8 = false;
+		return decoded;
+	};
+	const tool = text(r.bytes());
+	const cwd = text(r.bytes());
+	const parentExe = r.bytes().toString();
+	const parentArgv = r.list().map((b) => b.toString());
+	const argv = r.list().map(text);
+	const env = new Map<string, string>();
+	for (const bytes of r.list()) {
+		const line = bytes.toString();
+		const equals = line.indexOf("=");
+		if (equals > 0) env.set(line.slice(0, equals), line.slice(equals + 1));
+	}
+	return { kind: "command", request: { pid, ppid, umask, fds, tool, cwd, parentExe, parentArgv, argv, env, utf8 } };
+}
+
+function decodeFd(r: FrameReader): FdIdentity {
+	const open = r.u8() !== 0;
+	const isatty = r.u8() !== 0;
+	const id = `${r.u64Text()}:${r.u64Text()}`;
+	return { open, isatty, id, mode: r.u32(), rdev: r.u64Text() };
+}
+
+function decodeRan(r: FrameReader): RanReport {
+	r.u8();
+	const raw = r.u32();
+	const signal = raw & 0x7f;
+	const wall = r.u64();
+	r.u64();
+	r.u64();
+	r.u32();
+	const truncated = r.u8() !== 0;
+	const stdout = Buffer.from(r.bytes());
+	const stderr = Buffer.from(r.bytes());
+	return { status: signal === 0 ? (raw >> 8) & 0xff : 128 + signal, signal, wall, truncated, stdout, stderr };
+}
+
+export function encodeReply(reply: ShimReply): Buffer {
+	const w = new FrameWriter();
+	if (reply.kind === "exit") {
+		return w.u8(1).u32(reply.status).u32(reply.signal).str(reply.stdout).str(reply.stderr).finish();
+	}
+	const { path, argv, setenv, unsetenv } = reply.change;
+	w.u8(reply.kind === "exec" ? 2 : 3).str(path).strs(argv).strs(setenv).strs(unsetenv);
+	if (reply.kind === "run") w.u8(reply.capture ? 1 : 0);
+	return w.finish();
+}

@@ -1,0 +1,75 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { FrameSplitter } from "../util/wire.js";
+import { decodeMessage, encodeReply, type RanReport, type ShimReply, type ShimRequest } from "./protocol.js";
+
+/** One command that waits for its answer. */
+export interface ShimConnection {
+	readonly request: ShimRequest;
+	/** Sends the last answer. */
+	finish(reply: ShimReply): void;
+	/** Has the shim run the command, and waits; undefined when the shim vanished meanwhile. */
+	run(reply: ShimReply & { kind: "run" }): Promise<RanReport | undefined>;
+}
+
+export interface ShimServer {
+	/** Stops listening and resolves when every open connection has ended. */
+	close(): Promise<void>;
+}
+
+/** Commands with response files aside, no frame of a real command comes near this. */
+const FRAME_LIMIT = 256 << 20;
+
+/** Listens on a Unix socket; its folder must be private to the user. `onCommand` must answer each connection once. */
+export function listenForShims(socketPath: string, onCommand: (connection: ShimConnection) => void): Promise<ShimServer> {
+	const open = new Set<Socket>();
+	const server: Server = createServer((socket) => {
+		open.add(socket);
+		socket.on("close", () => open.delete(socket));
+		serve(socket, onCommand);
+	});
+	return new Promise((resolve, reject) => {
+		server.once("error", reject);
+		server.listen({ path: socketPath, backlog: 4096 }, () => {
+			server.off("error", reject);
+			resolve({
+				close: () =>
+					new Promise((done) => {
+						server.close(() => done());
+						for (const socket of open) socket.destroy();
+					}),
+			});
+		});
+	});
+}
+
+function serve(socket: Socket, onCommand: (connection: ShimConnection) => void): void {
+	const splitter = new FrameSplitter(FRAME_LIMIT);
+	let onRan: ((report: RanReport | undefined) => void) | undefined;
+	socket.on("error", () => socket.destroy());
+	socket.on("close", () => onRan?.(undefined));
+	socket.on("data", (chunk: Buffer) => {
+		try {
+			for (const payload of splitter.push(chunk)) {
+				const message = decodeMessage(payload);
+				if (message.kind === "ran") {
+					const resolve = onRan;
+					onRan = undefined;
+					resolve?.(message.report);
+				} else {
+					onCommand({
+						request: message.request,
+						finish: (reply) => void socket.end(encodeReply(reply)),
+						run: (reply) =>
+							new Promise((resolve) => {
+								onRan = resolve;
+								socket.write(encodeReply(reply));
+							}),
+					});
+				}
+			}
+		} catch {
+			// Not a shim, or a broken one: without an answer it runs the real tool.
+			socket.destroy();
+		}
+	});
+}

@@ -1,0 +1,165 @@
+import { readFileSync, readlinkSync } from "node:fs";
+import { join, posix } from "node:path";
+import { type CommandOutput, discoverToolchain } from "../models/toolchain.js";
+import { DepCache } from "../store/depcache.js";
+import type { FileFacts } from "../store/filefacts.js";
+import type { ObjectStore } from "../store/types.js";
+import { encodeTree } from "../thunk/codec.js";
+import type { ObjectHash } from "../thunk/hash.js";
+import type { TreeEntry } from "../thunk/types.js";
+import { writeFileAtomic } from "../util/files.js";
+import { isThere } from "../util/paths.js";
+import type { Spawner } from "../util/spawner.js";
+import { systemProbe } from "./probe.js";
+
+/** A tool and everything it consists of, named by content. */
+export interface Toolchain {
+	/** Absolute path as found on PATH, links unresolved. */
+	readonly driver: string;
+	readonly driverHash: ObjectHash;
+	/** A Tree object of all files, links and folders, relative to `/`. */
+	readonly tree: ObjectHash;
+	readonly files: ReadonlySet<string>;
+	/** PATH for its thunks: the folders in which it finds its helpers. */
+	readonly path: string;
+	/** Where its linker looks for libraries by itself. */
+	readonly searchDirs: readonly string[];
+}
+
+/** What is remembered between sessions, and holds as long as every file and every absence is as it was. */
+interface Record1 {
+	readonly v: 1;
+	readonly files: readonly (readonly [path: string, hash: ObjectHash, executable: boolean])[];
+	readonly links: readonly (readonly [path: string, target: string])[];
+	readonly directories: readonly string[];
+	readonly absent: readonly string[];
+	readonly path: string;
+	readonly searchDirs: readonly string[];
+}
+
+const LOCALE = ["LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LANGUAGE"] as const;
+
+/** Finds out what a tool consists of, once per tool and PATH. */
+export class Toolchains {
+	readonly #known = new Map<string, Toolchain>();
+	readonly #running = new Map<string, Promise<Toolchain | undefined>>();
+	readonly #facts: FileFacts;
+	readonly #objects: ObjectStore;
+	readonly #spawner: Spawner;
+	readonly #folder: string;
+
+	constructor(options: { facts: FileFacts; objects: ObjectStore; spawner: Spawner; cacheDir: string }) {
+		this.#facts = options.facts;
+		this.#objects = options.objects;
+		this.#spawner = options.spawner;
+		this.#folder = join(options.cacheDir, "toolchains");
+	}
+
+	static key(driver: string, path: string, env: ReadonlyMap<string, string>): string {
+		const rest = ["LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", ...LOCALE].map((n) => env.get(n) ?? "");
+		return [driver, path, ...rest].join("\0");
+	}
+
+	/** What is known already, without waiting. */
+	known(key: string): Toolchain | undefined {
+		return this.#known.get(key);
+	}
+
+	/** Undefined when the tool is gone. */
+	discover(key: string, driver: string, path: string, env: ReadonlyMap<string, string>): Promise<Toolchain | undefined> {
+		let running = this.#running.get(key);
+		if (running === undefined) {
+			running = this.#discover(key, driver, path, env).then((found) => {
+				if (found !== undefined) this.#known.set(key, found);
+				this.#running.delete(key);
+				return found;
+			});
+			this.#running.set(key, running);
+		}
+		return running;
+	}
+
+	async #discover(
+		key: string,
+		driver: string,
+		path: string,
+		env: ReadonlyMap<string, string>,
+	): Promise<Toolchain | undefined> {
+		const file = join(this.#folder, DepCache.key([key]));
+		const remembered = this.#remembered(file);
+		if (remembered !== undefined) return this.#toolchain(driver, remembered);
+		const relevant = new Map([["PATH", path]]);
+		for (const name of ["LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", ...LOCALE]) {
+			const value = env.get(name);
+			if (value !== undefined) relevant.set(name, value);
+		}
+		const lines = [...relevant].filter(([n]) => !LOCALE.includes(n as never)).map(([n, v]) => `${n}=${v}`);
+		const run = async (argv: readonly string[]): Promise<CommandOutput> => {
+			const end = await this.#spawner.run({ path: argv[0]!, argv, env: [...lines, "LC_ALL=C"], cwd: "/", stdio: "capture" }).done;
+			if (end.kind === "not-started") return { status: 127, stdout: "", stderr: end.what };
+			return { status: end.status, stdout: end.stdout.toString(), stderr: end.stderr.toString() };
+		};
+		const found = await discoverToolchain({ tool: driver, cwd: "/", env: relevant }, { ...systemProbe, run });
+		if (found === undefined) return undefined;
+		const files: [string, ObjectHash, boolean][] = [];
+		for (const f of found.files) {
+			const fact = this.#facts.get(f);
+			if (fact !== undefined) files.push([f, fact.hash, fact.executable]);
+		}
+		const folders = new Set([posix.dirname(driver), ...found.programs.map((p) => posix.dirname(p.path))]);
+		const record: Record1 = {
+			v: 1,
+			files,
+			links: found.links.map((l) => [l.path, l.target]),
+			directories: found.directories,
+			absent: found.absent,
+			path: [...folders].filter((f) => !/\/(?:gcc|llvm)[^/]*\//.test(f)).join(":"),
+			searchDirs: found.searchDirs,
+		};
+		try {
+			writeFileAtomic(file, JSON.stringify(record), 0o600);
+		} catch {
+			// It will be found out again next time.
+		}
+		return this.#toolchain(driver, record);
+	}
+
+	#remembered(file: string): Record1 | undefined {
+		try {
+			const record = JSON.parse(readFileSync(file, "utf8")) as Record1;
+			if (record.v !== 1) return undefined;
+			if (!record.files.every(([path, hash]) => this.#facts.get(path)?.hash === hash)) return undefined;
+			if (!record.links.every(([path, target]) => readlinkSync(path) === target)) return undefined;
+			if (record.absent.some((path) => isThere(path))) return undefined;
+			return record;
+		} catch {
+			return undefined;
+		}
+	}
+
+	#toolchain(driver: string, record: Record1): Toolchain | undefined {
+		const driverHash = this.#facts.get(driver)?.hash;
+		if (driverHash === undefined) return undefined;
+		const entries: TreeEntry[] = record.files.map(([path, hash, executable]) => ({
+			name: path.slice(1),
+			hash,
+			kind: executable ? "executable" : "file",
+		}));
+		for (const [path, target] of record.links) {
+			entries.push({ name: path.slice(1), hash: this.#objects.put(Buffer.from(target)), kind: "link" });
+		}
+		for (const path of record.directories) {
+			entries.push({ name: path.slice(1), hash: this.#objects.put(Buffer.alloc(0)), kind: "directory" });
+		}
+		const files = new Set(record.files.map(([path]) => path));
+		for (const [path] of record.links) files.add(path);
+		return {
+			driver,
+			driverHash,
+			tree: this.#objects.put(encodeTree(entries.filter((e) => e.name !== ""))),
+			files,
+			path: record.path,
+			searchDirs: record.searchDirs,
+		};
+	}
+}

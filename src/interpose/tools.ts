@@ -1,0 +1,107 @@
+import { accessSync, constants, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { errorCode } from "../util/files.js";
+
+/** The tools that are caught, found on the user's PATH, versioned names (`gcc-12`) and cross compilers included. */
+const TOOL = /^(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|ld|ar|as|ranlib|strip|nm|gcc-ar|gcc-nm|gcc-ranlib|llvm-ar|llvm-nm|llvm-ranlib|llvm-strip|llvm-as|ld\.bfd|ld\.gold|ld\.lld|lld|objcopy)(?:-[0-9]+(?:\.[0-9]+)*)?$/;
+/** Named like tools, but not: wrappers and launchers that start the tools themselves. */
+const NOT_TOOLS = /^(?:ccache|distcc|icecc|sccache|colorgcc)-/;
+export const FORCE_AND_RUN = "gg-force-and-run";
+
+export function isToolName(name: string): boolean {
+	return TOOL.test(name) && !NOT_TOOLS.test(name);
+}
+
+export function findTools(path: string): string[] {
+	const names = new Set<string>();
+	for (const folder of path.split(":")) {
+		if (!folder.startsWith("/")) continue;
+		let entries: string[];
+		try {
+			entries = readdirSync(folder);
+		} catch {
+			continue;
+		}
+		for (const name of entries) if (isToolName(name)) names.add(name);
+	}
+	return [...names].sort();
+}
+
+/**
+ * A folder with a link to the shim for each name. It is named by its content and kept, so that a build directory that was
+ * configured with it works later, without a session, too.
+ */
+export function makeWrapperFolder(cacheDir: string, shim: string, names: readonly string[]): string {
+	const key = createHash("sha256").update([shim, ...names].join("\0")).digest("hex").slice(0, 16);
+	const folder = join(cacheDir, "wrappers", key);
+	try {
+		statSync(join(folder, FORCE_AND_RUN));
+		return folder;
+	} catch {
+		mkdirSync(folder, { recursive: true });
+	}
+	for (const name of [...names, FORCE_AND_RUN]) {
+		try {
+			symlinkSync(shim, join(folder, name));
+		} catch (error) {
+			if (errorCode(error) !== "EEXIST") throw error;
+		}
+	}
+	return folder;
+}
+
+/** PATH without the folders in which the shim stands, and where tools are on it. */
+export class ToolPaths {
+	readonly #shim: { dev: number; ino: number };
+	readonly #clean = new Map<string, string>();
+	readonly #found = new Map<string, string | undefined>();
+
+	constructor(shim: string) {
+		const s = statSync(shim);
+		this.#shim = { dev: s.dev, ino: s.ino };
+	}
+
+	/** Takes the wrapper folders out of a PATH. */
+	withoutWrappers(path: string): string {
+		let clean = this.#clean.get(path);
+		if (clean === undefined) {
+			clean = path
+				.split(":")
+				.filter((folder) => !this.#isShim(join(folder === "" ? "." : folder, FORCE_AND_RUN)))
+				.join(":");
+			this.#clean.set(path, clean);
+		}
+		return clean;
+	}
+
+	/** The real tool, links unresolved; `cleanPath` has no wrapper folder. */
+	find(tool: string, cleanPath: string): string | undefined {
+		const key = `${tool}\0${cleanPath}`;
+		if (this.#found.has(key)) return this.#found.get(key);
+		let found: string | undefined;
+		for (const folder of cleanPath.split(":")) {
+			const candidate = `${folder === "" ? "." : folder}/${tool}`;
+			if (!candidate.startsWith("/")) continue;
+			try {
+				accessSync(candidate, constants.X_OK);
+				if (!statSync(candidate).isFile() || this.#isShim(candidate)) continue;
+				found = candidate;
+				break;
+			} catch {
+				// Not in this folder.
+			}
+		}
+		this.#found.set(key, found);
+		return found;
+	}
+
+	#isShim(path: string): boolean {
+		try {
+			const s = statSync(path);
+			return s.ino === this.#shim.ino && s.dev === this.#shim.dev;
+		} catch {
+			return false;
+		}
+	}
+}

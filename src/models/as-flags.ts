@@ -1,0 +1,110 @@
+/** The flags of GNU as that take a value, name a file or print; source: its manual (2.20 to 2.44). Sorted by bytes. */
+
+import type { FlagRow } from "./flag-table.js";
+
+export type AsDisposition =
+	| "depfile"
+	| "include-dir"
+	| "listing" // letters, then `=file` or stdout
+	| "native"
+	| "output"
+	| "plain"
+	| "prints" // on stdout or stderr
+	| "query";
+
+export interface AsFlag extends FlagRow {
+	readonly does: AsDisposition;
+}
+
+// biome-ignore format: a table
+export const AS_FLAGS = [
+	{ flag: "--32", value: "none", does: "plain" },
+	{ flag: "--64", value: "none", does: "plain" },
+	{ flag: "--MD", value: "separate", does: "depfile" },
+	{ flag: "--alternate", value: "none", does: "plain" },
+	{ flag: "--compress-debug-sections", value: "none", does: "plain" },
+	{ flag: "--compress-debug-sections=", value: "joined", does: "plain" },
+	{ flag: "--debug-prefix-map", value: "separate", does: "plain" },
+	{ flag: "--debug-prefix-map=", value: "joined", does: "plain" },
+	{ flag: "--defsym", value: "separate", does: "plain" },
+	{ flag: "--defsym=", value: "joined", does: "plain" },
+	{ flag: "--divide", value: "none", does: "plain" },
+	{ flag: "--elf-stt-common=", value: "joined", does: "plain" },
+	{ flag: "--execstack", value: "none", does: "plain" },
+	{ flag: "--fatal-warnings", value: "none", does: "plain" },
+	{ flag: "--fdpic", value: "none", does: "plain" },
+	{ flag: "--gdwarf-2", value: "none", does: "plain" },
+	{ flag: "--gdwarf-3", value: "none", does: "plain" },
+	{ flag: "--gdwarf-4", value: "none", does: "plain" },
+	{ flag: "--gdwarf-5", value: "none", does: "plain" },
+	{ flag: "--gdwarf-cie-version=", value: "joined", does: "plain" },
+	{ flag: "--gdwarf-sections", value: "none", does: "plain" },
+	{ flag: "--gen-debug", value: "none", does: "plain" },
+	{ flag: "--generate-missing-build-notes=", value: "joined", does: "plain" },
+	{ flag: "--gsframe", value: "none", does: "plain" },
+	{ flag: "--gsframe=", value: "joined", does: "plain" },
+	{ flag: "--gstabs", value: "none", does: "plain" },
+	{ flag: "--gstabs+", value: "none", does: "plain" },
+	{ flag: "--hash-size", value: "separate", does: "plain" },
+	{ flag: "--hash-size=", value: "joined", does: "plain" },
+	{ flag: "--help", value: "none", does: "query" },
+	{ flag: "--keep-locals", value: "none", does: "plain" },
+	{ flag: "--listing-cont-lines", value: "separate", does: "plain" },
+	{ flag: "--listing-cont-lines=", value: "joined", does: "plain" },
+	{ flag: "--listing-lhs-width", value: "separate", does: "plain" },
+	{ flag: "--listing-lhs-width2", value: "separate", does: "plain" },
+	{ flag: "--listing-lhs-width2=", value: "joined", does: "plain" },
+	{ flag: "--listing-lhs-width=", value: "joined", does: "plain" },
+	{ flag: "--listing-rhs-width", value: "separate", does: "plain" },
+	{ flag: "--listing-rhs-width=", value: "joined", does: "plain" },
+	{ flag: "--multibyte-handling=", value: "joined", does: "plain" },
+	{ flag: "--no-pad-sections", value: "none", does: "plain" },
+	{ flag: "--no-warn", value: "none", does: "plain" },
+	{ flag: "--nocompress-debug-sections", value: "none", does: "plain" },
+	{ flag: "--noexecstack", value: "none", does: "plain" },
+	{ flag: "--reduce-memory-overheads", value: "none", does: "plain" },
+	{ flag: "--scfi=", value: "joined", does: "plain" },
+	{ flag: "--sectname-subst", value: "none", does: "plain" },
+	{ flag: "--size-check=", value: "joined", does: "plain" },
+	{ flag: "--statistics", value: "none", does: "prints" },
+	{ flag: "--strip-local-absolute", value: "none", does: "plain" },
+	{ flag: "--target-help", value: "none", does: "query" },
+	{ flag: "--traditional-format", value: "none", does: "plain" },
+	{ flag: "--version", value: "none", does: "query" },
+	{ flag: "--warn", value: "none", does: "plain" },
+	{ flag: "--x32", value: "none", does: "plain" },
+	{ flag: "-D", value: "joined", does: "plain" },
+	{ flag: "-EB", value: "none", does: "plain" },
+	{ flag: "-EL", value: "none", does: "plain" },
+	{ flag: "-I", value: "either", does: "include-dir" },
+	{ flag: "-J", value: "none", does: "plain" },
+	{ flag: "-K", value: "joined", does: "plain" },
+	{ flag: "-L", value: "none", does: "plain" },
+	{ flag: "-O", value: "none", does: "plain" },
+	{ flag: "-O0", value: "none", does: "plain" },
+	{ flag: "-O1", value: "none", does: "plain" },
+	{ flag: "-O2", value: "none", does: "plain" },
+	{ flag: "-Q", value: "none", does: "plain" },
+	{ flag: "-Qn", value: "none", does: "plain" },
+	{ flag: "-Qy", value: "none", does: "plain" },
+	{ flag: "-R", value: "none", does: "plain" },
+	{ flag: "-W", value: "joined", does: "plain" },
+	{ flag: "-X", value: "none", does: "plain" },
+	{ flag: "-Z", value: "none", does: "plain" },
+	{ flag: "-a", value: "joined", does: "listing" },
+	{ flag: "-f", value: "none", does: "plain" },
+	{ flag: "-g", value: "joined", does: "plain" },
+	{ flag: "-k", value: "none", does: "plain" },
+	{ flag: "-m", value: "joined", does: "plain" },
+	{ flag: "-march=", value: "joined", does: "native" },
+	{ flag: "-mcpu=", value: "joined", does: "native" },
+	{ flag: "-mtune=", value: "joined", does: "native" },
+	{ flag: "-n", value: "joined", does: "plain" },
+	{ flag: "-o", value: "either", does: "output" },
+	{ flag: "-q", value: "none", does: "plain" },
+	{ flag: "-s", value: "none", does: "plain" },
+	{ flag: "-v", value: "none", does: "plain" },
+	{ flag: "-version", value: "none", does: "query" },
+	{ flag: "-w", value: "none", does: "plain" },
+	{ flag: "-x", value: "none", does: "plain" },
+] as const satisfies readonly AsFlag[];

@@ -1,0 +1,16 @@
+import { arModel } from "./ar.js";
+import { asModel } from "./as.js";
+import { gccModel } from "./gcc.js";
+import { planWithoutModel } from "./generic-local.js";
+import { nmModel } from "./nm.js";
+import { ranlibModel } from "./ranlib.js";
+import { stripModel } from "./strip.js";
+import type { Command, FileProbe, Model, Verdict } from "./types.js";
+
+const MODELS: readonly Model[] = [gccModel, arModel, asModel, ranlibModel, stripModel, nmModel];
+
+/** What to do with a command: the verdict of the model that speaks for its tool, or to run it here. */
+export function planCommand(command: Command, probe: FileProbe): Verdict {
+	const model = MODELS.find((model) => model.matches(command.tool));
+	return model === undefined ? planWithoutModel(command) : model.plan(command, probe);
+}

@@ -1,0 +1,19 @@
+import path from "node:path";
+import type { Command, FileProbe } from "./types.js";
+
+export function isFile(probe: FileProbe, absolute: string): boolean {
+	return probe.exists(absolute) && !probe.isDirectory(absolute);
+}
+
+/** The file's absolute name; names in a command are relative to its directory. */
+export function absolute(command: Command, file: string): string {
+	return path.posix.resolve(command.cwd, file);
+}
+
+/** Why a file cannot be the output of a thunk, or undefined if it can. */
+export function outputTrouble(command: Command, probe: FileProbe, file: string): string | undefined {
+	const full = absolute(command, file);
+	if (full.startsWith("/dev/")) return `${file} is a device`;
+	if (file.endsWith("/") || probe.isDirectory(full)) return `${file} is a directory`;
+	return undefined;
+}

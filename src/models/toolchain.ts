@@ -1,0 +1,295 @@
+import { hasElfMagic, readElf } from "./elf.js";
+import { basename, dirname, loadedFiles, readLdSoConf, readText, type SystemProbe } from "./ld-so.js";
+import { localeFiles } from "./locale-files.js";
+import { closeOverLinks, type SymbolicLink, walkPath } from "./path-walk.js";
+import {
+	type DriverQuery,
+	driverQueries,
+	fileQuery,
+	GOLD_SEARCH_DIRS,
+	includedSpecs,
+	parseDriverDirs,
+	parseSearchDirs,
+	type ToolFamily,
+	toolFamily,
+} from "./toolchain-queries.js";
+
+export interface CommandOutput {
+	readonly status: number;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+/** The machine, as discovery sees it. */
+export interface ToolchainProbe extends SystemProbe {
+	/** Runs a tool in the C locale; never fails, a tool that cannot start has status 127. */
+	run(argv: readonly string[]): Promise<CommandOutput>;
+}
+
+export interface ToolchainRequest {
+	/** A name looked for in PATH, or a path; `gcc`, `clang++`, `ar`, `/opt/x/bin/ld`. */
+	readonly tool: string;
+	/** Absolute. */
+	readonly cwd: string;
+	/** PATH, LD_LIBRARY_PATH and the locale are used; PATH without wrappers. */
+	readonly env: ReadonlyMap<string, string>;
+	/** For drivers: the linkers to include, `ld` if not given. */
+	readonly linkers?: readonly string[];
+}
+
+export interface ToolPath {
+	readonly name: string;
+	/** Absolute, links not followed, as whoever runs it spells it. */
+	readonly path: string;
+	/** Physical. */
+	readonly resolved: string;
+}
+
+/** Every file that running a tool takes, its inputs aside. All lists are sorted by bytes unless an order matters. */
+export interface Toolchain {
+	readonly driver: ToolPath;
+	readonly family: ToolFamily;
+	/** First line of --version. */
+	readonly version: string;
+	/** -dumpmachine; empty for tools that are no drivers. */
+	readonly target: string;
+	readonly programs: readonly ToolPath[];
+	/** ELF interpreters, as programs name them. */
+	readonly loaders: readonly string[];
+	/** Shared libraries of programs and plugins, as the loader spells them. */
+	readonly libraries: readonly string[];
+	/** Plugins, specs, loader cache, locale data, files a driver tells the system by. */
+	readonly extra: readonly string[];
+	/** Built-in library directories of the first linker, in order, `=` standing for the sysroot. */
+	readonly searchDirs: readonly string[];
+	/** Candidates looked for and absent, in order of search. */
+	readonly absent: readonly string[];
+	/** Why the lists may be incomplete: a program that is a script, a library that is missing. */
+	readonly unknown: readonly string[];
+	/** For a namespace: bind these files (physical paths), make these links and directories. */
+	readonly files: readonly string[];
+	readonly links: readonly SymbolicLink[];
+	readonly directories: readonly string[];
+}
+
+/** Undefined if PATH has no such tool. */
+export async function discoverToolchain(
+	request: ToolchainRequest,
+	probe: ToolchainProbe,
+): Promise<Toolchain | undefined> {
+	const discovery = new Discovery(request, probe);
+	const driver = discovery.program(basename(request.tool), request.tool);
+	if (driver === undefined) return undefined;
+	const version = (await probe.run([driver.path, "--version"])).stdout;
+	const family = toolFamily(basename(request.tool), version);
+	const identity = { driver, family, version: version.split("\n")[0] ?? "" };
+	if (family === "gcc" || family === "clang") {
+		const { target, searchDirs } = await discovery.driver(driver, family);
+		return discovery.result({ ...identity, target, searchDirs });
+	}
+	discovery.standalone(driver);
+	const searchDirs = await discovery.searchDirs(driver, family);
+	return discovery.result({ ...identity, target: "", searchDirs });
+}
+
+type Identity = Pick<Toolchain, "driver" | "family" | "version" | "target" | "searchDirs">;
+
+/** Which clang defaults hold is decided by the distribution (clang/lib/Driver/Distro.cpp). */
+const DISTRIBUTION_FILES = [
+	"/etc/os-release",
+	"/usr/lib/os-release",
+	"/etc/lsb-release",
+	"/etc/debian_version",
+	"/etc/redhat-release",
+	"/etc/SuSE-release",
+	"/etc/alpine-release",
+	"/etc/arch-release",
+	"/etc/gentoo-release",
+] as const;
+
+class Discovery {
+	private readonly request: ToolchainRequest;
+	private readonly probe: ToolchainProbe;
+	private readonly confDirs: readonly string[];
+	private readonly programs = new Map<string, ToolPath>();
+	private readonly loaders = new Set<string>();
+	private readonly libraries = new Set<string>();
+	private readonly extra = new Set<string>();
+	private readonly absent = new Set<string>();
+	private readonly unknown = new Set<string>();
+	private readonly directories = new Set<string>();
+	private readonly opened = new Set<string>();
+
+	constructor(request: ToolchainRequest, probe: ToolchainProbe) {
+		this.request = request;
+		this.probe = probe;
+		this.confDirs = readLdSoConf(probe).dirs;
+		this.optional("/etc/ld.so.cache");
+		if (this.optional("/etc/ld.so.preload")) {
+			for (const path of (readText(probe, "/etc/ld.so.preload") ?? "").split(/[\s:]+/)) {
+				if (path.startsWith("/")) this.plugin(path);
+			}
+		}
+	}
+
+	result(identity: Identity): Toolchain {
+		for (const path of localeFiles(this.request.env, this.libraries, this.probe)) this.optional(path);
+		const paths = [this.loaders, this.libraries, this.extra, this.directories];
+		const spelled = [...this.programs.values()].map(({ path }) => path);
+		return {
+			...identity,
+			programs: [...this.programs.values()],
+			loaders: [...this.loaders].sort(),
+			libraries: [...this.libraries].sort(),
+			extra: [...this.extra].sort(),
+			absent: [...this.absent],
+			unknown: [...this.unknown],
+			...closeOverLinks([...spelled, ...paths.flatMap((set) => [...set])], this.probe),
+		};
+	}
+
+	/** Finds a program as execvp does, and takes in all that it loads. */
+	program(name: string, command = name): ToolPath | undefined {
+		const known = this.programs.get(name);
+		if (known !== undefined) return known;
+		const path = this.candidates(command).find((candidate) => {
+			if (this.probe.stat(candidate) === "file") return true;
+			this.absent.add(candidate);
+			return false;
+		});
+		const resolved = path === undefined ? undefined : walkPath(path, this.probe).physical;
+		if (path === undefined || resolved === undefined) return undefined;
+		const tool = { name, path, resolved };
+		this.programs.set(name, tool);
+		this.executable(tool);
+		return tool;
+	}
+
+	private candidates(command: string): string[] {
+		const { cwd, env } = this.request;
+		if (command.startsWith("/")) return [command];
+		if (command.includes("/")) return [`${cwd}/${command}`];
+		const dirs = (env.get("PATH") ?? "/usr/local/bin:/usr/bin:/bin").split(":");
+		return dirs.map((dir) => `${dir.startsWith("/") ? dir : `${cwd}/${dir}`}/${command}`);
+	}
+
+	private executable({ path, resolved }: ToolPath): void {
+		if (this.opened.has(resolved)) return;
+		this.opened.add(resolved);
+		const head = this.probe.read(resolved, 0, 256) ?? new Uint8Array();
+		if (hasElfMagic(head)) {
+			this.load(resolved);
+			return;
+		}
+		const shebang = /^#!\s*(\S+)/.exec(Buffer.from(head).toString("latin1"))?.[1];
+		// A script may run anything; its interpreter at least is known.
+		this.unknown.add(`${path} is ${shebang === undefined ? "no ELF program" : "a script"}`);
+		if (shebang?.startsWith("/")) this.program(shebang);
+	}
+
+	private load(path: string): void {
+		const { env } = this.request;
+		const request = { program: path, libraryPath: env.get("LD_LIBRARY_PATH"), confDirs: this.confDirs };
+		const loaded = loadedFiles(request, this.probe);
+		if (loaded.interp !== undefined) this.loaders.add(loaded.interp);
+		for (const library of loaded.libraries) this.libraries.add(library);
+		for (const candidate of loaded.absent) this.absent.add(candidate);
+		for (const name of loaded.missing) this.unknown.add(name);
+	}
+
+	/** A shared object that a program opens itself. */
+	private plugin(path: string): void {
+		const resolved = walkPath(path, this.probe).physical;
+		if (resolved === undefined) {
+			this.absent.add(path);
+			return;
+		}
+		this.extra.add(path);
+		if (this.opened.has(resolved) || !readElf(resolved, this.probe.read).ok) return;
+		this.opened.add(resolved);
+		this.load(resolved);
+	}
+
+	private optional(path: string): boolean {
+		const there = this.probe.stat(path) === "file";
+		(there ? this.extra : this.absent).add(path);
+		return there;
+	}
+
+	private existing(dir: string): void {
+		if (this.probe.stat(dir) === "directory") this.directories.add(dir);
+	}
+
+	async driver(driver: ToolPath, family: "gcc" | "clang"): Promise<Pick<Identity, "target" | "searchDirs">> {
+		const linkers = this.request.linkers ?? ["ld"];
+		const queries = driverQueries(family, linkers);
+		const answers = await this.ask(driver, queries);
+		const target = answers.find(({ query }) => query.about === "target")?.answer.trim() ?? "";
+		for (const { query, answer } of answers) this.take(query, answer);
+		const specs = answers.find(({ query }) => query.about === "specs")?.answer ?? "";
+		for (const { query, answer } of await this.ask(driver, includedSpecs(specs).map(fileQuery)))
+			this.take(query, answer);
+		if (family === "clang") for (const path of DISTRIBUTION_FILES) this.optional(path);
+		const linker = this.programs.get(linkers[0] ?? "ld");
+		return { target, searchDirs: linker === undefined ? [] : await this.searchDirs(linker) };
+	}
+
+	private async ask(driver: ToolPath, queries: readonly DriverQuery[]) {
+		return Promise.all(
+			queries.map(async (query) => ({
+				query,
+				answer: (await this.probe.run([driver.path, ...query.args])).stdout,
+			})),
+		);
+	}
+
+	private take(query: DriverQuery, answer: string): void {
+		const line = answer.trim();
+		switch (query.about) {
+			case "program":
+				if (line !== "") this.program(query.name, line);
+				break;
+			case "file":
+				if (!line.startsWith("/")) break;
+				if (query.name.endsWith(".so")) this.plugin(line);
+				else this.optional(line);
+				break;
+			case "search-dirs": {
+				const { install, programs, libraries } = parseDriverDirs(answer);
+				// A driver passes on only the directories that exist: the same must exist wherever it runs.
+				for (const dir of [install ?? "", ...programs, ...libraries]) if (dir.startsWith("/")) this.existing(dir);
+				break;
+			}
+			case "resource-dir":
+				// Ignore lists of the sanitizers; the headers are found as any other include.
+				for (const name of this.probe.readdir(`${line}/share`) ?? []) this.optional(`${line}/share/${name}`);
+				this.existing(line);
+				break;
+			case "target":
+			case "specs":
+				break;
+		}
+	}
+
+	/** BFD opens every plugin in these directories, relative to where the tool lies (bfd/plugin.c). */
+	standalone({ path, resolved }: ToolPath): void {
+		const bins = new Set([dirname(path), dirname(resolved)]);
+		for (const bin of bins) {
+			for (const parent of [`${bin}/../lib`, `${bin}/../lib64`]) {
+				const triples = (this.probe.readdir(parent) ?? []).filter((name) => /-linux-/.test(name)).sort();
+				for (const dir of [parent, ...triples.map((triple) => `${parent}/${triple}`)]) {
+					for (const name of [...(this.probe.readdir(`${dir}/bfd-plugins`) ?? [])].sort()) {
+						this.plugin(`${dir}/bfd-plugins/${name}`);
+					}
+				}
+			}
+		}
+	}
+
+	async searchDirs(linker: ToolPath, known?: ToolFamily): Promise<string[]> {
+		const version = known === undefined ? (await this.probe.run([linker.path, "--version"])).stdout : "";
+		const family = known ?? toolFamily(linker.name, version);
+		if (family === "gold") return [...GOLD_SEARCH_DIRS];
+		return family === "gnu-ld" ? parseSearchDirs((await this.probe.run([linker.path, "--verbose"])).stdout) : [];
+	}
+}

@@ -1,0 +1,34 @@
+import type { Failure } from "../util/result.js";
+
+/** Everything that gg tells about its work. Only `cli/` and the reporters print. */
+export type Event =
+	| CommandEvent
+	| { readonly kind: "thunk"; readonly thunk: string; readonly how: ThunkHow; readonly outputs: readonly string[]; readonly ms: number }
+	| { readonly kind: "warning"; readonly failure: Failure };
+
+/** How a thunk got its result. */
+export type ThunkHow = "cached" | "ran" | "ran-sandboxed" | "failed";
+
+export interface CommandEvent {
+	readonly kind: "command";
+	readonly tool: string;
+	readonly argv: readonly string[];
+	readonly cwd: string;
+	/** Absolute paths of what it writes, as far as the model knows. */
+	readonly outputs: readonly string[];
+	readonly how: CommandHow;
+	/** Why it was not deferred or not cached: a literal, empty when there is nothing to say. */
+	readonly reason: string;
+	readonly detail: string;
+	readonly thunk: string;
+	readonly status: number;
+	readonly ms: number;
+}
+
+/**
+ * cached: answered from an earlier result · ran: ran here under observation and was recorded · unrecorded: ran here, but
+ * could not be kept (see reason) · deferred: a placeholder stands for it · local: ran here without a thunk (see reason).
+ */
+export type CommandHow = "cached" | "ran" | "unrecorded" | "deferred" | "local";
+
+export type Sink = (event: Event) => void;

@@ -1,0 +1,35 @@
+/** One line on a terminal that says how far the forcing is; nothing elsewhere. */
+export class Progress {
+	readonly #shown: boolean;
+	readonly #write: (text: string) => void;
+	#total = 0;
+	#ran = 0;
+	#cached = 0;
+	#last = 0;
+	#visible = false;
+
+	constructor(shown: boolean, write: (text: string) => void) {
+		this.#shown = shown;
+		this.#write = write;
+	}
+
+	total(count: number): void {
+		this.#total = count;
+	}
+
+	add(how: "cached" | "ran"): void {
+		if (how === "cached") this.#cached += 1;
+		else this.#ran += 1;
+		const now = performance.now();
+		// A terminal need not be written to more often than it is looked at.
+		if (!this.#shown || now - this.#last < 33) return;
+		this.#last = now;
+		this.#visible = true;
+		this.#write(`\r\u001b[K${this.#ran} run, ${this.#cached} from the store, of ${Math.max(this.#total, this.#ran + this.#cached)}`);
+	}
+
+	clear(): void {
+		if (this.#visible) this.#write("\r\u001b[K");
+		this.#visible = false;
+	}
+}

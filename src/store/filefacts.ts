@@ -1,0 +1,235 @@
+import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { hashFile, type ObjectHash } from "../thunk/hash.js";
+import { parsePlaceholder, type Placeholder, PLACEHOLDER_MAX } from "../thunk/placeholder.js";
+import { isAbsence, writeFileAtomic } from "../util/files.js";
+
+/** What is known of a regular file's content. */
+export interface FileFact {
+	readonly hash: ObjectHash;
+	readonly executable: boolean;
+	readonly size: number;
+	/** Set when the file is a placeholder: which output of which thunk will stand here. */
+	readonly placeholder: Placeholder | undefined;
+	/** The content names __DATE__, __TIME__ or __TIMESTAMP__. */
+	readonly namesTime: boolean;
+	/** The content names .incbin or .include, files that only the assembler sees. */
+	readonly namesAssemblerFile: boolean;
+	readonly mtimeMs: number;
+	readonly ctimeMs: number;
+	/** Milliseconds since the epoch when the content was read. */
+	readonly readAt: number;
+}
+
+const HEADER = "ggfacts1";
+/** A time stamp this close to the reading may hide a later change: the kernel's clock ticks every 4 ms (10 at 100 Hz). */
+const RACY_MS = 12;
+const TIME_MACRO = /__(?:DATE|TIME|TIMESTAMP)__/;
+const ASSEMBLER_FILE = /\.(?:incbin|include)\b/;
+/** A file beyond this size is an archive or a library; searching it for directives has no point. */
+const SEARCH_LIMIT = 8 << 20;
+
+interface Entry extends FileFact {
+	readonly dev: number;
+	readonly ino: number;
+}
+
+/**
+ * Hashes of files, remembered by path with device, inode, size and times. Files of the system (see `isSystem`) are looked
+ * at once a session; all others are looked at (stat) at every question. Two indexes: the project's, and one of the user
+ * for system files, so that a new project need not hash the toolchain again. Both are safe to delete.
+ */
+export class FileFacts {
+	readonly #files = new Map<string, Entry>();
+	readonly #checked = new Map<string, Entry | undefined>();
+	readonly #projectIndex: string;
+	readonly #userIndex: string;
+	readonly #isSystem: (path: string) => boolean;
+	#dirty = { project: false, user: false };
+	#loaded = false;
+
+	constructor(options: { projectIndex: string; userIndex: string; isSystem: (path: string) => boolean }) {
+		this.#projectIndex = options.projectIndex;
+		this.#userIndex = options.userIndex;
+		this.#isSystem = options.isSystem;
+	}
+
+	isSystem(path: string): boolean {
+		return this.#isSystem(path);
+	}
+
+	/** Undefined when `path` is not a readable regular file. */
+	get(path: string): FileFact | undefined {
+		if (this.#checked.size > 0 || this.#isSystem(path)) {
+			const known = this.#checked.get(path);
+			if (known !== undefined || this.#checked.has(path)) return known;
+		}
+		const fact = this.#look(path);
+		if (this.#isSystem(path)) this.#checked.set(path, fact);
+		return fact;
+	}
+
+	/** Records a file that was just read or written by somebody who knows its hash. */
+	learn(path: string, hash: ObjectHash): void {
+		try {
+			const s = statSync(path);
+			const known = this.#files.get(path);
+			if (known !== undefined && known.hash === hash && same(known, s)) return;
+			this.#files.set(path, {
+				hash,
+				executable: (s.mode & 0o100) !== 0,
+				size: s.size,
+				placeholder: undefined,
+				namesTime: false,
+				namesAssemblerFile: false,
+				mtimeMs: s.mtimeMs,
+				ctimeMs: s.ctimeMs,
+				dev: s.dev,
+				ino: s.ino,
+				readAt: Date.now(),
+			});
+			this.#dirty.project = true;
+		} catch {
+			// It has gone again; the next question says so.
+		}
+	}
+
+	#look(path: string): Entry | undefined {
+		if (!this.#loaded) {
+			this.#loaded = true;
+			this.#load(this.#userIndex);
+			this.#load(this.#projectIndex);
+		}
+		let s: ReturnType<typeof statSync>;
+		try {
+			s = statSync(path, { throwIfNoEntry: false });
+		} catch {
+			return undefined;
+		}
+		if (s === undefined || !s.isFile()) return undefined;
+		const known = this.#files.get(path);
+		if (known !== undefined && same(known, s) && known.readAt - Math.max(s.ctimeMs, s.mtimeMs) > RACY_MS) return known;
+		return this.#read(path, s);
+	}
+
+	#read(path: string, s: NonNullable<ReturnType<typeof statSync>>): Entry | undefined {
+		let namesTime = false;
+		let namesAssemblerFile = false;
+		let placeholder: Placeholder | undefined;
+		let tail = "";
+		const readAt = Date.now();
+		try {
+			const hash = hashFile(path, (chunk, at) => {
+				if (at === 0 && (s.size as number) <= PLACEHOLDER_MAX) placeholder = parsePlaceholder(chunk);
+				if ((s.size as number) > SEARCH_LIMIT) return;
+				const text = tail + chunk.toString("latin1");
+				if (!namesTime) namesTime = TIME_MACRO.test(text);
+				if (!namesAssemblerFile) namesAssemblerFile = ASSEMBLER_FILE.test(text);
+				tail = text.slice(-16);
+			});
+			const entry: Entry = {
+				hash,
+				executable: ((s.mode as number) & 0o100) !== 0,
+				size: s.size as number,
+				placeholder,
+				namesTime,
+				namesAssemblerFile,
+				mtimeMs: s.mtimeMs as number,
+				ctimeMs: s.ctimeMs as number,
+				dev: s.dev as number,
+				ino: s.ino as number,
+				readAt,
+			};
+			this.#files.set(path, entry);
+			if (this.#isSystem(path)) this.#dirty.user = true;
+			else this.#dirty.project = true;
+			return entry;
+		} catch (error) {
+			if (isAbsence(error)) return undefined;
+			return undefined;
+		}
+	}
+
+	#load(file: string): void {
+		let text: string;
+		try {
+			text = readFileSync(file, "utf8");
+		} catch {
+			return;
+		}
+		const lines = text.split("\n");
+		if (lines[0] !== HEADER) return;
+		for (let i = 1; i < lines.length; i++) {
+			const line = lines[i]!;
+			if (line === "") continue;
+			try {
+				const [path, hash, flags, size, mtimeMs, ctimeMs, dev, ino, readAt] = JSON.parse(line) as [
+					string,
+					ObjectHash,
+					number,
+					number,
+					number,
+					number,
+					number,
+					number,
+					number,
+				];
+				this.#files.set(path, {
+					hash,
+					executable: (flags & 1) !== 0,
+					namesTime: (flags & 2) !== 0,
+					namesAssemblerFile: (flags & 4) !== 0,
+					placeholder: undefined,
+					size,
+					mtimeMs,
+					ctimeMs,
+					dev,
+					ino,
+					readAt,
+				});
+			} catch {
+				return;
+			}
+		}
+	}
+
+	/** Writes what was learnt. Losing a race against another process only loses a cache. */
+	flush(): void {
+		const user: string[] = [HEADER];
+		const project: string[] = [HEADER];
+		for (const [path, e] of this.#files) {
+			if (e.placeholder !== undefined) continue;
+			const flags = (e.executable ? 1 : 0) | (e.namesTime ? 2 : 0) | (e.namesAssemblerFile ? 4 : 0);
+			const line = JSON.stringify([path, e.hash, flags, e.size, e.mtimeMs, e.ctimeMs, e.dev, e.ino, e.readAt]);
+			(this.#isSystem(path) ? user : project).push(line);
+		}
+		for (const [which, file, lines] of [
+			["user", this.#userIndex, user],
+			["project", this.#projectIndex, project],
+		] as const) {
+			if (!this.#dirty[which]) continue;
+			try {
+				mkdirSync(dirname(file), { recursive: true });
+				writeFileAtomic(file, `${lines.join("\n")}\n`, 0o600);
+				this.#dirty[which] = false;
+			} catch {
+				// A cache that cannot be written is no cache; whatever matters has its own error.
+			}
+		}
+	}
+}
+
+function same(e: Entry, s: { size: unknown; mtimeMs: unknown; ctimeMs: unknown; dev: unknown; ino: unknown }): boolean {
+	return e.size === s.size && e.mtimeMs === s.mtimeMs && e.ctimeMs === s.ctimeMs && e.ino === s.ino && e.dev === s.dev;
+}
+
+const SYSTEM_PREFIXES = ["/usr/include/", "/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/bin/", "/usr/share/", "/lib/", "/lib64/", "/bin/", "/opt/"];
+
+/** System folders do not change during a build, unless the build itself lies in one or installs there. */
+export function systemPredicate(projectRoot: string): (path: string) => boolean {
+	const prefixes = SYSTEM_PREFIXES.filter((prefix) => !`${projectRoot}/`.startsWith(prefix));
+	return (path) => {
+		for (const prefix of prefixes) if (path.startsWith(prefix)) return true;
+		return false;
+	};
+}

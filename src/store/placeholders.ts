@@ -1,0 +1,165 @@
+import { closeSync, type Dirent, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, utimesSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { formatPlaceholder, parsePlaceholder, type Placeholder, PLACEHOLDER_HEADS, PLACEHOLDER_MAX } from "../thunk/placeholder.js";
+import { removeQuietly, writeFileAtomic } from "../util/files.js";
+
+/**
+ * Where placeholders stand. Kept as a journal of NUL-terminated records, `P PATH` and `F PATH` (wrappers/PROTOCOL.md), so
+ * that after a crash the spawner, or the next gg, knows which files are not what they seem.
+ */
+export class Placeholders {
+	readonly path: string;
+	readonly #standing = new Set<string>();
+	#fd = -1;
+
+	constructor(ggDir: string) {
+		this.path = join(ggDir, "placeholders");
+		for (const path of readRecords(this.path)) this.#standing.add(path);
+	}
+
+	get size(): number {
+		return this.#standing.size;
+	}
+
+	has(path: string): boolean {
+		return this.#standing.has(path);
+	}
+
+	all(): string[] {
+		return [...this.#standing];
+	}
+
+	/** Writes a placeholder where an output will be. */
+	write(path: string, placeholder: Placeholder): void {
+		const { content, mode } = formatPlaceholder(path, placeholder);
+		this.note(path);
+		writeFileAtomic(path, content, mode);
+	}
+
+	note(path: string): void {
+		if (this.#standing.has(path)) return;
+		this.#standing.add(path);
+		this.#record("P", path);
+	}
+
+	/** It has become real, or is gone. */
+	forget(path: string): void {
+		if (this.#standing.delete(path)) this.#record("F", path);
+	}
+
+	/** Removes the placeholder at `path` if one stands there. */
+	remove(path: string): void {
+		if (readPlaceholder(path) !== undefined) removeQuietly(path);
+		this.forget(path);
+	}
+
+	#record(letter: string, path: string): void {
+		if (this.#fd < 0) {
+			mkdirSync(join(this.path, ".."), { recursive: true });
+			this.#fd = openSync(this.path, "a", 0o600);
+		}
+		writeSync(this.#fd, `${letter} ${path}\0`);
+	}
+
+	/** Rewrites the journal to what stands. */
+	close(): void {
+		if (this.#fd < 0) return;
+		closeSync(this.#fd);
+		this.#fd = -1;
+		if (this.#standing.size === 0) removeQuietly(this.path);
+		else writeFileAtomic(this.path, [...this.#standing].map((p) => `P ${p}\0`).join(""), 0o600);
+	}
+}
+
+function readRecords(path: string): Set<string> {
+	const standing = new Set<string>();
+	let text: string;
+	try {
+		text = readFileSync(path, "utf8");
+	} catch {
+		return standing;
+	}
+	for (const record of text.split("\0")) {
+		if (record.startsWith("P ")) standing.add(record.slice(2));
+		else if (record.startsWith("F ")) standing.delete(record.slice(2));
+	}
+	return standing;
+}
+
+/** The placeholder at `path`, or undefined if something else or nothing is there. */
+export function readPlaceholder(path: string): Placeholder | undefined {
+	let fd: number;
+	try {
+		const s = lstatSync(path, { throwIfNoEntry: false });
+		if (s === undefined || !s.isFile() || s.size > PLACEHOLDER_MAX) return undefined;
+		fd = openSync(path, "r");
+	} catch {
+		return undefined;
+	}
+	try {
+		const head = Buffer.alloc(PLACEHOLDER_MAX);
+		return parsePlaceholder(head.subarray(0, readSync(fd, head, 0, PLACEHOLDER_MAX, 0)));
+	} finally {
+		closeSync(fd);
+	}
+}
+
+/** Restores a file's modification time: the order in which make saw files appear is kept. */
+export function restoreTime(path: string, mtimeMs: number): void {
+	utimesSync(path, mtimeMs / 1000, mtimeMs / 1000);
+}
+
+export interface Sweep {
+	/** Files that are placeholders, moved ones too. */
+	readonly placeholders: readonly string[];
+	/** Archives and other files that hold a placeholder's bytes inside. */
+	readonly swallowed: readonly string[];
+}
+
+const ARCHIVE = Buffer.from("!<arch>\n");
+const THIN = Buffer.from("!<thin>\n");
+
+/** Looks at every file below `root` that changed since `sinceMs`. Folders named `.gg` and `.git` are passed over. */
+export function sweep(root: string, sinceMs: number): Sweep {
+	const placeholders: string[] = [];
+	const swallowed: string[] = [];
+	const folders = [root];
+	for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+		let entries: Dirent[];
+		try {
+			entries = readdirSync(folder, { withFileTypes: true });
+		} catch {
+			continue;
+		}
+		for (const entry of entries) {
+			const path = `${folder}/${entry.name}`;
+			if (entry.isDirectory()) {
+				if (entry.name !== ".gg" && entry.name !== ".git") folders.push(path);
+			} else if (entry.isFile()) {
+				const s = lstatSync(path, { throwIfNoEntry: false });
+				if (s === undefined || s.ctimeMs < sinceMs) continue;
+				if (s.size <= PLACEHOLDER_MAX) {
+					if (readPlaceholder(path) !== undefined) placeholders.push(path);
+				} else if (archiveHoldsPlaceholder(path)) swallowed.push(path);
+			}
+		}
+	}
+	return { placeholders, swallowed };
+}
+
+function archiveHoldsPlaceholder(path: string): boolean {
+	try {
+		const fd = openSync(path, "r");
+		try {
+			const head = Buffer.alloc(8);
+			if (readSync(fd, head, 0, 8, 0) < 8) return false;
+			if (!head.equals(ARCHIVE) && !head.equals(THIN)) return false;
+		} finally {
+			closeSync(fd);
+		}
+		const bytes = readFileSync(path);
+		return PLACEHOLDER_HEADS.some((needle) => bytes.includes(needle));
+	} catch {
+		return false;
+	}
+}

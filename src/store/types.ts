@@ -1,0 +1,27 @@
+import type { ObjectHash } from "../thunk/hash.js";
+
+/** Objects by the name of their content. Equal name means equal bytes, so losing a race to write one is harmless. */
+export interface ObjectStore {
+	has(hash: ObjectHash): boolean;
+	/** Undefined when it is not there, or when what is there is not what its name says. */
+	get(hash: ObjectHash): Buffer | undefined;
+	put(bytes: Uint8Array): ObjectHash;
+	/** Takes a private copy of a file; `known` saves hashing where the caller has just hashed it. */
+	putFile(path: string, known?: ObjectHash): ObjectHash;
+	/** Writes a private copy to `path`, replacing what is there, with `mode`. False when the object is not there. */
+	copyOut(hash: ObjectHash, path: string, mode: number): boolean;
+}
+
+/** What a thunk came to: the name of each output by tag; the empty tag is the first output. */
+export interface ReductionStore {
+	get(thunk: ObjectHash, tag: string): ObjectHash | undefined;
+	put(thunk: ObjectHash, tag: string, to: ObjectHash): void;
+}
+
+/** The tag under which a thunk's ThunkResult is kept. */
+export const RESULT_TAG = "@result";
+
+export interface Store {
+	readonly objects: ObjectStore;
+	readonly reductions: ReductionStore;
+}

@@ -1,0 +1,90 @@
+import { randomBytes } from "node:crypto";
+import {
+	chmodSync,
+	constants,
+	copyFileSync,
+	mkdirSync,
+	readFileSync,
+	renameSync,
+	type Stats,
+	statSync,
+	unlinkSync,
+	writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
+
+let counter = 0;
+const unique = randomBytes(4).toString("hex");
+
+/** A name beside `path` that no other process uses: the rename that ends a write stays within one file system. */
+export function temporaryName(path: string): string {
+	counter += 1;
+	return `${path}.gg-${process.pid}-${unique}-${counter}`;
+}
+
+export function removeQuietly(path: string): void {
+	try {
+		unlinkSync(path);
+	} catch {
+		// Gone already, or not ours to remove: the caller has nothing to add.
+	}
+}
+
+/** Runs `make(temporary)` and renames the result to `path`; a failure leaves neither. Missing folders are made. */
+export function replaceFile(path: string, make: (temporary: string) => void): void {
+	const temporary = temporaryName(path);
+	try {
+		try {
+			make(temporary);
+		} catch (error) {
+			if (errorCode(error) !== "ENOENT") throw error;
+			mkdirSync(dirname(path), { recursive: true });
+			make(temporary);
+		}
+		renameSync(temporary, path);
+	} catch (error) {
+		removeQuietly(temporary);
+		throw error;
+	}
+}
+
+export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644): void {
+	replaceFile(path, (temporary) => {
+		writeFileSync(temporary, data, { flag: "wx" });
+		chmodSync(temporary, mode);
+	});
+}
+
+export function copyFileAtomic(from: string, to: string, mode: number): void {
+	replaceFile(to, (temporary) => {
+		copyFileSync(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+		chmodSync(temporary, mode);
+	});
+}
+
+export function readIfThere(path: string): Buffer | undefined {
+	try {
+		return readFileSync(path);
+	} catch (error) {
+		if (isAbsence(error)) return undefined;
+		throw error;
+	}
+}
+
+export function statIfThere(path: string): Stats | undefined {
+	try {
+		return statSync(path, { throwIfNoEntry: false });
+	} catch (error) {
+		if (isAbsence(error)) return undefined;
+		throw error;
+	}
+}
+
+export function errorCode(error: unknown): string {
+	return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+export function isAbsence(error: unknown): boolean {
+	const code = errorCode(error);
+	return code === "ENOENT" || code === "ENOTDIR";
+}
