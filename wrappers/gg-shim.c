@@ -568,7 +568,7 @@ static bool share_a_file(void) {
 }
 
 static void keep(struct stream *s, const unsigned char *bytes, size_t len) {
-	if (s->truncated)
+	if (s->truncated || len == 0)
 		return;
 	if (len > GG_MAX_KEPT - s->len) {
 		len = GG_MAX_KEPT - s->len;

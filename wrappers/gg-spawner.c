@@ -1022,50 +1022,61 @@ static void add_children(struct pids *p, pid_t parent) {
 	closedir(tasks);
 }
 
-/* Sends the signal to every descendant there is now; returns how many. */
-static size_t signal_descendants(int sig) {
-	struct pids p = { 0 };
-	add_pid(&p, getpid());
-	for (size_t i = 0; i < p.count; i++)
-		add_children(&p, p.list[i]);
-	for (size_t i = 1; i < p.count && sig; i++)
-		kill(p.list[i], sig);
-	/* Without CONFIG_PROC_CHILDREN at least those that were started here are known. */
-	size_t known = 0;
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct child *c = children[i]; c; c = c->next) {
-			known++;
-			if (sig)
-				signal_child(c, sig);
-		}
-	size_t count = p.count - 1;
-	free(p.list);
-	return count > known ? count : known;
+static bool contains(const struct pids *p, pid_t pid) {
+	for (size_t i = 0; i < p->count; i++)
+		if (p->list[i] == pid)
+			return true;
+	return false;
 }
 
-/* Ends every descendant: by SIGTERM first if gently, by SIGKILL what is left after the grace. */
+/* Every descendant there is now. */
+static struct pids descendants(void) {
+	struct pids p = { 0 };
+	add_children(&p, getpid());
+	for (size_t i = 0; i < p.count; i++)
+		add_children(&p, p.list[i]);
+	/* Without CONFIG_PROC_CHILDREN at least those that were started here are known. */
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct child *c = children[i]; c; c = c->next)
+			if (!contains(&p, c->pid))
+				add_pid(&p, c->pid);
+	return p;
+}
+
+/*
+ * Ends every descendant: by SIGTERM first if gently, by SIGKILL what is left after the grace. Between a look and the
+ * signal a process may fork, so there is another look until one finds nobody. Each gets one SIGTERM: a second could
+ * interrupt what it does to end well.
+ */
 static void end_descendants(bool gently) {
 	uint64_t begun = gg_now_us();
-	if (gently)
-		signal_descendants(SIGTERM);
+	struct pids asked = { 0 };
 	for (;;) {
 		reap();
+		struct pids left = descendants();
 		uint64_t spent = gg_now_us() - begun;
 		bool killing = !gently || spent >= GRACE_US;
-		/* Between a look and the signal a process may fork: so again, until a look finds none. */
-		if (signal_descendants(killing ? SIGKILL : 0) == 0)
-			return;
+		for (size_t i = 0; i < left.count; i++) {
+			if (killing) {
+				kill(left.list[i], SIGKILL);
+			} else if (!contains(&asked, left.list[i])) {
+				kill(left.list[i], SIGTERM);
+				add_pid(&asked, left.list[i]);
+			}
+		}
+		free(left.list);
+		if (left.count == 0)
+			break;
 		if (spent >= GRACE_US + DISAPPEAR_US) {
 			gg_say("some processes could not be killed");
-			return;
+			break;
 		}
+		struct signalfd_siginfo info[8];
 		struct pollfd p = { .fd = signals, .events = POLLIN };
-		if (poll(&p, 1, 10) > 0) {
-			struct signalfd_siginfo info[8];
-			if (read(signals, info, sizeof info) < 0)
-				continue;
-		}
+		if (poll(&p, 1, 10) > 0 && read(signals, info, sizeof info) < 0)
+			continue;
 	}
+	free(asked.list);
 }
 
 static bool is_placeholder(const char *path) {

@@ -90,6 +90,7 @@ async function buildOnce(
 		viewLibrary: workshop.natives.view,
 		slots: mayRepeat ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0,
 		remote: false,
+		throughForcer: mode === "build" && options.sandbox,
 		sink,
 		traceFolder: workshop.folder,
 	});

@@ -25,3 +25,8 @@ export function cacheDirectory(env: NodeJS.ProcessEnv): string {
 	if (base?.startsWith("/")) return join(base, "gg");
 	return join(env["HOME"] ?? "/tmp", ".cache", "gg");
 }
+
+/** Says on standard error what went wrong and what to do, in the form that all subcommands use. */
+export function tellFailure(name: string, failure: Failure, io: Io): void {
+	io.err(`gg-${name}: ${failure.message}\n${failure.hint === undefined ? "" : `    ${failure.hint}\n`}`);
+}

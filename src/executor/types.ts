@@ -16,6 +16,7 @@ export type ExecutionFailure = Failure<
 	| "output-missing"
 	| "timeout"
 	| "killed"
+	| "unsafe-name"
 	| "store"
 >;
 

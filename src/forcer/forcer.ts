@@ -12,10 +12,12 @@ import type { Forced, ForceFailure, ForceOutcome, ForcerEvents, NotForced } from
 export { replaceThunks } from "./replace.js";
 export type { Forced, ForceFailure, ForceOutcome, ForcerEvents, NotForced } from "./types.js";
 
+const NO_HASH = "" as ObjectHash;
+
 /** One thunk that was asked for. */
 interface Node {
 	readonly hash: ObjectHash;
-	promise: Promise<ForceOutcome>;
+	readonly promise: Promise<ForceOutcome>;
 	/** What it waits for now; used to find a circle when nothing moves any more. */
 	waits: readonly ObjectHash[];
 	/** Ends its waiting; set while it waits for something that only running showed. */
@@ -123,27 +125,26 @@ export class Forcer {
 
 	#start(visit: Visit): void {
 		const { hash, thunk } = visit;
-		const node: Node = { hash, promise: Promise.resolve(failure(hash, thunk, cycle(hash))), waits: [], cut: undefined };
+		const node: Node = {
+			hash,
+			waits: [],
+			cut: undefined,
+			// Not begun at once: a long row of thunks that came to thunks would go as deep into the stack.
+			promise: Promise.resolve()
+				.then(() => this.#force(node, visit))
+				.catch((error: unknown): NotForced => failure(hash, thunk, storeFailure(error)))
+				.then((outcome) => {
+					this.#open.delete(node);
+					this.#thunks.delete(hash);
+					if (outcome.kind === "failed") {
+						if (!this.#keepGoing) this.stop();
+						this.#events.failed(hash, outcome);
+					}
+					return outcome;
+				}),
+		};
 		this.#nodes.set(hash, node);
 		this.#open.add(node);
-		node.promise = this.#force(node, visit)
-			.catch((error: unknown): NotForced => {
-				const message = error instanceof Error ? error.message : String(error);
-				return failure(hash, thunk, {
-					reason: "store",
-					message,
-					hint: "check that the disk is not full and .gg can be written",
-				});
-			})
-			.then((outcome) => {
-				this.#open.delete(node);
-				this.#thunks.delete(hash);
-				if (outcome.kind === "failed") {
-					if (!this.#keepGoing) this.stop();
-					this.#events.failed(hash, outcome);
-				}
-				return outcome;
-			});
 	}
 
 	async #force(node: Node, { hash, thunk, cached }: Visit): Promise<ForceOutcome> {
@@ -242,18 +243,15 @@ export class Forcer {
 	 */
 	async #settle(node: Node, forced: Forced, thunk: Thunk): Promise<ForceOutcome> {
 		const outputs = new Map(forced.outputs);
-		let changed = false;
-		for (const tag of thunk.outputs) {
-			const hash = outputs.get(tag);
-			if (hash === undefined || !isThunkHash(hash)) continue;
-			// Starts the others too; they are waited for in their turn.
-			if (!changed) for (const t of thunk.outputs) if (isThunkHash(outputs.get(t) ?? hash)) this.#node(outputs.get(t) ?? hash);
-			const value = await this.#valueOf(node, hash);
+		const pending = thunk.outputs.filter((tag) => isThunkHash(outputs.get(tag) ?? NO_HASH));
+		if (pending.length === 0) return forced;
+		// All are started before the first is waited for.
+		for (const tag of pending) this.#node(outputs.get(tag)!);
+		for (const tag of pending) {
+			const value = await this.#valueOf(node, outputs.get(tag)!);
 			if (typeof value !== "string") return value;
 			outputs.set(tag, value);
-			changed = true;
 		}
-		if (!changed) return forced;
 		const result = {
 			...forced.result,
 			outputs: forced.result.outputs.map((o) => ({ ...o, hash: outputs.get(o.tag) ?? o.hash })),
@@ -307,7 +305,8 @@ export class Forcer {
 			node = node.waits.map((hash) => this.#nodes.get(hash)).find((n) => n !== undefined && this.#open.has(n));
 			if (node === start) break;
 		}
-		node?.cut?.(failure(node.hash, undefined, cycle(node.hash)));
+		if (node?.cut === undefined) return;
+		node.cut(failure(node.hash, undefined, cycle(node.hash)));
 		this.#watch();
 	}
 
@@ -333,6 +332,11 @@ export class Forcer {
 function failure(hash: ObjectHash, thunk: Thunk | ForceFailure | undefined, why: ForceFailure | undefined): NotForced {
 	const known = thunk === undefined || "reason" in thunk ? undefined : thunk;
 	return { kind: "failed", at: hash, thunk: known, result: undefined, failure: why };
+}
+
+function storeFailure(error: unknown): ForceFailure {
+	const message = error instanceof Error ? error.message : String(error);
+	return { reason: "store", message, hint: "check that the disk is not full and .gg can be written" };
 }
 
 function cycle(hash: ObjectHash): ForceFailure {

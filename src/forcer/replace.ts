@@ -1,5 +1,5 @@
 import type { Item, Thunk } from "../thunk/types.js";
-import type { ForceFailure, Forced } from "./types.js";
+import type { Forced, ForceFailure } from "./types.js";
 
 const PLACEHOLDER = /@\{GGHASH:([A-Za-z0-9_.]+(?:#[^/}]+)?)\}/g;
 

@@ -38,16 +38,13 @@ export function absolute(cwd: string, path: string): string {
 	return posix.normalize(path.startsWith("/") ? path : `${cwd}/${path}`);
 }
 
-/** Environment of the thunk: what the model says matters, and PWD where it names the directory by another way. */
-export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>, cwd: string): string[] {
+/** Environment of the thunk: what the model says matters. */
+export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>): string[] {
 	const lines: string[] = [];
 	for (const name of plan.envNames) {
 		const value = env.get(name);
 		if (value !== undefined) lines.push(`${name}=${value}`);
 	}
-	const pwd = env.get("PWD");
-	// gcc records $PWD as the compilation directory when it leads to the same place.
-	if (pwd !== undefined && pwd !== cwd && (plan.family === "cc" || plan.family === "as")) lines.push(`PWD=${pwd}`);
 	return lines.sort();
 }
 
@@ -99,7 +96,7 @@ export function describe(d: Description, facts: FileFacts, objects: ObjectStore,
 		...EMPTY_THUNK,
 		functionHash: d.toolchain.driverHash,
 		args: d.argv,
-		envars: [`PATH=${d.toolchain.path}`, ...relevantEnv(d.plan, d.env, d.cwd)],
+		envars: [`PATH=${d.toolchain.path}`, ...relevantEnv(d.plan, d.env)],
 		values,
 		thunks,
 		executables: [{ hash: d.toolchain.driverHash, name: d.toolchain.driver }],

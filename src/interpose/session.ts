@@ -1,4 +1,4 @@
-import { fstatSync, lstatSync } from "node:fs";
+import { fstatSync, lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { loadResult, saveResult } from "../executor/results.js";
@@ -46,6 +46,8 @@ export interface SessionOptions {
 	readonly slots: number;
 	/** True when thunks can run elsewhere. */
 	readonly remote: boolean;
+	/** Never runs a command in the shim's place if the forcer can: its executor shows it only what was declared. */
+	readonly throughForcer: boolean;
 	readonly sink: Sink;
 	readonly traceFolder: string;
 }
@@ -72,6 +74,7 @@ export class Session {
 	readonly #toolchains: Toolchains;
 	readonly #lookup: Lookup;
 	readonly #depcache: DepCache;
+	readonly #nullDevice: string;
 	readonly #ownOutput: string;
 	readonly #ownError: string;
 	readonly #pending = new Set<Promise<ForceOutcome>>();
@@ -84,6 +87,7 @@ export class Session {
 		this.#toolchains = new Toolchains({ ...options, objects: options.store.objects });
 		this.#lookup = new Lookup(options.facts, options.store.objects);
 		this.#depcache = new DepCache(options.ggDir);
+		this.#nullDevice = identityOf(() => statSync("/dev/null", { bigint: true }));
 		this.#ownOutput = identityOfFd(1);
 		this.#ownError = identityOfFd(2);
 	}
@@ -136,19 +140,37 @@ export class Session {
 			toolchain.tree,
 			...argv,
 			"",
-			...relevantEnv(plan, request.env, request.cwd),
+			...relevantEnv(plan, request.env),
 		]);
 		const c: Case = { request, plan, real, path, argv, toolchain, key, started };
 		const found = this.#lookup.find(this.#depcache.get(key), toolchain.tree);
 		if (this.#defers(c)) return this.#defer(connection, c, found);
 		if (found !== undefined) {
 			const result = loadResult(this.#o.store, found.hash);
-			if (result !== undefined && this.#deliver(c, found.hash, found.thunk, result)) {
+			if (result !== undefined && this.#deliver(c, found.thunk, result)) {
 				this.#tell(c, "cached", "", "", found.hash, 0);
 				return connection.finish(replyOf(result, request));
 			}
 		}
+		if (this.#o.throughForcer) return this.#await(connection, c);
 		await this.#runHere(connection, c);
+	}
+
+	/** Describes the command, has it forced, and answers with what it came to. */
+	async #await(connection: ShimConnection, c: Case): Promise<void> {
+		const described = await this.#describeAhead(c);
+		if ("reason" in described) return this.#runHere(connection, c, described.reason, described.detail);
+		const outcome = await this.#o.forcer.force(described.hash);
+		const result = outcome.result;
+		if (outcome.kind === "failed") {
+			this.#tell(c, "unrecorded", "failed", outcome.failure?.message ?? `status ${result?.status}`, described.hash, result?.status ?? 1);
+			if (result !== undefined) return connection.finish(replyOf(result, c.request));
+			const { message, hint } = outcome.failure ?? { message: "it failed" };
+			return connection.finish(fail(`gg: ${message}\n${hint === undefined ? "" : `    ${hint}\n`}`));
+		}
+		if (!this.#deliver(c, described.thunk, outcome.result)) return this.#runHere(connection, c, "store");
+		this.#tell(c, "ran", "", "", described.hash, 0);
+		connection.finish(replyOf(outcome.result, c.request));
 	}
 
 	/** True when the answer may be given before the command has run. */
@@ -156,9 +178,12 @@ export class Session {
 		if (!this.#deferring || !c.plan.deferrable) return false;
 		const [, out, error] = c.request.fds;
 		// Somebody reads what it says.
-		if (out.open && out.id !== this.#ownOutput) return false;
-		if (error.open && error.id !== this.#ownError) return false;
-		if (isObserved({ exe: c.request.parentExe, argv: c.request.parentArgv }, c.request.tool).observed) return false;
+		if (out.open && out.id !== this.#ownOutput && out.id !== this.#nullDevice) return false;
+		if (error.open && error.id !== this.#ownError && error.id !== this.#nullDevice) return false;
+		const seen = isObserved({ exe: c.request.parentExe, argv: c.request.parentArgv }, c.request.tool);
+		// `(ranlib x || true)` is an old custom; on an archive that was just made there is nothing for it to fail at.
+		const harmless = c.plan.family === "ranlib" && seen.observed && (seen.reason === "alternative" || seen.reason === "unclear");
+		if (seen.observed && !harmless) return false;
 		if (this.#o.mode === "infer" || this.#o.remote) return true;
 		return buildParallelism(c.request.env.get("MAKEFLAGS")) < this.#o.slots;
 	}
@@ -383,8 +408,7 @@ export class Session {
 	}
 
 	/** Puts an earlier result into the tree. False when the store lost it meanwhile. */
-	#deliver(c: Case, hash: ObjectHash, thunk: Thunk, result: ThunkResult): boolean {
-		void hash;
+	#deliver(c: Case, thunk: Thunk, result: ThunkResult): boolean {
 		for (const output of result.outputs) {
 			const where = thunk.outputPaths.find((p) => p.tag === output.tag);
 			if (where === undefined || !this.#o.store.objects.copyOut(output.hash, where.path, output.mode)) return false;
@@ -518,8 +542,12 @@ function fail(message: string): ShimReply {
 }
 
 function identityOfFd(fd: number): string {
+	return identityOf(() => fstatSync(fd, { bigint: true }));
+}
+
+function identityOf(stat: () => { dev: bigint; ino: bigint }): string {
 	try {
-		const s = fstatSync(fd, { bigint: true });
+		const s = stat();
 		return `${s.dev.toString(16)}:${s.ino.toString(16)}`;
 	} catch {
 		return "closed";

@@ -4,6 +4,7 @@ import { type GccToken, languageByName, languageBySuffix, parseGccArgs, tokenize
 import type { GccDisposition } from "./gcc-flags.js";
 import { type LdFacts, readLdArgs } from "./ld-args.js";
 import { isFile } from "./probe.js";
+import { expandResponseFiles } from "./response-file.js";
 import { parseToolName } from "./tool-name.js";
 import type { Command, FileProbe, Language, SourceInput, Stage } from "./types.js";
 
@@ -54,7 +55,8 @@ export function gccFacts(command: Command, probe: FileProbe): GccFacts {
 
 	const stages = new Set(outer.names("stage"));
 	const deps = depRequest(tokens, innerTokens);
-	const ld = readLdArgs(outer.list("linker", "linker-list"));
+	const linker = expandResponseFiles(outer.list("linker", "linker-list"), command.cwd, (file) => probe.readText(file));
+	const ld = readLdArgs(linker.args);
 	const flavor = gccFlavor(command.tool);
 	const newFiles = newFileFlags(outer, exists);
 	const clang = clangArgs(outer.values("clang"), exists);
@@ -67,7 +69,13 @@ export function gccFacts(command: Command, probe: FileProbe): GccFacts {
 		output: outer.values("output").at(-1) ?? (stage === "link" ? ld.output : undefined),
 		...operands(tokens, parseToolName(command.tool, GCC_DRIVERS)?.base.endsWith("++") === true),
 		deps,
-		inputFiles: [...responseFiles, ...outer.values("input-file"), ...newFiles.map((flag) => flag.file), ...clang.files],
+		inputFiles: [
+			...responseFiles,
+			...linker.files,
+			...outer.values("input-file"),
+			...newFiles.map((flag) => flag.file),
+			...clang.files,
+		],
 		includeFiles: [...outer.values("include-file"), ...inner.values("include-file")],
 		includeDirs: outer.values("include-dir"),
 		outputFiles: outer.values("output-file"),
@@ -78,7 +86,12 @@ export function gccFacts(command: Command, probe: FileProbe): GccFacts {
 		native: outer.values("native").includes("native"),
 		unknown: [...unknownWords(tokens), ...unknownWords(innerTokens), ...newFiles.map((flag) => flag.word)],
 		query: outer.first("query") ?? incomplete,
-		local: outer.first("local") ?? profileDirectory(outer, exists) ?? innerLocal(innerTokens) ?? clang.local,
+		local:
+			outer.first("local") ??
+			profileDirectory(outer, exists) ??
+			innerLocal(innerTokens) ??
+			clang.local ??
+			(flavor === "clang" ? clangDeps(outer) : undefined),
 	};
 }
 
@@ -171,6 +184,12 @@ function innerLocal(tokens: readonly GccToken[]): string | undefined {
 			token.kind === "operand" || (token.kind === "flag" && (token.does === "output" || token.does === "local")),
 	);
 	return token === undefined ? undefined : `-Wp,${token.words.join(",")}`;
+}
+
+/** clang's driver understands `-Wp,-MD,FILE` and `-Wp,-MMD,FILE`; any other depfile flag goes to -cc1, which differs. */
+function clangDeps(flags: Flags): string | undefined {
+	const lists = [...flags.all("preprocessor"), ...flags.all("preprocessor-list")];
+	return lists.find(({ value }) => /(^|,)-M/.test(value) && !/^-MM?D,[^,]+$/.test(value))?.words.join(" ");
 }
 
 // Flags of clang -cc1 that name files; it has hundreds more, hardly any of which users pass through.

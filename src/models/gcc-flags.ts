@@ -42,7 +42,7 @@ export type GccDisposition =
 	| "side-su"
 	| "stage"
 	| "tool-dir" // value is where programs and start files are looked for
-	| "verbose"; // more on stderr
+	| "verbose"; // the driver says what it does; -H, which changes clang's depfiles, is plain
 
 export interface GccFlag {
 	readonly flag: string;
@@ -201,7 +201,7 @@ export const GCC_FLAGS = [
 	{ flag: "--target-help", value: "none", does: "query" },
 	{ flag: "--target=", value: "joined", does: "plain" },
 	{ flag: "--time", value: "none", does: "plain" },
-	{ flag: "--trace-includes", value: "none", does: "verbose" },
+	{ flag: "--trace-includes", value: "none", does: "plain" },
 	{ flag: "--traditional", value: "none", does: "plain" },
 	{ flag: "--traditional-cpp", value: "none", does: "plain" },
 	{ flag: "--trigraphs", value: "none", does: "plain" },
@@ -223,7 +223,7 @@ export const GCC_FLAGS = [
 	{ flag: "-EL", value: "none", does: "plain" },
 	{ flag: "-F", value: "either", does: "include-dir" },
 	{ flag: "-G", value: "either", does: "plain" },
-	{ flag: "-H", value: "none", does: "verbose" },
+	{ flag: "-H", value: "none", does: "plain" },
 	{ flag: "-I", value: "either", does: "include-dir" },
 	{ flag: "-I-", value: "none", does: "plain" },
 	{ flag: "-J", value: "either", does: "local" },

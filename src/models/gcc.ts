@@ -105,6 +105,9 @@ function filesUnknown(command: Command, facts: GccFacts, probe: FileProbe): Trou
 		.flatMap((file) => [`${file}.gch`, `${file}.pch`])
 		.find((file) => probe.exists(absolute(command, file)));
 	if (precompiled !== undefined) return flag(`a precompiled header is read: ${precompiled}`);
+	// There the linker's output gets a suffix of its own.
+	const target = parseToolName(command.tool, GCC_DRIVERS)?.prefix ?? "";
+	if (links && /mingw|cygwin/.test(target)) return { reason: "no-model", detail: `links by ${command.tool}` };
 	if (links && sides.length > 0 && sources.length > 0) return flag(`${sides[0]} files beside a link`);
 	if (links && sources.length > 0 && facts.ld.outputFiles.length > 0)
 		return flag(`${facts.ld.outputFiles[0]} names temporary files`);

@@ -13,6 +13,6 @@ function mayNameFile(argument: string): string[] {
 	const equals = argument.indexOf("=");
 	if (equals !== -1) parts.push(argument.slice(equals + 1));
 	if (argument.includes(",")) for (const part of argument.split(",")) parts.push(...mayNameFile(part));
-	if (/^-[A-Za-z]./.test(argument)) parts.push(argument.slice(2));
+	else if (/^-[A-Za-z]./.test(argument)) parts.push(argument.slice(2));
 	return parts.filter((part) => part !== "" && part !== "-");
 }

@@ -25,7 +25,7 @@ export function readLdArgs(args: readonly string[]): LdFacts {
 	for (let i = 0; i < args.length; i++) {
 		const arg = args[i]!;
 		if (!arg.startsWith("-")) {
-			inputs.push(arg.startsWith("@") ? arg.slice(1) : arg);
+			inputs.push(arg);
 			continue;
 		}
 		const match = findLdFlag(arg);

@@ -28,7 +28,7 @@ export interface LoaderDirs {
 	readonly absent: readonly string[];
 }
 
-/** /etc/ld.so.conf with its includes (ldconfig(8)); `root` is put before the paths of files, not of directories. */
+/** /etc/ld.so.conf with its includes (ldconfig(8)). */
 export function readLdSoConf(probe: ReadOnlyProbe, path = "/etc/ld.so.conf"): LoaderDirs {
 	const found = { dirs: new Set<string>(), files: new Set<string>(), absent: new Set<string>() };
 	readConf(probe, path, found);

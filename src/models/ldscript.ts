@@ -28,7 +28,7 @@ export type LinkerScript =
 /** More is no linker script but some other file. */
 export const MAX_SCRIPT_BYTES = 16 << 20;
 
-// Any run of what may be in a file name; ld's own rule differs by state, but brackets, commas and braces always end one.
+// Any run of what may be in a file name or pattern; `dir/*.o` is one, so a comment begins only where a word does.
 const TOKEN = /\s+|\/\*[\s\S]*?\*\/|#[^\n]*|"([^"\n]*)"|([A-Za-z0-9_./\\~$:+*?=@%^!<>&|[\]-]+)|([(){},;])|([\s\S])/y;
 
 interface Token {

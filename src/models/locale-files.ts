@@ -39,7 +39,7 @@ function spellings(name: string): string[] {
 
 function allFiles(dir: string, depth: number, probe: Pick<SystemProbe, "readdir">): string[] {
 	if (depth < 0) return [];
-	return (probe.readdir(dir) ?? []).flatMap((name) => {
+	return [...(probe.readdir(dir) ?? [])].sort().flatMap((name) => {
 		const path = `${dir}/${name}`;
 		return probe.readdir(path) === undefined ? [path] : allFiles(path, depth - 1, probe);
 	});

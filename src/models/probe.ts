@@ -14,6 +14,8 @@ export function absolute(command: Command, file: string): string {
 export function outputTrouble(command: Command, probe: FileProbe, file: string): string | undefined {
 	const full = absolute(command, file);
 	if (full.startsWith("/dev/")) return `${file} is a device`;
+	const directory = path.posix.dirname(full);
+	if (!probe.exists(directory)) return `${directory} does not exist`;
 	if (file.endsWith("/") || probe.isDirectory(full)) return `${file} is a directory`;
 	return undefined;
 }

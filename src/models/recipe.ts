@@ -35,6 +35,8 @@ export function isObserved(parent: ParentProcess, tool: string): Observation {
 	const program = path.posix.basename(parent.exe.replace(/ \(deleted\)$/, ""));
 	if (BUILD_TOOLS.has(program)) return { observed: false, reason: "build-tool" };
 	if (!SHELLS.has(program)) return { observed: true, reason: "unknown-parent" };
+	if (program === "busybox" && !/(^|\/)a?sh$/.test(parent.argv[0] ?? ""))
+		return { observed: true, reason: "unknown-parent" };
 	const shell = shellText(parent.argv);
 	if (shell === undefined) return { observed: true, reason: "script" };
 	const script = parseShell(shell.text);

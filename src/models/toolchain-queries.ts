@@ -73,10 +73,5 @@ export function parseSearchDirs(verbose: string): string[] {
 	return [...verbose.matchAll(/SEARCH_DIR\("([^"]*)"\)/g)].map((match) => match[1]!);
 }
 
-/** gold's own, when it is built without --with-lib-path; lld has none. */
+/** gold's own where no distribution has changed them; lld has none. */
 export const GOLD_SEARCH_DIRS: readonly string[] = ["=/lib", "=/usr/lib"];
-
-/** The emulation that `ld --verbose` names when it is not told one. */
-export function parseDefaultEmulation(verbose: string): string | undefined {
-	return /^\s*Supported emulations:\s*\n\s*(\S+)/m.exec(verbose)?.[1];
-}

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isObjectHash, type ObjectHash } from "../thunk/hash.js";
-import { writeFileAtomic } from "../util/files.js";
+import { Pack } from "./pack.js";
 
 /** One earlier description of a command: the thunk it became, and what was looked for and absent then. */
 export interface DepEntry {
@@ -15,12 +14,12 @@ const VERSION = 1;
 /** Variants kept of one command, newest first: branches that are switched between, say. */
 const VARIANTS = 6;
 
-/** `depcache/<key>`: what commands turned out to depend on, by everything that is known before they are looked into. */
+/** `depcache/pack`: what commands turned out to depend on, by everything that is known before they are looked into. */
 export class DepCache {
-	readonly #folder: string;
+	readonly #pack: Pack;
 
 	constructor(ggDir: string) {
-		this.#folder = join(ggDir, "depcache");
+		this.#pack = new Pack(join(ggDir, "depcache", "pack"));
 	}
 
 	static key(parts: readonly string[]): string {
@@ -30,11 +29,13 @@ export class DepCache {
 	}
 
 	get(key: string): readonly DepEntry[] {
+		const bytes = this.#pack.get(key);
+		if (bytes === undefined) return [];
 		try {
-			const file = JSON.parse(readFileSync(join(this.#folder, key), "utf8")) as { v: number; entries: DepEntry[] };
+			const file = JSON.parse(bytes.toString()) as { v: number; entries: DepEntry[] };
 			if (file.v === VERSION) return file.entries.filter((e) => isObjectHash(e.thunk));
 		} catch {
-			// Absent, cut short or of another version: nothing is known.
+			// Cut short or of another version: nothing is known.
 		}
 		return [];
 	}
@@ -42,6 +43,6 @@ export class DepCache {
 	/** Puts `entry` first. */
 	put(key: string, entry: DepEntry): void {
 		const entries = [entry, ...this.get(key).filter((e) => e.thunk !== entry.thunk)].slice(0, VARIANTS);
-		writeFileAtomic(join(this.#folder, key), JSON.stringify({ v: VERSION, entries }), 0o600);
+		this.#pack.put(key, Buffer.from(JSON.stringify({ v: VERSION, entries })));
 	}
 }

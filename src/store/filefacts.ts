@@ -1,8 +1,8 @@
-import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { hashFile, type ObjectHash } from "../thunk/hash.js";
 import { parsePlaceholder, type Placeholder, PLACEHOLDER_MAX } from "../thunk/placeholder.js";
-import { isAbsence, writeFileAtomic } from "../util/files.js";
+import { writeFileAtomic } from "../util/files.js";
 
 /** What is known of a regular file's content. */
 export interface FileFact {
@@ -21,7 +21,7 @@ export interface FileFact {
 	readonly readAt: number;
 }
 
-const HEADER = "ggfacts1";
+const HEADER = "ggfacts2";
 /** A time stamp this close to the reading may hide a later change: the kernel's clock ticks every 4 ms (10 at 100 Hz). */
 const RACY_MS = 12;
 const TIME_MACRO = /__(?:DATE|TIME|TIMESTAMP)__/;
@@ -100,7 +100,7 @@ export class FileFacts {
 			this.#load(this.#userIndex);
 			this.#load(this.#projectIndex);
 		}
-		let s: ReturnType<typeof statSync>;
+		let s: Stats | undefined;
 		try {
 			s = statSync(path, { throwIfNoEntry: false });
 		} catch {
@@ -112,40 +112,44 @@ export class FileFacts {
 		return this.#read(path, s);
 	}
 
-	#read(path: string, s: NonNullable<ReturnType<typeof statSync>>): Entry | undefined {
+	#read(path: string, s: Stats): Entry | undefined {
 		let namesTime = false;
 		let namesAssemblerFile = false;
 		let placeholder: Placeholder | undefined;
 		let tail = "";
+		let text = false;
 		const readAt = Date.now();
 		try {
 			const hash = hashFile(path, (chunk, at) => {
-				if (at === 0 && (s.size as number) <= PLACEHOLDER_MAX) placeholder = parsePlaceholder(chunk);
-				if ((s.size as number) > SEARCH_LIMIT) return;
-				const text = tail + chunk.toString("latin1");
-				if (!namesTime) namesTime = TIME_MACRO.test(text);
-				if (!namesAssemblerFile) namesAssemblerFile = ASSEMBLER_FILE.test(text);
-				tail = text.slice(-16);
+				if (at === 0) {
+					if (chunk.length <= PLACEHOLDER_MAX) placeholder = parsePlaceholder(chunk);
+					text = s.size <= SEARCH_LIMIT && !isBinary(chunk);
+				}
+				if (!text) return;
+				const searched = tail + chunk.toString("latin1");
+				if (!namesTime) namesTime = TIME_MACRO.test(searched);
+				if (!namesAssemblerFile) namesAssemblerFile = ASSEMBLER_FILE.test(searched);
+				tail = searched.slice(-16);
 			});
 			const entry: Entry = {
 				hash,
-				executable: ((s.mode as number) & 0o100) !== 0,
-				size: s.size as number,
+				executable: (s.mode & 0o100) !== 0,
+				size: s.size,
 				placeholder,
 				namesTime,
 				namesAssemblerFile,
-				mtimeMs: s.mtimeMs as number,
-				ctimeMs: s.ctimeMs as number,
-				dev: s.dev as number,
-				ino: s.ino as number,
+				mtimeMs: s.mtimeMs,
+				ctimeMs: s.ctimeMs,
+				dev: s.dev,
+				ino: s.ino,
 				readAt,
 			};
 			this.#files.set(path, entry);
 			if (this.#isSystem(path)) this.#dirty.user = true;
 			else this.#dirty.project = true;
 			return entry;
-		} catch (error) {
-			if (isAbsence(error)) return undefined;
+		} catch {
+			// Unreadable, or gone since the look: whoever needs it says so in its own words.
 			return undefined;
 		}
 	}
@@ -219,7 +223,12 @@ export class FileFacts {
 	}
 }
 
-function same(e: Entry, s: { size: unknown; mtimeMs: unknown; ctimeMs: unknown; dev: unknown; ino: unknown }): boolean {
+/** ELF files and archives are no source text, whatever words they hold. */
+function isBinary(head: Buffer): boolean {
+	return (head[0] === 0x7f && head[1] === 0x45) || (head[0] === 0x21 && head[1] === 0x3c);
+}
+
+function same(e: Entry, s: Stats): boolean {
 	return e.size === s.size && e.mtimeMs === s.mtimeMs && e.ctimeMs === s.ctimeMs && e.ino === s.ino && e.dev === s.dev;
 }
 

@@ -1,10 +1,17 @@
-import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { hashBytes, hashFile, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import { copyFileAtomic, isAbsence, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
-import type { ObjectStore, ReductionStore, Store } from "./types.js";
+import { Pack } from "./pack.js";
+import { type ObjectStore, RESULT_TAG, type ReductionStore, type Store } from "./types.js";
 
 const MODE = 0o400;
+/** Objects that only gg reads, and that a build makes thousands of: these go into a pack. */
+const PACKED = [Buffer.from("ggtree1\n"), Buffer.from("ggresult1\n")];
+
+function isPacked(bytes: Uint8Array): boolean {
+	return PACKED.some((magic) => bytes.length >= magic.length && magic.equals(bytes.subarray(0, magic.length)));
+}
 
 /**
  * `blobs/<hash>` of a `.gg` folder. Files are written under another name and renamed, never changed afterwards, and are
@@ -12,10 +19,12 @@ const MODE = 0o400;
  */
 export class LocalObjects implements ObjectStore {
 	readonly folder: string;
-	#seen = new Set<ObjectHash>();
+	readonly #seen = new Set<ObjectHash>();
+	readonly #pack: Pack;
 
-	constructor(ggDir: string) {
+	constructor(ggDir: string, pack: Pack) {
 		this.folder = join(ggDir, "blobs");
+		this.#pack = pack;
 	}
 
 	path(hash: ObjectHash): string {
@@ -24,17 +33,35 @@ export class LocalObjects implements ObjectStore {
 
 	has(hash: ObjectHash): boolean {
 		// The size is part of the name: a file cut short by a full disk or a crash is not there.
-		return statIfThere(this.path(hash))?.size === sizeOfHash(hash);
+		return statIfThere(this.path(hash))?.size === sizeOfHash(hash) || this.#pack.has(hash);
 	}
 
 	get(hash: ObjectHash): Buffer | undefined {
-		const bytes = readIfThere(this.path(hash));
+		const bytes = readIfThere(this.path(hash)) ?? this.#pack.get(hash);
 		return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
+	}
+
+	/** Looks at the first bytes only, for objects that may be large. */
+	startsWith(hash: ObjectHash, magic: string): boolean {
+		let fd: number;
+		try {
+			fd = openSync(this.path(hash), "r");
+		} catch {
+			return false;
+		}
+		try {
+			const head = Buffer.alloc(magic.length);
+			return readSync(fd, head, 0, head.length, 0) === head.length && head.toString("latin1") === magic;
+		} finally {
+			closeSync(fd);
+		}
 	}
 
 	put(bytes: Uint8Array): ObjectHash {
 		const hash = hashBytes(bytes);
-		if (!this.#present(hash)) {
+		if (isPacked(bytes)) {
+			if (!this.#pack.has(hash)) this.#pack.put(hash, bytes);
+		} else if (!this.#present(hash)) {
 			writeFileAtomic(this.path(hash), bytes, MODE);
 			this.#seen.add(hash);
 		}
@@ -73,9 +100,11 @@ export class LocalObjects implements ObjectStore {
 /** `reductions/<thunk>` and `reductions/<thunk>#<tag>`, each holding exactly the 52 characters of a name. */
 export class LocalReductions implements ReductionStore {
 	readonly folder: string;
+	readonly #pack: Pack;
 
-	constructor(ggDir: string) {
+	constructor(ggDir: string, pack: Pack) {
 		this.folder = join(ggDir, "reductions");
+		this.#pack = pack;
 	}
 
 	#path(thunk: ObjectHash, tag: string): string {
@@ -84,6 +113,10 @@ export class LocalReductions implements ReductionStore {
 
 	get(thunk: ObjectHash, tag: string): ObjectHash | undefined {
 		if (tag.includes("/") || tag.includes("\0")) return undefined;
+		if (tag === RESULT_TAG) {
+			const packed = this.#pack.get(`${thunk}#${tag}`)?.toString("latin1");
+			return packed !== undefined && isObjectHash(packed) ? packed : undefined;
+		}
 		let text: string;
 		try {
 			text = readFileSync(this.#path(thunk, tag), "latin1");
@@ -96,7 +129,8 @@ export class LocalReductions implements ReductionStore {
 
 	put(thunk: ObjectHash, tag: string, to: ObjectHash): void {
 		if (tag.includes("/") || tag.includes("\0")) throw new Error(`Internal error: tag ${tag}`);
-		writeFileAtomic(this.#path(thunk, tag), to, 0o600);
+		if (tag === RESULT_TAG) this.#pack.put(`${thunk}#${tag}`, Buffer.from(to));
+		else writeFileAtomic(this.#path(thunk, tag), to, 0o600);
 	}
 }
 
@@ -105,5 +139,6 @@ export function openLocalStore(ggDir: string): Store & { readonly objects: Local
 	mkdirSync(join(ggDir, "reductions"), { recursive: true });
 	// An unreadable folder is found here, by name, and not at the first miss.
 	statSync(join(ggDir, "blobs"));
-	return { objects: new LocalObjects(ggDir), reductions: new LocalReductions(ggDir) };
+	const pack = new Pack(join(ggDir, "pack"));
+	return { objects: new LocalObjects(ggDir, pack), reductions: new LocalReductions(ggDir, pack) };
 }

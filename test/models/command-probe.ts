@@ -4,8 +4,9 @@ import type { Command, FileProbe } from "../../src/models/types.js";
 /** A file system of a few names: a text is a file, undefined a directory. */
 export function fileProbe(files: Readonly<Record<string, string | undefined>>): FileProbe {
 	const has = (path: string) => Object.hasOwn(files, path);
+	const names = Object.keys(files);
 	return {
-		exists: has,
+		exists: (path) => has(path) || path === "/src" || names.some((name) => name.startsWith(`${path}/`)),
 		isDirectory: (path) => has(path) && files[path] === undefined,
 		readText: (path) => (has(path) ? files[path] : undefined),
 		readHead: (path, length) => {
@@ -15,9 +16,9 @@ export function fileProbe(files: Readonly<Record<string, string | undefined>>): 
 	};
 }
 
-/** A probe to which every name with a suffix is an empty file, except precompiled headers and those listed. */
+/** A probe to which every name is an empty file, except precompiled headers and those listed. */
 export function fullProbe(absent: readonly string[] = []): FileProbe {
-	const exists = (path: string) => !absent.includes(path) && !/\.(gch|pch)$/.test(path) && /\.[A-Za-z0-9+]+$/.test(path);
+	const exists = (path: string) => !absent.includes(path) && !/\.(gch|pch)$/.test(path);
 	return {
 		exists,
 		isDirectory: () => false,

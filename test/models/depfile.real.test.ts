@@ -8,7 +8,8 @@ import { scanArgv } from "../../src/models/scan-argv.js";
 import type { Command, FileProbe } from "../../src/models/types.js";
 
 const SOURCES: Readonly<Record<string, string>> = {
-	"a.c": '#include <stdio.h>\n#include "a.h"\n#include "inc.h"\n#if USE\n#include "use.h"\n#endif\nint main(void) { return N; }\n',
+	"a.c":
+		'#include <stdio.h>\n#include "a.h"\n#include "inc.h"\n#if USE\n#include "use.h"\n#endif\nint main(void) { return N; }\n',
 	"b.cc": '#include <vector>\n#include <map>\n#include "a.h"\nstd::vector<int> v;\n',
 	"c.S": '#include "use.h"\n# a comment, isn\'t it\n.text\n',
 	"d.m": '#include "a.h"\nint x;\n',
@@ -25,7 +26,7 @@ const SOURCES: Readonly<Record<string, string>> = {
 	"args.rsp": '-MMD -MF "r s p.d" -Iinc\n',
 };
 
-const SCRUBBED = { PATH: process.env["PATH"] ?? "", LC_ALL: "C" };
+const SCRUBBED = { PATH: process.env.PATH ?? "", LC_ALL: "C" };
 
 const probe: FileProbe = {
 	exists: (file) => fs.existsSync(file),
@@ -39,7 +40,15 @@ function has(tool: string): boolean {
 }
 
 const NAMES = ["-c -MD", "-c -MMD", "-c -MD -o x.o", "-c -MMD -o sub/x.y.obj", "-S -MD", "-S -MMD -o x.asm", "-E -MD"];
-const TARGETS = ["-MT x", "-MT x -MT y", "-MQ $(X)", "-MT a$b -MQ c$d -MT e", "-MP", "-MP -MT x -MF dir/z.dep", "-MFjoined.d"];
+const TARGETS = [
+	"-MT x",
+	"-MT x -MT y",
+	"-MQ $(X)",
+	"-MT a$b -MQ c$d -MT e",
+	"-MP",
+	"-MP -MT x -MF dir/z.dep",
+	"-MFjoined.d",
+];
 const OTHERS = [
 	"-c -Wp,-MD,w.d",
 	"-c -Wp,-MMD,w.d -o k.o",
@@ -68,8 +77,8 @@ const OTHERS = [
 	"-c --write-dependencies --output=x.o",
 	"-c -MD -pipe -fstack-usage --coverage -o sub/x.o",
 	"-c -MMD -nostdinc -ffreestanding -UUSE",
-	"-c -MD -C -o x.o",
-	"-c -MD -P -o x.o",
+	"-E -MD -C -o x.i",
+	"-E -MD -P -o x.i",
 	"-c @args.rsp",
 	"-c -MD -Wl,-z,now -lm -L. -o x.o",
 ];
@@ -111,7 +120,10 @@ describe("depfiles of a scan are those of the real command", function () {
 			before(function () {
 				if (!has(tool)) this.skip();
 			});
-			for (const line of [...C_COMBINATIONS, ...OTHER_SOURCES]) it(line, () => compare(tool, line));
+			// clang passes these to its inner compiler as they are, and so the model leaves them to the real command.
+			const left = tool === "clang" ? ["-Wp,-MT", ",-MT,k"] : [];
+			const lines = [...C_COMBINATIONS, ...OTHER_SOURCES].filter((line) => !left.some((part) => line.includes(part)));
+			for (const line of lines) it(line, () => compare(tool, line));
 		});
 	}
 

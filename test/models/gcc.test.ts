@@ -99,8 +99,7 @@ describe("gcc model: commands of real builds", () => {
 			{
 				...compile,
 				sources: "/src/json_reader.cpp:c++",
-				outputs:
-					"main:CMakeFiles/jsoncpp.dir/json_reader.cpp.o depfile:CMakeFiles/jsoncpp.dir/json_reader.cpp.o.d",
+				outputs: "main:CMakeFiles/jsoncpp.dir/json_reader.cpp.o depfile:CMakeFiles/jsoncpp.dir/json_reader.cpp.o.d",
 			},
 		],
 		[
@@ -220,7 +219,10 @@ describe("gcc model: languages", () => {
 		["g++ -c a.i", "a.i:c++-cpp-output"],
 		["clang++-15 -c a.c", "a.c:c++"],
 		["gcc -c a.cc b.cpp c.C d.cxx e.c++", "a.cc:c++ b.cpp:c++ c.C:c++ d.cxx:c++ e.c++:c++"],
-		["gcc -c a.i b.ii c.s d.S e.sx", "a.i:cpp-output b.ii:c++-cpp-output c.s:assembler d.S:assembler-with-cpp e.sx:assembler-with-cpp"],
+		[
+			"gcc -c a.i b.ii c.s d.S e.sx",
+			"a.i:cpp-output b.ii:c++-cpp-output c.s:assembler d.S:assembler-with-cpp e.sx:assembler-with-cpp",
+		],
 		["gcc -c a.m b.mm", "a.m:objective-c b.mm:objective-c++"],
 		["gcc -c -x c++ a.c", "a.c:c++"],
 		["gcc -c -xassembler-with-cpp a.foo", "a.foo:assembler-with-cpp"],
@@ -270,7 +272,6 @@ describe("gcc model: commands that run here", () => {
 		["gcc -c missing.c", "no-input-file", "missing.c"],
 		["gcc -save-temps -c a.c", "unsupported-flag", "-save-temps"],
 		["gcc -fprofile-generate -c a.c", "unsupported-flag", "-fprofile-generate"],
-		["gcc -fprofile-use=prof -c a.c", "unsupported-flag", "-fprofile-use=prof"],
 		["gcc -fplugin=x.so -c a.c", "unsupported-flag", "-fplugin=x.so"],
 		["gcc -wrapper valgrind -c a.c", "unsupported-flag", "-wrapper valgrind"],
 		["g++ -std=c++20 -fmodules-ts -c a.cc", "unsupported-flag", "-fmodules-ts"],
@@ -285,6 +286,7 @@ describe("gcc model: commands that run here", () => {
 		["gcc -MD -MF x.d -c a.c b.c", "unsupported-flag", "one depfile for several sources"],
 		["gcc -MD a.c", "unsupported-flag", "a depfile beside a.out"],
 		["clang -c -Xclang -include-pch -Xclang a.pch a.c", "unsupported-flag", "-Xclang -include-pch"],
+		["clang -c -Wp,-MD,a.d,-MT,k a.c", "unsupported-flag", "-Wp,-MD,a.d,-MT,k"],
 		["clang -c -include-pch a.pch a.c", "unsupported-flag", "-include-pch a.pch"],
 	] as const)
 		it(line, () => {
@@ -304,6 +306,18 @@ describe("gcc model: commands that run here", () => {
 	it("name all that they may read", () => {
 		const plan = local("gcc -save-temps -include i.h -T s.ld -Wl,--version-script=v.map a.c b.o @r.rsp");
 		assert.deepEqual(plan.inputs, ["a.c", "b.o", "r.rsp", "s.ld", "i.h", "v.map"]);
+	});
+	it("because a profile is a directory", () => {
+		const probe = fileProbe({ "/src/a.c": "", "/src/prof": undefined });
+		assert.equal(local("gcc -fprofile-use=prof -c a.c", { probe }).detail, "-fprofile-use=prof");
+	});
+	it("because there is no directory for an output", () => {
+		const probe = fileProbe({ "/src/a.c": "" });
+		assert.equal(local("gcc -c a.c -o out/a.o", { probe }).detail, "/src/out does not exist");
+	});
+	it("because a compiler for Windows adds .exe", () => {
+		assert.equal(local("x86_64-w64-mingw32-gcc -o prog a.o").reason, "no-model");
+		assert.equal(thunk("x86_64-w64-mingw32-gcc -c a.c").stage, "assemble");
 	});
 	it("because an output is a directory", () => {
 		const probe = fileProbe({ "/src/a.c": "", "/src/out": undefined });
@@ -330,6 +344,15 @@ describe("gcc model: what else it tells", () => {
 		const probe = fileProbe({ "/src/objs.rsp": 'a.o "b c.o"', "/src/a.o": "", "/src/b c.o": "" });
 		const plan = thunk("gcc -o prog @objs.rsp", { probe });
 		assert.deepEqual(plan.inputs, ["a.o", "b c.o", "objs.rsp"]);
+	});
+	it("response files of the linker are, too", () => {
+		const probe = fileProbe({
+			"/src/l.rsp": "--version-script v.map x.a",
+			"/src/v.map": "",
+			"/src/x.a": "",
+			"/src/a.o": "",
+		});
+		assert.deepEqual(thunk("gcc a.o -Wl,@l.rsp", { probe }).inputs, ["a.o", "v.map", "x.a", "l.rsp"]);
 	});
 	it("-march=native is marked", () => {
 		assert.equal(thunk("gcc -march=native -c a.c").native, true);

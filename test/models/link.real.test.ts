@@ -50,8 +50,6 @@ interface Case {
 	readonly flavour?: LinkFlavour;
 	/** Skipped if one of these is not installed: files in the folders of libraries. */
 	readonly wants?: readonly string[];
-	/** Files that gg lists and ld leaves alone. */
-	readonly extras?: RegExp;
 }
 
 const HELLO = ["hello.o", "-o", "out"];
@@ -97,6 +95,13 @@ const CASES: readonly Case[] = [
 	{ title: "-r", argv: ["gcc", "-r", "hello.o", "lib.o", "-o", "out.o"] },
 	{ title: "-nostdlib", argv: ["gcc", "-nostdlib", "-shared", "lib.o", "-o", "out.so"] },
 	{ title: "link-time optimisation", argv: ["gcc", "-flto", "lto.o", "-o", "out"] },
+	{ title: "link-time optimisation in parallel", argv: ["gcc", "-flto=2", "lto.o", "-o", "out"] },
+	{ title: "no link-time optimisation", argv: ["gcc", "-fno-lto", ...HELLO] },
+	{ title: "a sanitizer", argv: ["gcc", "-fsanitize=address,undefined", ...HELLO] },
+	{
+		title: "OpenMP, coverage and a linker's map",
+		argv: ["gcc", "-fopenmp", "--coverage", "-Wl,-Map,out.map", ...HELLO],
+	},
 	{
 		title: "a library of the build",
 		argv: ["gcc", "useAnswer.o", "-o", "out", "-L.", "-lanswer", "-Wl,-rpath,$ORIGIN"],
@@ -273,7 +278,9 @@ describe("a root that holds only what discovery lists", function () {
 		const toolchain = await discoverToolchain({ tool: argv[0]!, cwd: dir, env: ENV }, PROBE);
 		assert.ok(step !== undefined && toolchain !== undefined);
 		const { searchDirs } = toolchain;
-		return resolveLink({ ...step, cwd: dir, env: ENV, flavour: "bfd", searchDirs }, PROBE).files;
+		const inputs = resolveLink({ ...step, cwd: dir, env: ENV, flavour: "bfd", searchDirs }, PROBE);
+		assert.deepEqual(inputs.unknown, []);
+		return inputs.files;
 	}
 
 	for (const [driver, source] of [

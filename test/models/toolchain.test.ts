@@ -127,14 +127,14 @@ describe("what the loader opens", () => {
 		const loaded = loadedFiles({ program: "/opt/bin/tool", libraryPath: "/env", confDirs: conf.dirs }, probe);
 		assert.equal(loaded.interp, LOADER);
 		assert.deepEqual(loaded.libraries, [
-			"/opt/lib/libown.so",
+			"/opt/bin/../lib/libown.so",
 			"/env/libenv.so",
 			"/conf2/libconf.so",
 			"/lib/x86_64-linux-gnu/libc.so.6",
 		]);
 		assert.deepEqual(loaded.missing, ["libnone.so needed by /opt/bin/tool"]);
 		// A RUNPATH is not passed on to what a library needs; files that do not fit are not absent.
-		assert.ok(!loaded.absent.includes("/opt/lib/libc.so.6"));
+		assert.ok(!loaded.absent.includes("/opt/bin/../lib/libc.so.6"));
 		assert.ok(!loaded.absent.includes("/conf/libconf.so"));
 	});
 
@@ -148,7 +148,11 @@ describe("what the loader opens", () => {
 			},
 		});
 		const loaded = loadedFiles({ program: "/t/bin/tool", libraryPath: undefined, confDirs: [] }, probe);
-		assert.deepEqual(loaded.libraries, ["/t/lib/liba.so", "/t/lib/glibc-hwcaps/x86-64-v3/libb.so", "/t/lib/libb.so"]);
+		assert.deepEqual(loaded.libraries, [
+			"/t/bin/../lib/liba.so",
+			"/t/bin/../lib/glibc-hwcaps/x86-64-v3/libb.so",
+			"/t/bin/../lib/libb.so",
+		]);
 	});
 });
 

@@ -217,7 +217,9 @@ function printed(child: ChildProcess, text: string): Promise<void> {
 	});
 }
 
-describe("gg-shim", () => {
+describe("gg-shim", function () {
+	this.timeout(10_000);
+
 	let dir: string;
 	let wrappers: string;
 	let real: string;

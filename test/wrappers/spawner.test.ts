@@ -185,7 +185,9 @@ class Spawner {
 	}
 }
 
-describe("gg-spawner", () => {
+describe("gg-spawner", function () {
+	this.timeout(10_000);
+
 	let dir: string;
 	let binary: string;
 	let spawner: Spawner;
@@ -319,18 +321,19 @@ describe("gg-spawner", () => {
 		it("is one of many at a time", async () => {
 			const gate = path.join(dir, "gate");
 			execFileSync("mkfifo", [gate]);
-			/* None ends before all have been started: each waits for the gate to be opened. */
+			/* None ends before all have been started: each waits for a line of its own. */
+			const fd = fs.openSync(gate, "r+");
 			const all = Array.from({ length: 200 }, (_, i) =>
 				spawner.spawn({ argv: ["/bin/sh", "-c", `read x < ${gate}; echo ${i}; exit ${i % 100}`] }),
 			);
 			await Promise.all(all.map((c) => c.started));
-			const fd = fs.openSync(gate, "w");
-			const ends = await Promise.all([...all.map((c) => c.ended), fs.closeSync(fd)]);
+			fs.writeSync(fd, "\n".repeat(all.length));
+			const ends = await Promise.all(all.map((c) => c.ended));
 			for (let i = 0; i < 200; i++) {
 				const end = ends[i] as Exited;
 				assert.deepEqual([String(end.stdout), end.status], [`${i}\n`, (i % 100) << 8]);
 			}
-			fs.rmSync(gate);
+			fs.closeSync(fd);
 		});
 	});
 
@@ -577,12 +580,13 @@ describe("gg-spawner", () => {
 		it("comes when gg is gone: the whole tree is ended, also what ignores SIGTERM or has a session of its own", async function () {
 			this.timeout(10_000);
 			const stubborn = 'trap "" TERM; echo stubborn; while :; do sleep 1000; done';
-			const polite = 'trap "echo polite ends; exit" TERM; echo polite; while :; do sleep 1000; done';
-			const line = `setsid sh -c '(sh -c "$STUBBORN" &) ; exit' & sh -c "$POLITE" & wait`;
+			const polite =
+				'process.on("SIGTERM", () => process.exit(console.log("polite ends"))); setInterval(() => {}, 1e6); console.log("polite")';
+			const line = `setsid sh -c '(sh -c "$STUBBORN" &) ; exit' & "$NODE" -e "$POLITE" & wait`;
 			spawner.spawn(
 				spawner.shell(line, {
 					flags: FOREGROUND,
-					env: ["PATH=/usr/bin:/bin", `STUBBORN=${stubborn}`, `POLITE=${polite}`],
+					env: ["PATH=/usr/bin:/bin", `STUBBORN=${stubborn}`, `POLITE=${polite}`, `NODE=${process.execPath}`],
 				}),
 			);
 			await Promise.all([spawner.hear("stubborn\n"), spawner.hear("polite\n")]);

@@ -1,0 +1,83 @@
+import { basename, dirname } from "node:path";
+import { cleanStore } from "../store/clean.js";
+import { Placeholders, readPlaceholder, sweep } from "../store/placeholders.js";
+import type { ObjectHash } from "../thunk/hash.js";
+import { parse, usageError } from "./parse.js";
+import { openProjectStore } from "./project.js";
+import type { Run } from "./types.js";
+
+const SPEC = {
+	name: "clean",
+	usage:
+		"gg clean [options]\n\nRemoves results and objects from the .gg folder, those that were not used for longest first. What a\nplaceholder needs stays.",
+	options: {
+		"older-than": { type: "string", describe: "what was not used for so long, such as 30d, 12h, 45m" },
+		"max-size": { type: "string", describe: "until what stays is no larger than that, such as 5G, 300M" },
+		all: { type: "boolean", describe: "everything" },
+		"dry-run": { alias: "n", type: "boolean", describe: "only say how much it would be" },
+	},
+} as const;
+
+const UNITS = { s: 1000, m: 60_000, h: 3600_000, d: 86400_000, w: 7 * 86400_000 } as const;
+const SIZES = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
+
+export const run: Run = async (args, io) => {
+	const parsed = await parse(SPEC, args, io);
+	if (parsed === undefined) return 0;
+	const { flags, rest } = parsed;
+	if (rest.length > 0) throw usageError("clean", `${JSON.stringify(rest[0])} is no option`);
+	const age = flags["older-than"];
+	const size = flags["max-size"];
+	if (age === undefined && size === undefined && flags.all !== true) {
+		throw usageError("clean", "say what to remove: --older-than 30d, --max-size 5G or --all");
+	}
+	const now = Date.now();
+	const usedBefore = flags.all === true ? Number.POSITIVE_INFINITY : age === undefined ? undefined : now - toAge(age);
+	const maxSize = size === undefined ? undefined : toSize(size);
+	const { ggDir, store } = openProjectStore(io);
+	const dryRun = flags["dry-run"] === true;
+	const { objects } = store;
+	const placeholders = standing(ggDir);
+	const c = cleanStore({ ggDir, objects, placeholders, usedBefore, maxSize, now, dryRun });
+	const verb = dryRun ? "would remove" : "removed";
+	io.out(
+		`${verb} ${count(c.results, "result")} and ${count(c.objects, "object")} (${megabytes(c.bytes)}); ` +
+			`${count(c.keptObjects, "object")} (${megabytes(c.keptBytes)}) ${dryRun ? "would stay" : "stay"}\n`,
+	);
+	return 0;
+};
+
+/** Thunks that placeholders of this project stand for: those that are noted, and those that lie in the tree. */
+function standing(ggDir: string): ObjectHash[] {
+	const paths = new Set(new Placeholders(ggDir).all());
+	// A folder that GG_DIR names by another name may be anywhere: what lies around it is no project.
+	if (basename(ggDir) === ".gg") for (const path of sweep(dirname(ggDir), 0).placeholders) paths.add(path);
+	const hashes = new Set<ObjectHash>();
+	for (const path of paths) {
+		const hash = readPlaceholder(path)?.hash;
+		if (hash !== undefined) hashes.add(hash);
+	}
+	return [...hashes];
+}
+
+function toAge(text: string): number {
+	const match = /^(\d+)([smhdw])$/.exec(text);
+	if (match === null)
+		throw usageError("clean", `--older-than takes a time such as 30d or 12h, not ${JSON.stringify(text)}`);
+	return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
+}
+
+function toSize(text: string): number {
+	const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/.exec(text);
+	if (match === null)
+		throw usageError("clean", `--max-size takes a size such as 5G or 300M, not ${JSON.stringify(text)}`);
+	return Number(match[1]) * SIZES[match[2] as keyof typeof SIZES];
+}
+
+function count(n: number, what: string): string {
+	return `${n} ${what}${n === 1 ? "" : "s"}`;
+}
+
+function megabytes(bytes: number): string {
+	return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,118 @@
+import { relative, resolve } from "node:path";
+import { quote } from "shell-quote";
+import type { CommandEvent, Event } from "../report/events.js";
+import { describeCommand, readJournal } from "../report/journal.js";
+import { UserError } from "../util/result.js";
+import { parse } from "./parse.js";
+import { openProjectStore } from "./project.js";
+import type { Io, Run } from "./types.js";
+
+const SPEC = {
+	name: "explain",
+	usage:
+		"gg explain [options] [TARGET…]\n\nSays what the last build did for each TARGET, and why; without targets, how many commands were\ntreated how.",
+	options: { json: { type: "boolean", describe: "print JSON" } },
+} as const;
+
+type ThunkEvent = Event & { readonly kind: "thunk" };
+
+export const run: Run = async (args, io) => {
+	const parsed = await parse(SPEC, args, io);
+	if (parsed === undefined) return 0;
+	const { ggDir } = openProjectStore(io);
+	const events = readJournal(ggDir);
+	if (events.length === 0) {
+		throw new UserError({
+			reason: "no-journal",
+			message: `no build is recorded in ${ggDir}`,
+			hint: "run one: gg build make",
+		});
+	}
+	const json = parsed.flags.json === true;
+	if (parsed.rest.length === 0) {
+		summarise(events, json, io);
+		return 0;
+	}
+	return explainTargets(parsed.rest, events, json, io);
+};
+
+function explainTargets(targets: readonly string[], events: readonly Event[], json: boolean, io: Io): number {
+	const found: Event[] = [];
+	let status = 0;
+	for (const target of targets) {
+		const path = resolve(io.cwd, target);
+		const matches = events.filter((e) => e.kind !== "warning" && e.outputs.includes(path));
+		found.push(...matches);
+		if (matches.length === 0) {
+			status = 1;
+			if (!json) io.err(`gg-explain: no command of the last build that gg saw writes ${target}\n`);
+		}
+		if (json) continue;
+		for (const event of matches) {
+			if (event.kind === "command") io.out(`${target}: ${describeCommand(event)}\n${commandLine(event)}`);
+			else if (event.kind === "thunk") io.out(`${target}: ${describeThunk(event)}\n`);
+		}
+	}
+	if (json) io.out(`${JSON.stringify(found, null, 1)}\n`);
+	return status;
+}
+
+function commandLine(event: CommandEvent): string {
+	return `    cd ${quote([event.cwd])} && ${quote([...event.argv])}\n`;
+}
+
+function describeThunk(event: ThunkEvent): string {
+	const how = {
+		cached: "came from the store",
+		ran: `ran, ${Math.round(event.ms)} ms`,
+		"ran-sandboxed": `ran in a namespace, ${Math.round(event.ms)} ms`,
+		failed: "failed",
+	}[event.how];
+	return `thunk ${event.thunk} ${how}`;
+}
+
+interface Count {
+	readonly how: string;
+	readonly reason: string;
+	count: number;
+	/** The first output or command that was treated so. */
+	readonly example: string;
+}
+
+function summarise(events: readonly Event[], json: boolean, io: Io): void {
+	const commands = new Map<string, Count>();
+	const thunks = new Map<string, Count>();
+	for (const event of events) {
+		if (event.kind === "command") {
+			const example = event.outputs[0] === undefined ? event.tool : relative(io.cwd, event.outputs[0]);
+			add(commands, event.how, event.reason, example);
+		} else if (event.kind === "thunk") add(thunks, event.how, "", event.thunk);
+	}
+	const sort = (counts: Map<string, Count>): Count[] => [...counts.values()].sort((a, b) => b.count - a.count);
+	if (json) {
+		io.out(`${JSON.stringify({ commands: sort(commands), thunks: sort(thunks) }, null, 1)}\n`);
+		return;
+	}
+	for (const [title, counts] of [
+		["commands", sort(commands)],
+		["thunks", sort(thunks)],
+	] as const) {
+		if (counts.length === 0) continue;
+		io.out(`${title}:\n`);
+		const width = String(counts[0]!.count).length;
+		for (const c of counts) {
+			const reason = c.reason === "" ? "" : `: ${c.reason}`;
+			io.out(`  ${String(c.count).padStart(width)} ${c.how}${reason} (such as ${c.example})\n`);
+		}
+	}
+	for (const event of events) {
+		if (event.kind === "warning") io.out(`warning: ${event.failure.message}\n`);
+	}
+}
+
+function add(counts: Map<string, Count>, how: string, reason: string, example: string): void {
+	const key = `${how} ${reason}`;
+	const known = counts.get(key);
+	if (known === undefined) counts.set(key, { how, reason, count: 1, example });
+	else known.count += 1;
+}

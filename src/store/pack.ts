@@ -1,0 +1,120 @@
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+/**
+ * An append-only file of small records by key, later ones replacing earlier ones. A build makes thousands of small objects
+ * that only gg reads (lists of headers, results); a file for each would cost more than all else it does.
+ *
+ * Layout: the line `ggpack1`, then records: 4 bytes of magic, u32 length of the key, u32 length of the value, key, value.
+ * Each record is one O_APPEND write, so several processes may append at once. A record that a crash or a full disk cut
+ * short is skipped by looking for the next magic; callers check what they read (values are named by hash, or are hashes).
+ */
+const HEADER = Buffer.from("ggpack1\n");
+const MAGIC = Buffer.from([0x01, 0x47, 0x47, 0x50]);
+const HEAD = 12;
+
+interface Place {
+	readonly at: number;
+	readonly length: number;
+}
+
+export class Pack {
+	readonly #path: string;
+	readonly #index = new Map<string, Place>();
+	/** Records of this process and what was read, by key; bounded. */
+	readonly #values = new Map<string, Buffer>();
+	#fd = -1;
+	#readTo = 0;
+
+	constructor(path: string) {
+		this.#path = path;
+	}
+
+	has(key: string): boolean {
+		if (this.#index.has(key) || this.#values.has(key)) return true;
+		this.#catchUp();
+		return this.#index.has(key);
+	}
+
+	get(key: string): Buffer | undefined {
+		const known = this.#values.get(key);
+		if (known !== undefined) return known;
+		if (!this.#index.has(key)) this.#catchUp();
+		const place = this.#index.get(key);
+		if (place === undefined) return undefined;
+		const value = Buffer.alloc(place.length);
+		return readSync(this.#fd, value, 0, place.length, place.at) === place.length ? value : undefined;
+	}
+
+	put(key: string, value: Uint8Array): void {
+		const name = Buffer.from(key);
+		const record = Buffer.allocUnsafe(HEAD + name.length + value.length);
+		MAGIC.copy(record, 0);
+		record.writeUInt32LE(name.length, 4);
+		record.writeUInt32LE(value.length, 8);
+		name.copy(record, HEAD);
+		record.set(value, HEAD + name.length);
+		this.#open();
+		const written = writeSync(this.#fd, record);
+		if (written !== record.length) throw Object.assign(new Error("the disk is full"), { code: "ENOSPC" });
+		this.#values.set(key, Buffer.from(value));
+	}
+
+	keys(): IterableIterator<string> {
+		this.#catchUp();
+		return this.#index.keys();
+	}
+
+	close(): void {
+		if (this.#fd >= 0) closeSync(this.#fd);
+		this.#fd = -1;
+		this.#index.clear();
+		this.#values.clear();
+		this.#readTo = 0;
+	}
+
+	#open(): void {
+		if (this.#fd >= 0) return;
+		mkdirSync(dirname(this.#path), { recursive: true });
+		this.#fd = openSync(this.#path, "a+", 0o600);
+		if (fstatSync(this.#fd).size === 0) writeSync(this.#fd, HEADER);
+	}
+
+	/** Reads what has been appended since the last look, by this process or another. */
+	#catchUp(): void {
+		if (this.#fd < 0) {
+			if (statSync(this.#path, { throwIfNoEntry: false }) === undefined) return;
+			this.#open();
+		}
+		const size = fstatSync(this.#fd).size;
+		if (size <= this.#readTo) return;
+		const bytes = Buffer.allocUnsafe(size - this.#readTo);
+		const count = readSync(this.#fd, bytes, 0, bytes.length, this.#readTo);
+		let at = 0;
+		if (this.#readTo === 0) {
+			if (!HEADER.equals(bytes.subarray(0, HEADER.length))) {
+				this.#readTo = size;
+				return;
+			}
+			at = HEADER.length;
+		}
+		while (at + HEAD <= count) {
+			const start = bytes.indexOf(MAGIC, at);
+			if (start < 0 || start + HEAD > count) break;
+			const keyLength = bytes.readUInt32LE(start + 4);
+			const valueLength = bytes.readUInt32LE(start + 8);
+			const end = start + HEAD + keyLength + valueLength;
+			if (end > count) {
+				// Cut short, or still being written: look behind this magic for a whole record, else wait for more.
+				if (bytes.indexOf(MAGIC, start + 1) < 0) break;
+				at = start + 1;
+				continue;
+			}
+			const key = bytes.toString("utf8", start + HEAD, start + HEAD + keyLength);
+			this.#index.set(key, { at: this.#readTo + end - valueLength, length: valueLength });
+			this.#values.delete(key);
+			at = end;
+		}
+		this.#readTo += at;
+	}
+}
