@@ -117,6 +117,7 @@ async function buildOnce(
 	}
 	const failed = await session.settle();
 	await server.close();
+	session.close();
 	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.off(signal, ignore);
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.off(signal, forward);
 	if (mode === "build" && failed.length > 0) {

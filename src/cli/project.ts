@@ -1,8 +1,6 @@
 import { join } from "node:path";
 import { findProject } from "../store/project.js";
-import { openLocalStore } from "../store/local.js";
-import type { LocalObjects } from "../store/local.js";
-import type { Store } from "../store/types.js";
+import { type LocalStore, openLocalStore } from "../store/local.js";
 import { type Failure, UserError } from "../util/result.js";
 import type { Io } from "./types.js";
 
@@ -12,9 +10,11 @@ export function give<T>(result: { ok: true; value: T } | { ok: false; error: Fai
 	return result.value;
 }
 
-export function openProjectStore(io: Io): { ggDir: string; store: Store & { readonly objects: LocalObjects } } {
+export function openProjectStore(io: Io): { ggDir: string; store: LocalStore } {
 	const ggDir = give(findProject(io.cwd, io.env));
-	return { ggDir, store: openLocalStore(ggDir) };
+	const store = openLocalStore(ggDir);
+	process.once("exit", () => store.close());
+	return { ggDir, store };
 }
 
 /** The user's cache: GG_CACHE_DIR, else $XDG_CACHE_HOME/gg, else ~/.cache/gg. */

@@ -8,9 +8,8 @@ import { localExecutor } from "../executor/inplace.js";
 import { Forcer, type ForcerEvents, type Forced } from "../forcer/forcer.js";
 import { nativePrograms, type Natives } from "../interpose/native.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
-import { type LocalObjects, openLocalStore } from "../store/local.js";
+import { type LocalStore, openLocalStore } from "../store/local.js";
 import { Placeholders, readPlaceholder, restoreTime } from "../store/placeholders.js";
-import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { isThere } from "../util/paths.js";
@@ -27,7 +26,7 @@ export interface Workshop {
 	/** The folder that holds `.gg`. */
 	readonly root: string;
 	readonly natives: Natives;
-	readonly store: Store & { readonly objects: LocalObjects };
+	readonly store: LocalStore;
 	readonly facts: FileFacts;
 	readonly placeholders: Placeholders;
 	readonly spawner: Spawner;
@@ -119,6 +118,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		async close() {
 			placeholders.close();
 			facts.flush();
+			store.close();
 			rmSync(folder, { recursive: true, force: true });
 			await spawner.close();
 		},

@@ -126,7 +126,16 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 				end = await o.spawner.run({ ...request, ...timeout, env, root }).done;
 			} else {
 				const view = join(folder, "view");
+				const copiesMode = /strip|objcopy/.test(posix.basename(executable.name));
 				const redirected = inputs.placed.filter((p) => p.source !== p.path && !thunk.inout.includes(p.path));
+				if (copiesMode) {
+					// A tool that gives its output the mode of its input must not see a stored object's own.
+					for (const [i, p] of redirected.entries()) {
+						const copy = join(folder, `in${i}`);
+						copyFileAtomic(p.source, copy, o.modes.get(p.hash) ?? 0o666 & ~thunk.umask);
+						redirected[i] = { ...p, source: copy };
+					}
+				}
 				writeFileSync(
 					view,
 					encodeView([

@@ -8,7 +8,8 @@ export function saveResult(store: Store, hash: ObjectHash, thunk: Thunk, result:
 	const first = thunk.outputs[0];
 	store.reductions.put(hash, RESULT_TAG, store.objects.put(encodeResult(result)));
 	for (const output of result.outputs) {
-		if (output.tag !== first) store.reductions.put(hash, output.tag, output.hash);
+		// The result names all outputs; the depfile, which nothing else refers to, needs no file of its own.
+		if (output.tag !== first && output.tag !== "depfile") store.reductions.put(hash, output.tag, output.hash);
 	}
 	// Last, as in the original: a thunk whose bare name is reduced has all its outputs.
 	const main = result.outputs.find((o) => o.tag === first);

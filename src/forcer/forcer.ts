@@ -24,6 +24,11 @@ interface Node {
 	cut: ((outcome: NotForced) => void) | undefined;
 }
 
+interface Ran {
+	readonly result: ThunkResult;
+	readonly undeclared: readonly string[];
+}
+
 /** A thunk that was looked at and not yet started: what it needs is started first. */
 interface Visit {
 	readonly hash: ObjectHash;
@@ -210,13 +215,31 @@ export class Forcer {
 		if (pool === undefined) {
 			return failure(hash, thunk, { reason: "cancelled", message: "not started: something else failed before" });
 		}
-		let result: ThunkResult;
-		let undeclared: readonly string[];
+		let ran: Ran | NotForced;
+		try {
+			ran = await this.#execute(pool, hash, final, thunk, bytes);
+			if ("kind" in ran && !this.#keepGoing) this.stop();
+		} finally {
+			// Before any thunk that this one came to is forced: one job is enough for any depth.
+			this.#slots.release(pool);
+			if (this.#slots.running === 0) this.#watch();
+		}
+		if ("kind" in ran) return ran;
+		const { result, undeclared } = ran;
+		const forced: Forced = { kind: "forced", final, result, outputs: outputsOf(thunk, result) };
+		const settled = await this.#settle(node, forced, thunk);
+		if (settled.kind === "forced") {
+			this.#events.forced(hash, thunk, settled, "ran", pool.engine.name, undeclared);
+		}
+		return settled;
+	}
+
+	async #execute(pool: Pool, hash: ObjectHash, final: ObjectHash, thunk: Thunk, bytes: Buffer): Promise<Ran | NotForced> {
 		try {
 			if (final !== hash) this.#store.objects.put(bytes);
 			const execution = await pool.engine.execute(final, thunk);
 			if (execution.kind === "impossible") return failure(hash, thunk, execution.failure);
-			({ result, undeclared } = execution);
+			const { result, undeclared } = execution;
 			if (result.status !== 0) return { ...failure(hash, thunk, undefined), result };
 			const missing = missingOutput(thunk, result);
 			if (missing !== undefined) {
@@ -224,17 +247,10 @@ export class Forcer {
 				return failure(hash, thunk, { reason: "output-missing", message });
 			}
 			saveResult(this.#store, final, thunk, result);
-		} finally {
-			// Before any thunk that this one came to is forced: one job is enough for any depth.
-			this.#slots.release(pool);
-			if (this.#slots.running === 0) this.#watch();
+			return { result, undeclared };
+		} catch (error) {
+			return failure(hash, thunk, storeFailure(error));
 		}
-		const forced: Forced = { kind: "forced", final, result, outputs: outputsOf(thunk, result) };
-		const settled = await this.#settle(node, forced, thunk);
-		if (settled.kind === "forced") {
-			this.#events.forced(hash, thunk, settled, "ran", pool.engine.name, undeclared);
-		}
-		return settled;
 	}
 
 	/**

@@ -50,6 +50,8 @@ export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>): 
 
 /** Describes one command. Headers and libraries go into one Tree per folder, so that what thunks share is named once. */
 export function describe(d: Description, facts: FileFacts, objects: ObjectStore, cannotDefer: boolean): Described | DescribeProblem {
+	const dated = d.argv.find((arg) => /__(?:DATE|TIME|TIMESTAMP)__/.test(arg));
+	if (dated !== undefined) return { reason: "time-macro", detail: dated };
 	const values: Item[] = [];
 	const thunks: ThunkItem[] = [];
 	const folders = new Map<string, TreeEntry[]>();
@@ -70,7 +72,7 @@ export function describe(d: Description, facts: FileFacts, objects: ObjectStore,
 			thunks.push({ ...fact.placeholder, name: path });
 			continue;
 		}
-		if (fact.namesTime && d.plan.discovery.kind.startsWith("include") && !d.env.has("SOURCE_DATE_EPOCH")) {
+		if (fact.namesTime && d.plan.discovery.kind.startsWith("include")) {
 			return { reason: "time-macro", detail: path };
 		}
 		if (cannotDefer && fact.namesAssemblerFile && d.plan.family === "cc") return { reason: "assembler-file", detail: path };

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { DepEntry } from "../store/depcache.js";
 import type { FileFacts } from "../store/filefacts.js";
-import type { ObjectStore } from "../store/types.js";
+import type { ObjectStore, ReductionStore, Store } from "../store/types.js";
 import { decodeThunk, decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, TreeEntry } from "../thunk/types.js";
@@ -11,14 +11,16 @@ import { firstMissing, isThere } from "../util/paths.js";
 export class Lookup {
 	readonly #facts: FileFacts;
 	readonly #objects: ObjectStore;
+	readonly #reductions: ReductionStore;
 	readonly #trees = new Map<ObjectHash, readonly TreeEntry[] | undefined>();
 	/** Trees below system folders, which are looked at once a session. */
 	readonly #systemTrees = new Map<string, boolean>();
 	readonly #systemAbsent = new Map<string, boolean>();
 
-	constructor(facts: FileFacts, objects: ObjectStore) {
+	constructor(facts: FileFacts, store: Store) {
 		this.#facts = facts;
-		this.#objects = objects;
+		this.#objects = store.objects;
+		this.#reductions = store.reductions;
 	}
 
 	/** The thunk of the first entry that still holds. */
@@ -41,8 +43,12 @@ export class Lookup {
 			if (fact?.hash !== item.hash) return false;
 		}
 		for (const item of thunk.thunks) {
-			const placeholder = this.#facts.get(item.name)?.placeholder;
-			if (placeholder?.hash !== item.hash || placeholder.tag !== item.tag) return false;
+			const fact = this.#facts.get(item.name);
+			if (fact === undefined) return false;
+			const { placeholder } = fact;
+			if (placeholder?.hash === item.hash && placeholder.tag === item.tag) continue;
+			// What was a placeholder when the thunk was made has become real since.
+			if (this.#reductions.get(item.hash, item.tag) !== fact.hash) return false;
 		}
 		for (const item of thunk.trees) {
 			if (item.name === "/" ? item.hash !== toolchain : !this.#treeHolds(item.hash, item.name)) return false;

@@ -23,6 +23,7 @@ export interface ScanRequest {
 	readonly spawner: Spawner;
 	readonly probe: FileProbe & SystemProbe;
 	readonly viewLibrary: string;
+	readonly umask: number;
 	/** A free name for trace and dependency files. */
 	readonly traceFile: string;
 }
@@ -87,7 +88,7 @@ async function scanIncludes(r: ScanRequest, reads: Set<string>, absent: Set<stri
 	);
 	const failure = failures.find((f) => f !== undefined);
 	if (failure !== undefined) return failure;
-	for (const [path, bytes] of depfiles) writeFileAtomic(path, bytes, 0o666 & ~process.umask());
+	for (const [path, bytes] of depfiles) writeFileAtomic(path, bytes, 0o666 & ~r.umask);
 	return undefined;
 }
 

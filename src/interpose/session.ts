@@ -23,7 +23,7 @@ import { groupAbsent, Lookup } from "./lookup.js";
 import { type ExecChange, type RanReport, SILENT_SUCCESS, type ShimReply, type ShimRequest } from "./protocol.js";
 import { discoverInputs } from "./scan.js";
 import type { ShimConnection } from "./server.js";
-import { FORCE_AND_RUN, type ToolPaths } from "./tools.js";
+import { FORCE_AND_RUN, isScript, type ToolPaths } from "./tools.js";
 import { Toolchains, type Toolchain } from "./toolchains.js";
 
 export interface SessionOptions {
@@ -65,6 +65,9 @@ interface Case {
 }
 
 const MODEL_VERSION = "1";
+const DEPFILE_PACKED = 256 << 10;
+/** File times come from a clock that ticks every 10 ms at the most. */
+const CLOCK_TICK_MS = 12;
 const EMPTY = Buffer.alloc(0);
 let traces = 0;
 
@@ -74,6 +77,7 @@ export class Session {
 	readonly #toolchains: Toolchains;
 	readonly #lookup: Lookup;
 	readonly #depcache: DepCache;
+	readonly #scripts = new Map<string, boolean>();
 	readonly #nullDevice: string;
 	readonly #ownOutput: string;
 	readonly #ownError: string;
@@ -111,8 +115,9 @@ export class Session {
 		return failed;
 	}
 
-	stopDeferring(): void {
-		this.#deferring = false;
+	/** Writes what is remembered of the commands. */
+	close(): void {
+		this.#depcache.close();
 	}
 
 	async #handle(connection: ShimConnection): Promise<void> {
@@ -128,14 +133,21 @@ export class Session {
 		const plan = planCommand(command, this.#o.probe);
 		if (plan.kind === "local") return this.#local(connection, started, plan);
 		const argv = [request.argv[0]!.includes("/") ? real : request.argv[0]!, ...request.argv.slice(1)];
+		if (this.#isScript(real)) return this.#script(connection, started, real);
 		const tool = Toolchains.key(real, path, request.env);
 		const toolchain =
 			this.#toolchains.known(tool) ?? (await this.#toolchains.discover(tool, real, path, request.env));
 		if (toolchain === undefined) return this.#local(connection, started, local("no-model", `${real} cannot be read`, plan.inputs));
+		if (!toolchain.traceable) return this.#local(connection, started, local("trace-incomplete", `${real} is static or of another architecture`, plan.inputs));
+		if (toolchain.stampsTime && plan.family !== "cc") {
+			return this.#local(connection, started, local("unsupported-flag", "it stores times of modification by default", plan.inputs));
+		}
 		const key = DepCache.key([
 			MODEL_VERSION,
 			request.cwd,
 			String(request.umask),
+			// `ar r` onto an archive that is there is another command than `ar r` that makes one.
+			plan.inout.join("\0"),
 			toolchain.driver,
 			toolchain.tree,
 			...argv,
@@ -232,6 +244,7 @@ export class Session {
 			spawner: this.#o.spawner,
 			probe: this.#o.probe,
 			viewLibrary: this.#o.viewLibrary,
+			umask: c.request.umask,
 			traceFile: this.#traceFile(),
 		});
 		if ("reason" in inputs) return inputs;
@@ -303,9 +316,13 @@ export class Session {
 			if (fact === undefined) continue;
 			before.set(name, fact.hash);
 		}
-		// Known before it runs, so that a change during the run shows.
-		for (const path of plan.inputs) this.#o.facts.get(absolute(request.cwd, path));
-		for (const source of plan.sources) this.#o.facts.get(absolute(request.cwd, source.path));
+		// Known before it runs, so that a change during the run shows even within one tick of the clock.
+		const early = new Map<string, ObjectHash>();
+		for (const path of [...plan.inputs, ...plan.sources.map((s) => s.path)]) {
+			const name = absolute(request.cwd, path);
+			const fact = this.#o.facts.get(name);
+			if (fact !== undefined) early.set(name, fact.hash);
+		}
 		const trace = this.#traceFile();
 		const change: ExecChange = {
 			path: c.real,
@@ -317,7 +334,7 @@ export class Session {
 		const report = await connection.run({ kind: "run", change, capture: true });
 		const seen = takeTrace(trace, makeCanonical(request.cwd));
 		if (report === undefined) return;
-		const kept = this.#keep(c, report, seen, before, startedAt);
+		const kept = this.#keep(c, report, seen, { before, early, startedAt });
 		if ("hash" in kept) this.#tell(c, "ran", reason, detail, kept.hash, report.status);
 		else this.#tell(c, "unrecorded", reason === "" ? kept.reason : reason, detail === "" ? kept.detail : detail, "", report.status);
 		connection.finish({ kind: "exit", status: report.status, signal: report.signal, stdout: EMPTY, stderr: EMPTY });
@@ -327,9 +344,9 @@ export class Session {
 		c: Case,
 		report: RanReport,
 		seen: Trace,
-		before: ReadonlyMap<string, ObjectHash>,
-		startedAt: number,
+		known: { before: ReadonlyMap<string, ObjectHash>; early: ReadonlyMap<string, ObjectHash>; startedAt: number },
 	): { hash: ObjectHash } | { reason: string; detail: string } {
+		const { before, early, startedAt } = known;
 		if (report.status !== 0) return { reason: "failed", detail: `status ${report.status}` };
 		if (report.truncated) return { reason: "long-output", detail: "it printed more than 16 MiB" };
 		if (!seen.complete) return { reason: "trace-incomplete", detail: [...seen.programs].join(" ") };
@@ -341,7 +358,8 @@ export class Session {
 			if (c.toolchain.files.has(path) || isVolatile(path) || seen.writes.has(path)) continue;
 			const fact = this.#o.facts.get(path);
 			if (fact === undefined) continue;
-			if (Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt + 1) return { reason: "changed-meanwhile", detail: path };
+			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt - CLOCK_TICK_MS;
+			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
 			reads.push(path);
 		}
 		for (const path of seen.rewritten) {
@@ -380,7 +398,9 @@ export class Session {
 				if (!state.regular) return { reason: "unsupported-output", detail: output.path };
 				const fact = this.#o.facts.get(output.path);
 				if (fact === undefined) return { reason: "no-output", detail: output.path };
-				outputs.push({ tag: output.tag, hash: this.#o.store.objects.putFile(output.path, fact.hash), mode: state.mode });
+				const small = output.tag === "depfile" && fact.size < DEPFILE_PACKED;
+				const hash = small ? this.#o.store.objects.putPacked(output.path) : this.#o.store.objects.putFile(output.path, fact.hash);
+				outputs.push({ tag: output.tag, hash, mode: state.mode });
 			}
 			const result: ThunkResult = {
 				status: 0,
@@ -409,9 +429,14 @@ export class Session {
 
 	/** Puts an earlier result into the tree. False when the store lost it meanwhile. */
 	#deliver(c: Case, thunk: Thunk, result: ThunkResult): boolean {
-		for (const output of result.outputs) {
+		// The main output last, as the tools do: make compares it with what was written beside it.
+		for (const output of [...result.outputs].reverse()) {
 			const where = thunk.outputPaths.find((p) => p.tag === output.tag);
-			if (where === undefined || !this.#o.store.objects.copyOut(output.hash, where.path, output.mode)) return false;
+			if (where === undefined) return false;
+			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.
+			const keeps = output.tag === "depfile" || c.plan.stage === "preprocess" || c.plan.inout.length > 0;
+			const mode = (keeps ? statMode(where.path)?.mode : undefined) ?? output.mode;
+			if (!this.#o.store.objects.copyOut(output.hash, where.path, mode)) return false;
 			this.#forget(where.path);
 			if (c.plan.stage !== "preprocess") this.#o.facts.learn(where.path, output.hash);
 		}
@@ -426,20 +451,16 @@ export class Session {
 	async #local(connection: ShimConnection, started: number, plan: LocalPlan): Promise<void> {
 		const { request } = connection;
 		const failure = await this.#forceInputs(plan.inputs, request.cwd);
-		this.#o.sink({
-			kind: "command",
-			tool: request.tool,
-			argv: request.argv,
-			cwd: request.cwd,
-			outputs: [],
-			how: "local",
-			reason: plan.reason,
-			detail: plan.detail,
-			thunk: "",
-			status: 0,
-			ms: performance.now() - started,
-		});
+		this.#tellLocal(request, started, plan.reason, plan.detail);
 		connection.finish(failure ?? { kind: "exec", change: this.#plain(request) });
+	}
+
+	/** A compiler that is a script starts others: those are caught, so it keeps the wrappers. */
+	#script(connection: ShimConnection, started: number, real: string): void {
+		const { request } = connection;
+		this.#tellLocal(request, started, "no-model", `${real} is a script`);
+		const change = { path: real, argv: [real, ...request.argv.slice(1)], setenv: [], unsetenv: [] };
+		connection.finish({ kind: "exec", change });
 	}
 
 	/** A program that is itself a placeholder was started: `gg-force-and-run FILE ARGS…`. */
@@ -449,19 +470,7 @@ export class Session {
 		if (file === undefined) return connection.finish(fail(`${FORCE_AND_RUN}: no file was named\n`));
 		const failure = await this.#forceInputs([file], request.cwd);
 		if (failure !== undefined) return connection.finish(failure);
-		this.#o.sink({
-			kind: "command",
-			tool: request.tool,
-			argv: request.argv,
-			cwd: request.cwd,
-			outputs: [],
-			how: "local",
-			reason: "program",
-			detail: "a program that was inferred is started",
-			thunk: "",
-			status: 0,
-			ms: performance.now() - started,
-		});
+		this.#tellLocal(request, started, "program", "a program that was inferred is started");
 		const change = { path: absolute(request.cwd, file), argv: request.argv.slice(1), setenv: [], unsetenv: [] };
 		connection.finish({ kind: "exec", change });
 	}
@@ -511,9 +520,24 @@ export class Session {
 		};
 	}
 
+	#isScript(path: string): boolean {
+		let known = this.#scripts.get(path);
+		if (known === undefined) {
+			known = isScript(path);
+			this.#scripts.set(path, known);
+		}
+		return known;
+	}
+
 	#traceFile(): string {
 		traces += 1;
 		return join(this.#o.traceFolder, `t${traces}`);
+	}
+
+	#tellLocal(request: ShimRequest, started: number, reason: string, detail: string): void {
+		const { tool, argv, cwd } = request;
+		const ms = performance.now() - started;
+		this.#o.sink({ kind: "command", tool, argv, cwd, outputs: [], how: "local", reason, detail, thunk: "", status: 0, ms });
 	}
 
 	#tell(c: Case, how: CommandEvent["how"], reason: string, detail: string, thunk: string, status: number): void {

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { join, posix } from "node:path";
+import { readElf } from "../models/elf.js";
 import { type CommandOutput, discoverToolchain } from "../models/toolchain.js";
 import { DepCache } from "../store/depcache.js";
 import type { FileFacts } from "../store/filefacts.js";
@@ -22,18 +23,24 @@ export interface Toolchain {
 	readonly files: ReadonlySet<string>;
 	/** PATH for its thunks: the folders in which it finds its helpers. */
 	readonly path: string;
+	/** False when a program of it is static, a script or of another architecture: gg-view.so cannot be loaded. */
+	readonly traceable: boolean;
+	/** An archiver that writes times and owners unless told otherwise. */
+	readonly stampsTime: boolean;
 	/** Where its linker looks for libraries by itself. */
 	readonly searchDirs: readonly string[];
 }
 
 /** What is remembered between sessions, and holds as long as every file and every absence is as it was. */
-interface Record1 {
-	readonly v: 1;
+interface Remembered {
+	readonly v: 2;
 	readonly files: readonly (readonly [path: string, hash: ObjectHash, executable: boolean])[];
 	readonly links: readonly (readonly [path: string, target: string])[];
 	readonly directories: readonly string[];
 	readonly absent: readonly string[];
 	readonly path: string;
+	readonly traceable: boolean;
+	readonly stampsTime: boolean;
 	readonly searchDirs: readonly string[];
 }
 
@@ -107,13 +114,15 @@ export class Toolchains {
 			if (fact !== undefined) files.push([f, fact.hash, fact.executable]);
 		}
 		const folders = new Set([posix.dirname(driver), ...found.programs.map((p) => posix.dirname(p.path))]);
-		const record: Record1 = {
-			v: 1,
+		const record: Remembered = {
+			v: 2,
 			files,
 			links: found.links.map((l) => [l.path, l.target]),
 			directories: found.directories,
 			absent: found.absent,
 			path: [...folders].filter((f) => !/\/(?:gcc|llvm)[^/]*\//.test(f)).join(":"),
+			traceable: found.programs.every((p) => isTraceable(p.path)) && isTraceable(driver),
+			stampsTime: /(?:ar|ranlib)(?:-[0-9.]+)?$/.test(driver) && !/\(default\)/.test((await run([driver, "--help"])).stdout.match(/.*zero for .*/)?.[0] ?? "(default)"),
 			searchDirs: found.searchDirs,
 		};
 		try {
@@ -124,10 +133,10 @@ export class Toolchains {
 		return this.#toolchain(driver, record);
 	}
 
-	#remembered(file: string): Record1 | undefined {
+	#remembered(file: string): Remembered | undefined {
 		try {
-			const record = JSON.parse(readFileSync(file, "utf8")) as Record1;
-			if (record.v !== 1) return undefined;
+			const record = JSON.parse(readFileSync(file, "utf8")) as Remembered;
+			if (record.v !== 2) return undefined;
 			if (!record.files.every(([path, hash]) => this.#facts.get(path)?.hash === hash)) return undefined;
 			if (!record.links.every(([path, target]) => readlinkSync(path) === target)) return undefined;
 			if (record.absent.some((path) => isThere(path))) return undefined;
@@ -137,7 +146,7 @@ export class Toolchains {
 		}
 	}
 
-	#toolchain(driver: string, record: Record1): Toolchain | undefined {
+	#toolchain(driver: string, record: Remembered): Toolchain | undefined {
 		const driverHash = this.#facts.get(driver)?.hash;
 		if (driverHash === undefined) return undefined;
 		const entries: TreeEntry[] = record.files.map(([path, hash, executable]) => ({
@@ -159,7 +168,17 @@ export class Toolchains {
 			tree: this.#objects.put(encodeTree(entries.filter((e) => e.name !== ""))),
 			files,
 			path: record.path,
+			traceable: record.traceable,
+			stampsTime: record.stampsTime,
 			searchDirs: record.searchDirs,
 		};
 	}
+}
+
+/** ELF machine numbers of the architectures that gg runs on. */
+const MACHINE: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
+
+function isTraceable(path: string): boolean {
+	const elf = readElf(path, systemProbe.read);
+	return elf.ok && elf.value.bits === 64 && elf.value.machine === MACHINE[process.arch] && elf.value.interp !== undefined;
 }

@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
+import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, readSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { errorCode } from "../util/files.js";
@@ -7,6 +7,7 @@ import { errorCode } from "../util/files.js";
 const TOOL = /^(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|ld|ar|as|ranlib|strip|nm|gcc-ar|gcc-nm|gcc-ranlib|llvm-ar|llvm-nm|llvm-ranlib|llvm-strip|llvm-as|ld\.bfd|ld\.gold|ld\.lld|lld|objcopy)(?:-[0-9]+(?:\.[0-9]+)*)?$/;
 /** Named like tools, but not: wrappers and launchers that start the tools themselves. */
 const NOT_TOOLS = /^(?:ccache|distcc|icecc|sccache|colorgcc)-/;
+const LAUNCHER = /\/(?:ccache|distcc|icecc|sccache)$/;
 export const FORCE_AND_RUN = "gg-force-and-run";
 
 export function isToolName(name: string): boolean {
@@ -51,6 +52,22 @@ export function makeWrapperFolder(cacheDir: string, shim: string, names: readonl
 	return folder;
 }
 
+/** True for a compiler that is a script. */
+export function isScript(path: string): boolean {
+	let fd: number;
+	try {
+		fd = openSync(path, "r");
+	} catch {
+		return false;
+	}
+	try {
+		const head = Buffer.alloc(2);
+		return readSync(fd, head, 0, 2, 0) === 2 && head.toString("latin1") === "#!";
+	} finally {
+		closeSync(fd);
+	}
+}
+
 /** PATH without the folders in which the shim stands, and where tools are on it. */
 export class ToolPaths {
 	readonly #shim: { dev: number; ino: number };
@@ -86,6 +103,8 @@ export class ToolPaths {
 			try {
 				accessSync(candidate, constants.X_OK);
 				if (!statSync(candidate).isFile() || this.#isShim(candidate)) continue;
+				// `gcc` in ccache's folder is ccache: the compiler behind it gives the same bytes, and gg keeps them itself.
+				if (LAUNCHER.test(realpathSync(candidate))) continue;
 				found = candidate;
 				break;
 			} catch {

@@ -22,6 +22,11 @@ export class DepCache {
 		this.#pack = new Pack(join(ggDir, "depcache", "pack"));
 	}
 
+	/** Writes what waits in memory. */
+	close(): void {
+		this.#pack.close();
+	}
+
 	static key(parts: readonly string[]): string {
 		const digest = createHash("sha256");
 		for (const part of parts) digest.update(`${part.length}:${part}`);

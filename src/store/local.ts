@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { hashBytes, hashFile, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import { copyFileAtomic, isAbsence, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
@@ -41,26 +41,22 @@ export class LocalObjects implements ObjectStore {
 		return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 	}
 
-	/** Looks at the first bytes only, for objects that may be large. */
-	startsWith(hash: ObjectHash, magic: string): boolean {
-		let fd: number;
-		try {
-			fd = openSync(this.path(hash), "r");
-		} catch {
-			return false;
-		}
-		try {
-			const head = Buffer.alloc(magic.length);
-			return readSync(fd, head, 0, head.length, 0) === head.length && head.toString("latin1") === magic;
-		} finally {
-			closeSync(fd);
-		}
+	/** Path of an object as a file of its own, for programs other than gg; undefined when it is not there. */
+	file(hash: ObjectHash): string | undefined {
+		const path = this.path(hash);
+		if (statIfThere(path)?.size === sizeOfHash(hash)) return path;
+		const packed = this.#pack.get(hash);
+		if (packed === undefined || hashBytes(packed) !== hash) return undefined;
+		writeFileAtomic(path, packed, MODE);
+		return path;
 	}
 
 	put(bytes: Uint8Array): ObjectHash {
 		const hash = hashBytes(bytes);
 		if (isPacked(bytes)) {
-			if (!this.#pack.has(hash)) this.#pack.put(hash, bytes);
+			// Read once and not only looked up: a damaged record must not keep a good one out.
+			if (!this.#seen.has(hash) && this.get(hash) === undefined) this.#pack.put(hash, bytes);
+			this.#seen.add(hash);
 		} else if (!this.#present(hash)) {
 			writeFileAtomic(this.path(hash), bytes, MODE);
 			this.#seen.add(hash);
@@ -77,7 +73,20 @@ export class LocalObjects implements ObjectStore {
 		return hash;
 	}
 
+	/** Keeps a small file that only gg reads again, a depfile say, without a file of its own. */
+	putPacked(path: string): ObjectHash {
+		const bytes = readFileSync(path);
+		const hash = hashBytes(bytes);
+		if (this.get(hash) === undefined) this.#pack.put(hash, bytes);
+		return hash;
+	}
+
 	copyOut(hash: ObjectHash, path: string, mode: number): boolean {
+		const packed = this.#pack.get(hash);
+		if (packed !== undefined && hashBytes(packed) === hash) {
+			writeFileAtomic(path, packed, mode);
+			return true;
+		}
 		if (!this.has(hash)) return false;
 		try {
 			copyFileAtomic(this.path(hash), path, mode);
@@ -134,11 +143,20 @@ export class LocalReductions implements ReductionStore {
 	}
 }
 
-export function openLocalStore(ggDir: string): Store & { readonly objects: LocalObjects } {
+export interface LocalStore extends Store {
+	readonly objects: LocalObjects;
+	/** Small objects and results that have no file of their own. */
+	readonly pack: Pack;
+	/** Writes what waits in memory. */
+	close(): void;
+}
+
+export function openLocalStore(ggDir: string): LocalStore {
 	mkdirSync(join(ggDir, "blobs"), { recursive: true });
 	mkdirSync(join(ggDir, "reductions"), { recursive: true });
 	// An unreadable folder is found here, by name, and not at the first miss.
 	statSync(join(ggDir, "blobs"));
 	const pack = new Pack(join(ggDir, "pack"));
-	return { objects: new LocalObjects(ggDir, pack), reductions: new LocalReductions(ggDir, pack) };
+	const objects = new LocalObjects(ggDir, pack);
+	return { objects, reductions: new LocalReductions(ggDir, pack), pack, close: () => pack.close() };
 }

@@ -1,17 +1,20 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { removeQuietly, temporaryName } from "../util/files.js";
 
 /**
  * An append-only file of small records by key, later ones replacing earlier ones. A build makes thousands of small objects
  * that only gg reads (lists of headers, results); a file for each would cost more than all else it does.
  *
  * Layout: the line `ggpack1`, then records: 4 bytes of magic, u32 length of the key, u32 length of the value, key, value.
- * Each record is one O_APPEND write, so several processes may append at once. A record that a crash or a full disk cut
+ * Records are written with O_APPEND, several whole ones at a time, so several processes may append at once. A record that a crash or a full disk cut
  * short is skipped by looking for the next magic; callers check what they read (values are named by hash, or are hashes).
  */
 const HEADER = Buffer.from("ggpack1\n");
 const MAGIC = Buffer.from([0x01, 0x47, 0x47, 0x50]);
 const HEAD = 12;
+/** Records wait in memory until this many bytes are together: what a crash loses is a cache. */
+const BATCH = 256 << 10;
 
 interface Place {
 	readonly at: number;
@@ -21,8 +24,10 @@ interface Place {
 export class Pack {
 	readonly #path: string;
 	readonly #index = new Map<string, Place>();
-	/** Records of this process and what was read, by key; bounded. */
+	/** Records that are not written yet, by key. */
 	readonly #values = new Map<string, Buffer>();
+	#pending: Buffer[] = [];
+	#pendingSize = 0;
 	#fd = -1;
 	#readTo = 0;
 
@@ -54,22 +59,72 @@ export class Pack {
 		record.writeUInt32LE(value.length, 8);
 		name.copy(record, HEAD);
 		record.set(value, HEAD + name.length);
+		this.#values.set(key, record.subarray(HEAD + name.length));
+		this.#pending.push(record);
+		this.#pendingSize += record.length;
+		if (this.#pendingSize >= BATCH) this.flush();
+	}
+
+	/** Writes what waits. Throws what the file system throws; the records are lost then. */
+	flush(): void {
+		if (this.#pendingSize === 0) return;
+		const records = Buffer.concat(this.#pending);
+		this.#pending = [];
+		this.#pendingSize = 0;
+		this.#values.clear();
+		this.#leaveIfReplaced();
 		this.#open();
-		const written = writeSync(this.#fd, record);
-		if (written !== record.length) throw Object.assign(new Error("the disk is full"), { code: "ENOSPC" });
-		this.#values.set(key, Buffer.from(value));
+		if (writeSync(this.#fd, records) !== records.length) {
+			throw Object.assign(new Error("the disk is full"), { code: "ENOSPC" });
+		}
 	}
 
 	keys(): IterableIterator<string> {
+		this.flush();
 		this.#catchUp();
 		return this.#index.keys();
 	}
 
+	/** Length of a value that has been written. */
+	sizeOf(key: string): number | undefined {
+		return this.#index.get(key)?.length;
+	}
+
+	/**
+	 * Rewrites the file with the records that `keep` wants. Other processes read on in the file that they have open; they
+	 * find the new one when they next write, and what they wrote meanwhile is taken over.
+	 */
+	compact(keep: (key: string) => boolean): void {
+		const taken = new Set<string>();
+		const temporary = temporaryName(this.#path);
+		const next = new Pack(temporary);
+		try {
+			const take = (wanted: (key: string) => boolean): void => {
+				for (const key of this.keys()) {
+					if (taken.has(key)) continue;
+					taken.add(key);
+					const value = wanted(key) ? this.get(key) : undefined;
+					if (value !== undefined) next.put(key, value);
+				}
+				next.flush();
+			};
+			take(keep);
+			if (this.#fd < 0) return;
+			next.#open();
+			renameSync(temporary, this.#path);
+			take(() => true);
+		} finally {
+			next.close();
+			this.close();
+			removeQuietly(temporary);
+		}
+	}
+
 	close(): void {
+		this.flush();
 		if (this.#fd >= 0) closeSync(this.#fd);
 		this.#fd = -1;
 		this.#index.clear();
-		this.#values.clear();
 		this.#readTo = 0;
 	}
 
@@ -78,6 +133,17 @@ export class Pack {
 		mkdirSync(dirname(this.#path), { recursive: true });
 		this.#fd = openSync(this.#path, "a+", 0o600);
 		if (fstatSync(this.#fd).size === 0) writeSync(this.#fd, HEADER);
+	}
+
+	#leaveIfReplaced(): void {
+		if (this.#fd < 0) return;
+		const there = statSync(this.#path, { throwIfNoEntry: false });
+		const open = fstatSync(this.#fd);
+		if (there?.ino === open.ino && there.dev === open.dev) return;
+		closeSync(this.#fd);
+		this.#fd = -1;
+		this.#index.clear();
+		this.#readTo = 0;
 	}
 
 	/** Reads what has been appended since the last look, by this process or another. */
@@ -112,7 +178,6 @@ export class Pack {
 			}
 			const key = bytes.toString("utf8", start + HEAD, start + HEAD + keyLength);
 			this.#index.set(key, { at: this.#readTo + end - valueLength, length: valueLength });
-			this.#values.delete(key);
 			at = end;
 		}
 		this.#readTo += at;

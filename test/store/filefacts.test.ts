@@ -1,0 +1,212 @@
+import { strict as assert } from "node:assert";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { FileFacts, systemPredicate } from "../../src/store/filefacts.js";
+import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
+import { formatPlaceholder } from "../../src/thunk/placeholder.js";
+import { testFolder } from "../rig/folder.js";
+
+const hashOf = (text: string): ObjectHash => hashBytes(Buffer.from(text));
+
+describe("facts of files", () => {
+	const folder = testFolder();
+	const at = (name: string): string => join(folder.path, name);
+	const make = (isSystem: (path: string) => boolean = () => false): FileFacts =>
+		new FileFacts({ projectIndex: at("index/project"), userIndex: at("index/user"), isSystem });
+	const index = (): string => readFileSync(at("index/project"), "utf8");
+
+	it("are hash, size and whether it can be run", () => {
+		writeFileSync(at("f"), "text");
+		const fact = make().get(at("f"))!;
+		assert.deepEqual([fact.hash, fact.size, fact.executable, fact.placeholder], [hashOf("text"), 4, false, undefined]);
+		chmodSync(at("f"), 0o755);
+		assert.equal(make().get(at("f"))!.executable, true);
+	});
+
+	it("are of the file that a link leads to", () => {
+		writeFileSync(at("f"), "text");
+		symlinkSync("f", at("l"));
+		assert.equal(make().get(at("l"))?.hash, hashOf("text"));
+	});
+
+	it("are none for what is not a readable regular file", () => {
+		symlinkSync("loop", at("loop"));
+		writeFileSync(at("f"), "");
+		const facts = make();
+		for (const name of ["none", ".", "loop", "f/below"]) assert.equal(facts.get(at(name)), undefined, name);
+	});
+
+	it("are none for a file that may not be read", function () {
+		if (process.getuid?.() === 0) this.skip();
+		writeFileSync(at("f"), "text");
+		chmodSync(at("f"), 0);
+		assert.equal(make().get(at("f")), undefined);
+	});
+
+	it("follow every change: content, mode, another file, none", () => {
+		const facts = make();
+		writeFileSync(at("f"), "one");
+		assert.equal(facts.get(at("f"))?.hash, hashOf("one"));
+		writeFileSync(at("f"), "three");
+		assert.equal(facts.get(at("f"))?.hash, hashOf("three"));
+		chmodSync(at("f"), 0o700);
+		assert.equal(facts.get(at("f"))?.executable, true);
+		rmSync(at("f"));
+		assert.equal(facts.get(at("f")), undefined);
+		writeFileSync(at("f"), "four");
+		assert.equal(facts.get(at("f"))?.hash, hashOf("four"));
+	});
+
+	it("see a change of equal length in the same tick of the clock, from the kept index too", () => {
+		const times = new Date(1000);
+		for (let i = 0; i < 50; i++) {
+			const facts = make();
+			writeFileSync(at("f"), `a${i % 10}`);
+			utimesSync(at("f"), times, times);
+			facts.get(at("f"));
+			facts.flush();
+			writeFileSync(at("f"), `b${i % 10}`);
+			utimesSync(at("f"), times, times);
+			assert.equal(facts.get(at("f"))?.hash, hashOf(`b${i % 10}`));
+			assert.equal(make().get(at("f"))?.hash, hashOf(`b${i % 10}`));
+		}
+	});
+
+	/** Makes the index say that everything was read long after it was written. */
+	const settle = (): void => {
+		const lines = index().trimEnd().split("\n");
+		const late = lines.slice(1).map((line) => {
+			const row = JSON.parse(line) as unknown[];
+			return JSON.stringify([...row.slice(0, 8), Date.now() + 60_000]);
+		});
+		writeFileSync(at("index/project"), `${[lines[0], ...late].join("\n")}\n`);
+	};
+	/** Puts another hash into the index: who believes the index gives that one. */
+	const forge = (hash: string): void => {
+		writeFileSync(at("index/project"), index().replaceAll(/"V[^"]{51}"/g, `"${hash}"`));
+	};
+
+	it("are kept between processes", () => {
+		writeFileSync(at("f"), "text");
+		const facts = make();
+		facts.get(at("f"));
+		facts.flush();
+		settle();
+		const forged = hashOf("forged");
+		forge(forged);
+		assert.equal(make().get(at("f"))?.hash, forged);
+		writeFileSync(at("f"), "text!");
+		assert.equal(make().get(at("f"))?.hash, hashOf("text!"));
+	});
+
+	it("are not believed when read too soon after the last change", () => {
+		writeFileSync(at("f"), "text");
+		const facts = make();
+		facts.get(at("f"));
+		facts.flush();
+		const { ctimeMs } = statSync(at("f"));
+		const lines = index().trimEnd().split("\n");
+		const row = JSON.parse(lines[1]!) as unknown[];
+		row[1] = hashOf("forged");
+		row[8] = ctimeMs + 5;
+		writeFileSync(at("index/project"), `${lines[0]}\n${JSON.stringify(row)}\n`);
+		assert.equal(make().get(at("f"))?.hash, hashOf("text"));
+	});
+
+	it("of another version, cut short or damaged are dropped, and nothing is lost but time", () => {
+		writeFileSync(at("f"), "text");
+		const facts = make();
+		facts.get(at("f"));
+		facts.flush();
+		settle();
+		forge(hashOf("forged"));
+		const good = index();
+		for (const bad of ["", "ggfacts0\n", good.replace("ggfacts1", "ggfacts2"), "\0\0\0", good.slice(0, good.length - 20)]) {
+			writeFileSync(at("index/project"), bad);
+			assert.equal(make().get(at("f"))?.hash, hashOf("text"), JSON.stringify(bad.slice(0, 30)));
+		}
+		for (const line of ["null", "5", '"x"', "[]", "{}", `["${at("f")}",5,0,4,0,0,0,0,0]`]) {
+			writeFileSync(at("index/project"), `ggfacts1\n${line}\n`);
+			assert.equal(make().get(at("f"))?.hash, hashOf("text"), line);
+		}
+	});
+
+	it("that cannot be written are no error", () => {
+		writeFileSync(at("index"), "a file where a folder should be");
+		writeFileSync(at("f"), "text");
+		const facts = make();
+		assert.equal(facts.get(at("f"))?.hash, hashOf("text"));
+		facts.flush();
+	});
+
+	it("of the system go into the user's index and are looked at once", () => {
+		mkdirSync(at("sys"));
+		writeFileSync(at("sys/h"), "one");
+		writeFileSync(at("f"), "mine");
+		const facts = make((path) => path.startsWith(at("sys/")));
+		assert.equal(facts.get(at("sys/h"))?.hash, hashOf("one"));
+		facts.get(at("f"));
+		writeFileSync(at("sys/h"), "three");
+		assert.equal(facts.get(at("sys/h"))?.hash, hashOf("one"));
+		facts.flush();
+		assert.equal(readFileSync(at("index/user"), "utf8").includes(at("sys/h")), true);
+		assert.equal(readFileSync(at("index/user"), "utf8").includes(at("f")), false);
+		assert.equal(index().includes(at("sys/h")), false);
+	});
+
+	it("tell placeholders, which no index keeps", () => {
+		const hash = `T${hashOf("x").slice(1)}` as ObjectHash;
+		writeFileSync(at("x.o"), formatPlaceholder("x.o", { hash, tag: "two" }).content);
+		const facts = make();
+		assert.deepEqual(facts.get(at("x.o"))?.placeholder, { hash, tag: "two" });
+		facts.flush();
+		assert.equal(index().includes("x.o"), false);
+		writeFileSync(at("x.o"), "real");
+		assert.equal(facts.get(at("x.o"))?.placeholder, undefined);
+	});
+
+	it("tell the names of times and of files for the assembler, across the borders of what is read at once", () => {
+		const facts = make();
+		const chunk = 1 << 20;
+		for (const [name, word, key] of [
+			["a", "__TIMESTAMP__", "namesTime"],
+			["b", "__DATE__", "namesTime"],
+			["c", "__TIME__", "namesTime"],
+			["d", ".incbin ", "namesAssemblerFile"],
+			["e", ".include ", "namesAssemblerFile"],
+		] as const) {
+			for (let shift = 0; shift <= word.length; shift += 3) {
+				writeFileSync(at(name), " ".repeat(chunk - shift) + word + " ".repeat(10));
+				const fact = facts.get(at(name))!;
+				assert.equal(fact[key], true, `${word} at -${shift}`);
+				assert.equal(fact.namesTime && fact.namesAssemblerFile, false);
+			}
+		}
+		writeFileSync(at("f"), "__DATES__ .included TIME");
+		const fact = facts.get(at("f"))!;
+		assert.deepEqual([fact.namesTime, fact.namesAssemblerFile], [false, false]);
+	});
+
+	it("learn what somebody else has hashed", () => {
+		writeFileSync(at("f"), "text");
+		const facts = make();
+		facts.learn(at("f"), hashOf("text"));
+		assert.equal(facts.get(at("f"))?.hash, hashOf("text"));
+		facts.learn(at("none"), hashOf("text"));
+		assert.equal(facts.get(at("none")), undefined);
+	});
+});
+
+describe("system folders", () => {
+	it("are those in which nothing is built, unless the project lies in one", () => {
+		const usual = systemPredicate("/home/me/project");
+		assert.equal(usual("/usr/include/stdio.h"), true);
+		assert.equal(usual("/usr/lib/gcc/x/cc1"), true);
+		assert.equal(usual("/usr/local/include/x.h"), false);
+		assert.equal(usual("/home/me/project/usr/include/x.h"), false);
+		const inside = systemPredicate("/opt/project");
+		assert.equal(inside("/opt/project/x.h"), false);
+		assert.equal(inside("/opt/other/x.h"), false);
+		assert.equal(inside("/usr/include/stdio.h"), true);
+	});
+});

@@ -1,0 +1,133 @@
+import { strict as assert } from "node:assert";
+import {
+	existsSync,
+	lstatSync,
+	mkdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+	utimesSync,
+	writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { Placeholders, readPlaceholder, restoreTime, sweep } from "../../src/store/placeholders.js";
+import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
+import { formatPlaceholder } from "../../src/thunk/placeholder.js";
+import { testFolder } from "../rig/folder.js";
+
+const T = `T${hashBytes(Buffer.from("x")).slice(1)}` as ObjectHash;
+const plain = { hash: T, tag: "" };
+
+describe("placeholders in a tree", () => {
+	const folder = testFolder();
+	const at = (name: string): string => join(folder.path, name);
+	const journal = (): string => readFileSync(at(".gg/placeholders"), "utf8");
+
+	it("are noted before they are written, and forgotten when they become real", () => {
+		const placeholders = new Placeholders(at(".gg"));
+		placeholders.write(at("x.o"), plain);
+		placeholders.write(at("prog"), { hash: T, tag: "two" });
+		assert.deepEqual(readPlaceholder(at("x.o")), plain);
+		assert.deepEqual(readPlaceholder(at("prog")), { hash: T, tag: "two" });
+		assert.equal(statSync(at("prog")).mode & 0o777, 0o755);
+		assert.equal(journal(), `P ${at("x.o")}\0P ${at("prog")}\0`);
+		placeholders.forget(at("x.o"));
+		assert.equal(journal(), `P ${at("x.o")}\0P ${at("prog")}\0F ${at("x.o")}\0`);
+		assert.deepEqual(placeholders.all(), [at("prog")]);
+		placeholders.close();
+		assert.equal(journal(), `P ${at("prog")}\0`);
+	});
+
+	it("are known to the next process, with any name that a file can have", () => {
+		const names = ["a b", "a\nb", "F x", "ä", "P y"].map(at);
+		const placeholders = new Placeholders(at(".gg"));
+		for (const name of names) placeholders.write(name, plain);
+		// As after a crash: nothing was closed.
+		const next = new Placeholders(at(".gg"));
+		assert.deepEqual(next.all(), names);
+		for (const name of names) next.remove(name);
+		next.close();
+		assert.equal(existsSync(at(".gg/placeholders")), false);
+		for (const name of names) assert.equal(existsSync(name), false);
+		placeholders.close();
+	});
+
+	it("are noted once", () => {
+		const placeholders = new Placeholders(at(".gg"));
+		placeholders.write(at("x"), plain);
+		placeholders.write(at("x"), { hash: T, tag: "two" });
+		placeholders.forget(at("none"));
+		assert.equal(journal(), `P ${at("x")}\0`);
+		assert.equal(placeholders.size, 1);
+		placeholders.close();
+	});
+
+	it("that have become something else are not removed", () => {
+		const placeholders = new Placeholders(at(".gg"));
+		placeholders.write(at("x"), plain);
+		writeFileSync(at("x"), "real");
+		placeholders.remove(at("x"));
+		assert.equal(readFileSync(at("x"), "utf8"), "real");
+		assert.equal(placeholders.size, 0);
+		placeholders.close();
+	});
+
+	it("are regular files of little size: nothing else is one", () => {
+		const { content } = formatPlaceholder("x", plain);
+		writeFileSync(at("real"), content);
+		symlinkSync("real", at("link"));
+		mkdirSync(at("folder"));
+		writeFileSync(at("long"), content + " ".repeat(300));
+		writeFileSync(at("empty"), "");
+		assert.deepEqual(readPlaceholder(at("real")), plain);
+		for (const name of ["link", "folder", "long", "empty", "none", "real/below"]) {
+			assert.equal(readPlaceholder(at(name)), undefined, name);
+		}
+	});
+
+	it("may lend their time to what takes their place", () => {
+		writeFileSync(at("x"), "");
+		utimesSync(at("x"), 1000.5, 1234.567);
+		const { mtimeMs } = lstatSync(at("x"));
+		writeFileSync(at("x"), "new");
+		restoreTime(at("x"), mtimeMs);
+		assert.ok(Math.abs(lstatSync(at("x")).mtimeMs - mtimeMs) < 0.01);
+	});
+});
+
+describe("the sweep after a build", () => {
+	const folder = testFolder();
+	const at = (name: string): string => join(folder.path, name);
+	const { content } = formatPlaceholder("x.o", plain);
+	const archive = (magic: string): string => `${magic}${"x.o/".padEnd(60)}${content}${"y".repeat(300)}`;
+
+	it("finds placeholders that were moved or copied, but not in .gg and .git", () => {
+		for (const name of ["d/e", ".gg/blobs", ".git"]) mkdirSync(at(name), { recursive: true });
+		for (const name of ["d/e/x.o", ".gg/blobs/x", ".git/x"]) writeFileSync(at(name), content);
+		renameSync(at("d/e/x.o"), at("d/e/moved"));
+		symlinkSync("e/moved", at("d/link"));
+		assert.deepEqual(sweep(folder.path, 0), { placeholders: [at("d/e/moved")], swallowed: [] });
+	});
+
+	it("finds archives that hold one, ordinary and thin", () => {
+		writeFileSync(at("a.a"), archive("!<arch>\n"));
+		writeFileSync(at("b.a"), archive("!<thin>\n"));
+		writeFileSync(at("c.txt"), archive("a text\n\n"));
+		writeFileSync(at("d.a"), `!<arch>\n${"y".repeat(500)}`);
+		const { placeholders, swallowed } = sweep(folder.path, 0);
+		assert.deepEqual([placeholders, [...swallowed].sort()], [[], [at("a.a"), at("b.a")]]);
+	});
+
+	it("passes over what did not change since", () => {
+		writeFileSync(at("x.o"), content);
+		assert.deepEqual(sweep(folder.path, statSync(at("x.o")).ctimeMs + 1).placeholders, []);
+		assert.deepEqual(sweep(folder.path, statSync(at("x.o")).ctimeMs).placeholders, [at("x.o")]);
+	});
+
+	it("of a folder that is gone finds nothing", () => {
+		rmSync(at("x"), { force: true });
+		assert.deepEqual(sweep(at("none"), 0), { placeholders: [], swallowed: [] });
+	});
+});
