@@ -1,6 +1,6 @@
 // Bundles the command line into dist/: one file to load at start, engines and heavy parts as chunks loaded when asked for.
 import { build } from "esbuild";
-import { renameSync, rmSync } from "node:fs";
+import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,16 +16,21 @@ try {
 		platform: "node",
 		target: "node20.19",
 		minifySyntax: true,
+		minifyWhitespace: true,
 		legalComments: "none",
 		logLevel: "warning",
 		chunkNames: "chunk-[hash]",
 		banner: { js: 'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);' },
 	});
-	const { readdirSync } = await import("node:fs");
 	const files = readdirSync(staging);
 	// The entry last: whoever starts meanwhile finds its chunks.
 	for (const file of files.filter((f) => f !== "gg.js")) renameSync(join(staging, file), join(root, "dist", file));
 	renameSync(join(staging, "gg.js"), join(root, "dist", "gg.js"));
+	// Chunks of earlier builds, but for those that a gg started just now may still load.
+	for (const file of readdirSync(join(root, "dist"))) {
+		const path = join(root, "dist", file);
+		if (file.startsWith("chunk-") && !files.includes(file) && Date.now() - statSync(path).mtimeMs > 600_000) rmSync(path);
+	}
 } finally {
 	rmSync(staging, { recursive: true, force: true });
 }

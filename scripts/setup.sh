@@ -15,9 +15,10 @@ if [ "$1" = test ]; then
 	missing="$root/node_modules/mocha"
 	flags=
 else
-	[ -f "$root/dist/gg.js" ] && [ -z "$(find "$root/src" "$root/package-lock.json" -newer "$root/dist/gg.js" -print -quit)" ] && exit 0
+	[ -f "$root/dist/gg.js" ] && [ -z "$(find "$root/src" "$root/package-lock.json" "$root/scripts/bundle.mjs" -newer "$root/dist/gg.js" -print -quit)" ] && exit 0
 	missing="$root/node_modules/esbuild"
-	flags=--omit=dev
+	# What the tests installed stays.
+	if [ -d "$root/node_modules/mocha" ]; then flags=; else flags=--omit=dev; fi
 fi
 if [ ! -d "$missing" ] || [ "$root/package-lock.json" -nt "$root/node_modules/.package-lock.json" ]; then
 	say "first use: installing packages (npm ci) ..."

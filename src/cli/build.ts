@@ -25,8 +25,8 @@ export const run: Run = (args, io) => runBuild("build", args, io);
 export const runInfer: Run = (args, io) => runBuild("infer", args, io);
 
 async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io): Promise<number> {
-	const options = parseRunOptions(mode, USAGE[mode], args, io.env, false);
-	if (typeof options === "string") {
+	const options = await parseRunOptions(mode, USAGE[mode], args, io.env, false);
+	if (options === "help") {
 		io.out(await runOptionsHelp(mode, USAGE[mode]));
 		return 0;
 	}
@@ -39,22 +39,26 @@ async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io
 	const workshop = openWorkshop(ggDir, io);
 	const journal = new Journal(ggDir);
 	try {
-		return await buildOnce(mode, options, workshop, journal, io, true);
+		return await buildOnce(mode, options, { workshop, journal, io, startedAt: Date.now() - 20, mayRepeat: true });
 	} finally {
 		journal.flush();
 		await workshop.close();
 	}
 }
 
-async function buildOnce(
-	mode: "build" | "infer",
-	options: RunOptions,
-	workshop: Workshop,
-	journal: Journal,
-	io: Io,
-	mayRepeat: boolean,
-): Promise<number> {
-	const startedAt = Date.now() - 20;
+/** One run of the build command. */
+interface Build {
+	readonly workshop: Workshop;
+	readonly journal: Journal;
+	readonly io: Io;
+	/** Milliseconds since the epoch: no file that the build writes is older. */
+	readonly startedAt: number;
+	/** Commands may be deferred, for if one of them fails the build command is run again. */
+	readonly mayRepeat: boolean;
+}
+
+async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Build): Promise<number> {
+	const { workshop, journal, io, startedAt, mayRepeat } = build;
 	const path = io.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin";
 	const tools = new ToolPaths(workshop.natives.shim);
 	const clean = tools.withoutWrappers(path);
@@ -69,6 +73,10 @@ async function buildOnce(
 	const forcer = workshop.forcer(options, {
 		forced(hash, thunk, forced, how) {
 			workshop.place(hash, thunk, forced);
+			if (!session.isAwaited(hash)) {
+				process.stdout.write(forced.result.stdout);
+				process.stderr.write(forced.result.stderr);
+			}
 			sink({ kind: "thunk", thunk: hash, how, outputs: thunk.outputPaths.map((o) => o.path), ms: forced.result.wall / 1000 });
 		},
 		failed(hash) {
@@ -86,7 +94,7 @@ async function buildOnce(
 		tools,
 		probe: systemProbe,
 		forcer,
-		place: workshop.place,
+		placeAt: workshop.placeAt,
 		viewLibrary: workshop.natives.view,
 		slots: mayRepeat ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0,
 		remote: false,
@@ -105,37 +113,49 @@ async function buildOnce(
 	const env = childEnvironment(io.env);
 	env.push(`PATH=${wrappers}:${clean}`, `GG_SESSION=${socket}`);
 	// The terminal sends its interrupts to the build as well; gg waits for what the build makes of them.
-	const ignore = (): void => {};
-	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, ignore);
+	let interrupted = false;
+	const interrupt = (): void => {
+		interrupted = true;
+	};
+	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, interrupt);
+	if (mode === "build") session.adopt();
 	const child = workshop.spawner.run({ path: program, argv: options.rest, env, cwd: io.cwd, stdio: "foreground" });
-	const forward = (signal: NodeJS.Signals): void => child.kill(signal === "SIGTERM" ? 15 : 1);
+	const forward = (signal: NodeJS.Signals): void => {
+		interrupted = true;
+		child.kill(signal === "SIGTERM" ? 15 : 1);
+	};
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
 	const end = await child.done;
 	if (end.kind === "not-started") {
 		await server.close();
 		throw new UserError({ reason: "no-command", message: `cannot start ${options.rest[0]}: ${end.what} (errno ${end.errno})` });
 	}
+	const abandoned = interrupted && end.status !== 0;
+	// What runs beside make is not make's to end.
+	if (abandoned) await workshop.spawner.close();
 	const failed = await session.settle();
 	await server.close();
 	session.close();
-	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.off(signal, ignore);
+	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.off(signal, interrupt);
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.off(signal, forward);
 	if (mode === "build" && failed.length > 0) {
-		removeStanding(workshop);
+		removeStanding(workshop, startedAt);
 		// Make decides what a failure means (`-k`, `-i`, a leading `-`) and how it is shown, so it is given the chance.
-		if (mayRepeat && end.signal === 0) return buildOnce(mode, options, workshop, journal, io, false);
+		if (mayRepeat && !abandoned) return buildOnce(mode, options, { ...build, mayRepeat: false });
 	}
-	return finish(mode, workshop, journal, startedAt, end.status, io);
+	return finish(mode, build, end.status);
 }
 
 /** After the build: no placeholder may stand after `build`, and after `infer` all that stand must be known. */
-function finish(mode: "build" | "infer", workshop: Workshop, journal: Journal, startedAt: number, status: number, io: Io): number {
+function finish(mode: "build" | "infer", { workshop, journal, io, startedAt }: Build, status: number): number {
 	let code = status;
 	if (workshop.placeholders.size > 0 || journal.counts.deferred > 0) {
 		const found = sweep(workshop.root, startedAt);
 		for (const path of found.placeholders) workshop.placeholders.note(path);
 		for (const path of found.swallowed) {
+			const again = mode === "build" ? "`gg build --jobs 1 …`, which defers nothing" : "`gg build …`";
 			io.err(`gg: ${path} holds the bytes of a placeholder: a program that gg did not catch put it there\n`);
+			io.err(`    remove it, and run the build by ${again}\n`);
 			code = code === 0 ? 1 : code;
 		}
 		if (mode === "build") {
@@ -170,8 +190,12 @@ function placeFromStore(workshop: Workshop, path: string): boolean {
 	return workshop.placeAt(path, { kind: "forced", final: standing.hash, result, outputs }, standing.tag);
 }
 
-function removeStanding(workshop: Workshop): void {
-	for (const path of workshop.placeholders.all()) workshop.placeholders.remove(path);
+/** Leaves no placeholder, moved ones neither: make is to see as missing what was not made. */
+function removeStanding(workshop: Workshop, startedAt: number): void {
+	for (const path of new Set([...workshop.placeholders.all(), ...sweep(workshop.root, startedAt).placeholders])) {
+		if (placeFromStore(workshop, path)) workshop.placeholders.forget(path);
+		else workshop.placeholders.remove(path);
+	}
 }
 
 /** The build's environment: the user's, without what gg's own start put there. */

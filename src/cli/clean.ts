@@ -1,6 +1,7 @@
 import { basename, dirname } from "node:path";
 import { cleanStore } from "../store/clean.js";
-import { Placeholders, readPlaceholder, sweep } from "../store/placeholders.js";
+import { Placeholders, readPlaceholder } from "../store/placeholders.js";
+import { placeholdersBelow } from "../store/usage.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import { parse, usageError } from "./parse.js";
 import { openProjectStore } from "./project.js";
@@ -36,9 +37,8 @@ export const run: Run = async (args, io) => {
 	const maxSize = size === undefined ? undefined : toSize(size);
 	const { ggDir, store } = openProjectStore(io);
 	const dryRun = flags["dry-run"] === true;
-	const { objects } = store;
 	const placeholders = standing(ggDir);
-	const c = cleanStore({ ggDir, objects, placeholders, usedBefore, maxSize, now, dryRun });
+	const c = cleanStore({ ggDir, store, placeholders, usedBefore, maxSize, now, dryRun });
 	const verb = dryRun ? "would remove" : "removed";
 	io.out(
 		`${verb} ${count(c.results, "result")} and ${count(c.objects, "object")} (${megabytes(c.bytes)}); ` +
@@ -51,7 +51,7 @@ export const run: Run = async (args, io) => {
 function standing(ggDir: string): ObjectHash[] {
 	const paths = new Set(new Placeholders(ggDir).all());
 	// A folder that GG_DIR names by another name may be anywhere: what lies around it is no project.
-	if (basename(ggDir) === ".gg") for (const path of sweep(dirname(ggDir), 0).placeholders) paths.add(path);
+	if (basename(ggDir) === ".gg") for (const path of placeholdersBelow(dirname(ggDir))) paths.add(path);
 	const hashes = new Set<ObjectHash>();
 	for (const path of paths) {
 		const hash = readPlaceholder(path)?.hash;

@@ -151,7 +151,9 @@ async function fetchInputs(storage: Storage, workshop: Workshop, thunk: Thunk): 
 
 async function sendOutputs(storage: Storage, workshop: Workshop, result: ThunkResult): Promise<void> {
 	for (const { hash } of result.outputs) {
-		await storage.put(hash, workshop.store.objects.path(hash)).catch((error: unknown) => {
+		const file = workshop.store.objects.file(hash);
+		if (file === undefined) throw new StepFailure(JOB_STATUS.uploadOutputFailure, `${hash} is not in the store any more`);
+		await storage.put(hash, file).catch((error: unknown) => {
 			throw new StepFailure(JOB_STATUS.uploadOutputFailure, `cannot send ${hash}: ${messageOf(error)}`);
 		});
 	}

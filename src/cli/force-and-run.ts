@@ -3,7 +3,6 @@ import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { readPlaceholder } from "../store/placeholders.js";
 import { describeErrno } from "../store/project.js";
-import { errorCode } from "../util/files.js";
 import { UserError } from "../util/result.js";
 import { usageError } from "./parse.js";
 import type { Io, Run } from "./types.js";
@@ -37,8 +36,7 @@ function realPath(path: string, name: string): string {
 	try {
 		return realpathSync(path);
 	} catch (error) {
-		const what = errorCode(error) === "ENOENT" ? "there is no such file" : describeErrno(error);
-		throw new UserError({ reason: "cannot-run", message: `cannot run ${name}: ${what}` });
+		throw new UserError({ reason: "cannot-run", message: `cannot run ${name}: ${describeErrno(error)}` });
 	}
 }
 

@@ -18,8 +18,8 @@ const USAGE =
 	"gg force [options] [TARGET|@LIST …]\n\nRuns what the placeholders TARGET… stand for, and all that they need, and puts the real files in place; without\ntargets, every placeholder of the last infer. @LIST names a file with one target a line.";
 
 export const run: Run = async (args, io) => {
-	const options = parseRunOptions("force", USAGE, args, io.env, true);
-	if (typeof options === "string") {
+	const options = await parseRunOptions("force", USAGE, args, io.env, true);
+	if (options === "help") {
 		io.out(await runOptionsHelp("force", USAGE));
 		return 0;
 	}

@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import yargs from "yargs";
 import { UserError } from "../util/result.js";
 
 /** Options that force, build and infer share. */
@@ -52,7 +51,13 @@ const WITH_VALUE = new Set(["-j", "--jobs", "-e", "--engine", "--fallback-engine
  * Splits `[options] CMD…` at the first word that is no option; for `force` (`all`), targets and options may mix, as with
  * getopt. Order matters: --jobs belongs to the engine that follows it.
  */
-export function parseRunOptions(name: string, usage: string, args: readonly string[], env: NodeJS.ProcessEnv, mixed: boolean): RunOptions | string {
+export async function parseRunOptions(
+	name: string,
+	usage: string,
+	args: readonly string[],
+	env: NodeJS.ProcessEnv,
+	mixed: boolean,
+): Promise<RunOptions | "help"> {
 	const head: string[] = [];
 	const rest: string[] = [];
 	for (let i = 0; i < args.length; i++) {
@@ -94,29 +99,9 @@ export function parseRunOptions(name: string, usage: string, args: readonly stri
 		}
 	}
 	if (engines.length === 0) engines.push(engineChoice(env["GG_FORCE_DEFAULT_ENGINE"] ?? "local", jobs ?? availableParallelism()));
-	let helpText: string | undefined;
-	const parser = yargs(rebuilt)
-		.scriptName(`gg ${name}`)
-		.usage(usage)
-		.options(RUN_OPTIONS)
-		.version(false)
-		.help(false)
-		.option("help", { alias: "h", type: "boolean", describe: "show this" })
-		.strict()
-		.exitProcess(false)
-		.parserConfiguration({ "boolean-negation": true, "strip-dashed": true })
-		.fail((message, error) => {
-			if (error !== undefined && error !== null) throw error;
-			throw new UserError({ reason: "usage", message: message.split("\n")[0] ?? message, hint: `\`gg ${name} --help\` lists the options` });
-		});
-	const parsed = parser.parseSync();
-	if (parsed["help"] === true) {
-		parser.getHelp().then((text) => {
-			helpText = text;
-		});
-		return helpText ?? "help";
-	}
-	const p = parsed as Record<string, unknown>;
+	// yargs takes as long to load as all else that a build with nothing to do needs.
+	const p = rebuilt.length === 0 ? {} : await parseFlags(name, usage, rebuilt);
+	if (p["help"] === true) return "help";
 	return {
 		engines,
 		fallbacks,
@@ -133,16 +118,35 @@ export function parseRunOptions(name: string, usage: string, args: readonly stri
 	};
 }
 
-export async function runOptionsHelp(name: string, usage: string): Promise<string> {
-	const text = await yargs([])
+async function runParser(name: string, usage: string, args: readonly string[]) {
+	const { default: yargs } = await import("yargs");
+	return yargs(args)
 		.scriptName(`gg ${name}`)
 		.usage(usage)
 		.options(RUN_OPTIONS)
 		.version(false)
 		.help(false)
-		.option("help", { alias: "h", type: "boolean", describe: "show this" })
-		.getHelp();
-	return `${text}\n`;
+		.option("help", { alias: "h", type: "boolean", describe: "show this" });
+}
+
+async function parseFlags(name: string, usage: string, args: readonly string[]): Promise<Record<string, unknown>> {
+	const parser = (await runParser(name, usage, args))
+		.strict()
+		.exitProcess(false)
+		.parserConfiguration({ "boolean-negation": true, "strip-dashed": true })
+		.fail((message, error) => {
+			if (error !== undefined && error !== null) throw error;
+			throw new UserError({
+				reason: "usage",
+				message: message.split("\n")[0] ?? message,
+				hint: `\`gg ${name} --help\` lists the options`,
+			});
+		});
+	return parser.parseSync() as Record<string, unknown>;
+}
+
+export async function runOptionsHelp(name: string, usage: string): Promise<string> {
+	return `${await (await runParser(name, usage, [])).getHelp()}\n`;
 }
 
 function positive(text: string, what: string): number {

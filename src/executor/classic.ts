@@ -48,14 +48,15 @@ export function classicExecutor(o: ClassicExecutorOptions): Executor {
 
 	/** Objects are stored without execute permission: it is given to those that a thunk names as executables. */
 	function missingInput(thunk: Thunk): ObjectHash | undefined {
-		for (const { hash } of thunk.values) if (!objects.has(hash)) return hash;
+		for (const { hash } of thunk.values) if (objects.file(hash) === undefined) return hash;
 		for (const hash of [thunk.functionHash, ...thunk.executables.map((e) => e.hash)]) {
 			if (programs.has(hash)) continue;
-			if (!objects.has(hash)) return hash;
-			chmodSync(objects.path(hash), 0o500);
+			const file = objects.file(hash);
+			if (file === undefined) return hash;
+			chmodSync(file, 0o500);
 			programs.add(hash);
 		}
-		for (const link of thunk.links) if (!objects.has(link.target)) return link.target;
+		for (const { target } of thunk.links) if (objects.file(target) === undefined) return target;
 		return undefined;
 	}
 

@@ -65,9 +65,13 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 		const shape: Shape[] = [];
 		const add = (path: string, hash: ObjectHash, executable: boolean): ExecutionFailure | undefined => {
 			const fact = o.facts.get(path);
-			if (fact?.hash === hash) placed.push({ path, hash, source: path, executable: fact.executable });
-			else if (o.store.objects.has(hash)) placed.push({ path, hash, source: o.store.objects.path(hash), executable });
-			else return changed(path, fact !== undefined);
+			if (fact?.hash === hash) {
+				placed.push({ path, hash, source: path, executable: fact.executable });
+				return undefined;
+			}
+			const source = o.store.objects.file(hash);
+			if (source === undefined) return changed(path, fact !== undefined);
+			placed.push({ path, hash, source, executable });
 			return undefined;
 		};
 		for (const item of thunk.values) {

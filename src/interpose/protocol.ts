@@ -26,6 +26,8 @@ export interface ShimRequest {
 	readonly env: ReadonlyMap<string, string>;
 	/** False when a name among tool, cwd and argv is not UTF-8: such a command runs by itself. */
 	readonly utf8: boolean;
+	/** The arguments as they are, to be handed on when they are not UTF-8. */
+	readonly rawArgv: readonly Uint8Array[];
 }
 
 export interface RanReport {
@@ -44,7 +46,7 @@ export type ShimMessage =
 
 export interface ExecChange {
 	readonly path: string;
-	readonly argv: readonly string[];
+	readonly argv: readonly (string | Uint8Array)[];
 	readonly setenv: readonly string[];
 	readonly unsetenv: readonly string[];
 }
@@ -81,14 +83,15 @@ export function decodeMessage(payload: Buffer): ShimMessage {
 	const cwd = text(r.bytes());
 	const parentExe = r.bytes().toString();
 	const parentArgv = r.list().map((b) => b.toString());
-	const argv = r.list().map(text);
+	const rawArgv = r.list();
+	const argv = rawArgv.map(text);
 	const env = new Map<string, string>();
 	for (const bytes of r.list()) {
 		const line = bytes.toString();
 		const equals = line.indexOf("=");
 		if (equals > 0) env.set(line.slice(0, equals), line.slice(equals + 1));
 	}
-	return { kind: "command", request: { pid, ppid, umask, fds, tool, cwd, parentExe, parentArgv, argv, env, utf8 } };
+	return { kind: "command", request: { pid, ppid, umask, fds, tool, cwd, parentExe, parentArgv, argv, env, utf8, rawArgv } };
 }
 
 function decodeFd(r: FrameReader): FdIdentity {

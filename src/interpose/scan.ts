@@ -23,6 +23,8 @@ export interface ScanRequest {
 	readonly spawner: Spawner;
 	readonly probe: FileProbe & SystemProbe;
 	readonly viewLibrary: string;
+	/** True for a file that is known to be a placeholder. */
+	readonly isPlaceholder: (path: string) => boolean;
 	readonly umask: number;
 	/** A free name for trace and dependency files. */
 	readonly traceFile: string;
@@ -35,8 +37,10 @@ export interface DiscoveredInputs {
 
 /** Why the command must run before its inputs are known. */
 export interface NotDiscovered {
-	readonly reason: "scan-failed" | "link-unknown" | "trace-incomplete" | "no-input-file";
+	readonly reason: "scan-failed" | "link-unknown" | "trace-incomplete" | "no-input-file" | "placeholder";
 	readonly detail: string;
+	/** Placeholders whose content decides what else is read: once they are real, it can be asked again. */
+	readonly needs?: readonly string[];
 }
 
 /** Files that a command will read beyond those it names; writes the depfiles that the real command would write. */
@@ -72,6 +76,8 @@ async function scanIncludes(r: ScanRequest, reads: Set<string>, absent: Set<stri
 			const seen = takeTrace(trace, canonical);
 			const depfile = `${r.traceFile}.d${i}`;
 			try {
+				const needs = [...seen.reads].filter(r.isPlaceholder);
+				if (needs.length > 0) return { reason: "placeholder", detail: needs[0]!, needs };
 				if (end.kind !== "exited" || end.status !== 0) {
 					return { reason: "scan-failed", detail: end.kind === "exited" ? firstLine(end.stderr) : end.what };
 				}
@@ -120,8 +126,8 @@ async function scanLink(r: ScanRequest, reads: Set<string>, absent: Set<string>)
 		},
 		r.probe,
 	);
+	if (found.pending.length > 0) return { reason: "placeholder", detail: found.pending[0]!, needs: found.pending };
 	if (found.unknown.length > 0) return { reason: "link-unknown", detail: found.unknown.join("; ") };
-	if (found.pending.length > 0) return { reason: "link-unknown", detail: `${found.pending[0]} is not made yet` };
 	const canonical = makeCanonical(command.cwd);
 	for (const path of found.files) if (!step.temporaries.has(path)) reads.add(canonical(path));
 	for (const path of found.absent) absent.add(canonical(path));

@@ -16,7 +16,7 @@ import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
-import { isThere, makeCanonical } from "../util/paths.js";
+import { followLinks, isThere, makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute, describe, type Described, relevantEnv } from "./describe.js";
 import { groupAbsent, Lookup } from "./lookup.js";
@@ -39,8 +39,8 @@ export interface SessionOptions {
 	readonly tools: ToolPaths;
 	readonly probe: FileProbe & SystemProbe;
 	readonly forcer: Forcer;
-	/** Puts the outputs of a forced thunk where its placeholders stand. */
-	readonly place: (hash: ObjectHash, thunk: Thunk, outcome: ForceOutcome & { kind: "forced" }) => void;
+	/** Puts one output of a forced thunk at `path`, where a placeholder for it stands. */
+	readonly placeAt: (path: string, outcome: ForceOutcome & { kind: "forced" }, tag: string) => void;
 	readonly viewLibrary: string;
 	/** Slots of all engines: a build with less parallelism of its own is worth deferring. */
 	readonly slots: number;
@@ -82,6 +82,11 @@ export class Session {
 	readonly #ownOutput: string;
 	readonly #ownError: string;
 	readonly #pending = new Set<Promise<ForceOutcome>>();
+	/** Thunks in #pending, and those whose shims wait to be told what they print. */
+	readonly #deferred = new Set<ObjectHash>();
+	readonly #awaited = new Set<ObjectHash>();
+	/** A placeholder may be met: the build can move and copy those that stood once. */
+	#met: boolean;
 	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
 	#deferring = true;
 	#warnedStore = false;
@@ -89,11 +94,26 @@ export class Session {
 	constructor(options: SessionOptions) {
 		this.#o = options;
 		this.#toolchains = new Toolchains({ ...options, objects: options.store.objects });
-		this.#lookup = new Lookup(options.facts, options.store.objects);
+		this.#lookup = new Lookup(options.facts, options.store);
 		this.#depcache = new DepCache(options.ggDir);
 		this.#nullDevice = identityOf(() => statSync("/dev/null", { bigint: true }));
 		this.#ownOutput = identityOfFd(1);
 		this.#ownError = identityOfFd(2);
+		this.#met = options.placeholders.size > 0;
+	}
+
+	/** Makes real what an earlier infer left: a build leaves no placeholder. */
+	adopt(): void {
+		for (const path of this.#o.placeholders.all()) {
+			const placeholder = readPlaceholder(path);
+			if (placeholder !== undefined) this.#inBackground(placeholder.hash);
+			else this.#o.placeholders.forget(path);
+		}
+	}
+
+	/** True if the shim of the thunk's command hands on what it printed; else nobody has seen it yet. */
+	isAwaited(hash: ObjectHash): boolean {
+		return this.#awaited.has(hash);
 	}
 
 	handle(connection: ShimConnection): void {
@@ -123,8 +143,8 @@ export class Session {
 	async #handle(connection: ShimConnection): Promise<void> {
 		const { request } = connection;
 		const started = performance.now();
-		if (request.env.has("GG_BYPASS")) return this.#local(connection, started, local("environment", "GG_BYPASS is set", []));
-		if (!request.utf8) return this.#local(connection, started, local("encoding", "an argument is not UTF-8", []));
+		if (request.env.has("GG_BYPASS")) return this.#local(connection, started, local("environment", "GG_BYPASS is set", this.#o.placeholders.all()));
+		if (!request.utf8) return this.#local(connection, started, local("encoding", "an argument is not UTF-8", this.#o.placeholders.all()));
 		if (request.tool === FORCE_AND_RUN) return this.#forceAndRun(connection, started);
 		const path = this.#o.tools.withoutWrappers(request.env.get("PATH") ?? "");
 		const real = this.#o.tools.find(request.tool, path);
@@ -172,6 +192,7 @@ export class Session {
 	async #await(connection: ShimConnection, c: Case): Promise<void> {
 		const described = await this.#describeAhead(c);
 		if ("reason" in described) return this.#runHere(connection, c, described.reason, described.detail);
+		this.#awaited.add(described.hash);
 		const outcome = await this.#o.forcer.force(described.hash);
 		const result = outcome.result;
 		if (outcome.kind === "failed") {
@@ -221,21 +242,25 @@ export class Session {
 			if (planned === undefined || planned.role === "depfile" || output.optional) continue;
 			const tag = output.tag === thunk!.outputs[0] ? "" : output.tag;
 			this.#o.placeholders.write(output.path, { hash: hash!, tag });
+			this.#met = true;
 		}
 		this.#tell(c, "deferred", "", "", hash!, 0);
-		if (this.#o.mode === "build") {
-			const promise = this.#o.forcer.force(hash!);
-			this.#pending.add(promise);
-			void promise.then((outcome) => {
-				if (outcome.kind === "failed") this.#deferring = false;
-			});
-		}
+		if (this.#o.mode === "build") this.#inBackground(hash!);
 		connection.finish(SILENT_SUCCESS);
+	}
+
+	#inBackground(hash: ObjectHash): void {
+		const promise = this.#o.forcer.force(hash);
+		this.#deferred.add(hash);
+		this.#pending.add(promise);
+		void promise.then((outcome) => {
+			if (outcome.kind === "failed") this.#deferring = false;
+		});
 	}
 
 	/** Finds out what a command will read, without running it. */
 	async #describeAhead(c: Case): Promise<Described | { reason: string; detail: string }> {
-		const inputs = await discoverInputs({
+		const discover = (): ReturnType<typeof discoverInputs> => discoverInputs({
 			command: { tool: c.request.tool, argv: c.argv, cwd: c.request.cwd, env: c.request.env },
 			plan: c.plan,
 			real: c.real,
@@ -244,9 +269,19 @@ export class Session {
 			spawner: this.#o.spawner,
 			probe: this.#o.probe,
 			viewLibrary: this.#o.viewLibrary,
+			isPlaceholder: (path) => this.#o.placeholders.has(path),
 			umask: c.request.umask,
 			traceFile: this.#traceFile(),
 		});
+		let inputs = await discover();
+		const asked = new Set<string>();
+		while ("reason" in inputs && inputs.needs !== undefined) {
+			// One that stays a placeholder must not be asked for again and again.
+			if (inputs.needs.every((path) => asked.has(path))) return inputs;
+			for (const path of inputs.needs) asked.add(path);
+			if ((await this.#forceInputs(inputs.needs, c.request.cwd)) !== undefined) return inputs;
+			inputs = await discover();
+		}
 		if ("reason" in inputs) return inputs;
 		const before = new Map<string, ObjectHash>();
 		const described = describe(
@@ -307,7 +342,7 @@ export class Session {
 	/** Runs the command in the shim's place, watched, and keeps what it came to. */
 	async #runHere(connection: ShimConnection, c: Case, reason = "", detail = ""): Promise<void> {
 		const { request, plan } = c;
-		const failure = await this.#forceInputs([...plan.inputs, ...plan.inout, ...plan.sources.map((s) => s.path)], request.cwd);
+		const failure = await this.#forceReads(c, reason);
 		if (failure !== undefined) return connection.finish(failure);
 		const before = new Map<string, ObjectHash>();
 		for (const path of plan.inout) {
@@ -475,12 +510,32 @@ export class Session {
 		connection.finish({ kind: "exec", change });
 	}
 
+	/** Forces what a command that is to run here may read, the files that it finds by itself too. `reason`: why it runs here. */
+	async #forceReads(c: Case, reason: string): Promise<ShimReply | undefined> {
+		const { plan, request } = c;
+		const named = [...plan.inputs, ...plan.inout, ...plan.sources.map((s) => s.path)];
+		const failure = await this.#forceInputs(named, request.cwd);
+		if (failure !== undefined || this.#o.placeholders.size === 0 || plan.discovery.kind === "none") return failure;
+		if (this.#o.mode === "infer") {
+			let unknown = reason;
+			if (unknown === "") {
+				const described = await this.#describeAhead(c);
+				if ("reason" in described) unknown = described.reason;
+			}
+			// Found without reading a placeholder, or not to be found by the command either.
+			if (["", "scan-failed", "no-input-file", "time-macro"].includes(unknown)) return undefined;
+		}
+		// In a build they are all on their way to be real.
+		return this.#forceInputs(this.#o.placeholders.all(), request.cwd);
+	}
+
 	/** Forces the placeholders among files that a command will read; a reply when one of them fails. */
 	async #forceInputs(inputs: readonly string[], cwd: string): Promise<ShimReply | undefined> {
-		if (this.#o.placeholders.size === 0) return undefined;
+		if (!this.#met) return undefined;
 		const paths = new Set<string>();
 		for (const input of inputs) {
-			const path = absolute(cwd, input);
+			// A library's plain name is a link to the one with a version.
+			const path = followLinks(absolute(cwd, input));
 			if (this.#o.placeholders.has(path) || readPlaceholder(path) !== undefined) paths.add(path);
 		}
 		const outcomes = await Promise.all(
@@ -490,14 +545,15 @@ export class Session {
 				// A moved placeholder is known from here on.
 				this.#o.placeholders.note(path);
 				const outcome = await this.#o.forcer.force(placeholder.hash);
-				if (outcome.kind === "forced") {
-					const thunk = this.#o.forcer.thunk(placeholder.hash);
-					if (!("reason" in thunk)) this.#o.place(placeholder.hash, thunk, outcome);
-				}
+				// It may stand elsewhere than where the thunk writes.
+				if (outcome.kind === "forced") this.#o.placeAt(path, outcome, placeholder.tag);
+				else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
 				return outcome;
 			}),
 		);
 		for (const outcome of outcomes) {
+			// Make is given the failed command itself again, and that shows why.
+			if (outcome?.kind === "exit") return outcome;
 			if (outcome?.kind !== "failed") continue;
 			this.#deferring = false;
 			const { result, failure } = outcome;
@@ -514,7 +570,7 @@ export class Session {
 		const called = request.argv[0] ?? request.tool;
 		return {
 			path: real,
-			argv: [called.includes("/") ? real : called, ...request.argv.slice(1)],
+			argv: [called.includes("/") ? real : called, ...request.rawArgv.slice(1)],
 			setenv: [`PATH=${path}`],
 			unsetenv: ["GG_SESSION"],
 		};
@@ -560,6 +616,8 @@ export class Session {
 function local(reason: LocalPlan["reason"], detail: string, inputs: readonly string[]): LocalPlan {
 	return { kind: "local", reason, detail, inputs };
 }
+
+const SILENT_FAILURE = { kind: "exit", status: 1, signal: 0, stdout: EMPTY, stderr: EMPTY } as const satisfies ShimReply;
 
 function fail(message: string): ShimReply {
 	return { kind: "exit", status: 1, signal: 0, stdout: EMPTY, stderr: Buffer.from(message) };

@@ -1,22 +1,23 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { isThunkHash, type ObjectHash } from "../thunk/hash.js";
+import { isObjectHash, isThunkHash, type ObjectHash } from "../thunk/hash.js";
 import { removeQuietly } from "../util/files.js";
-import type { LocalObjects } from "./local.js";
+import { DepCache } from "./depcache.js";
+import type { LocalObjects, LocalStore } from "./local.js";
 import {
 	closureOfThunk,
 	entriesOfTree,
-	listDepcache,
 	listObjects,
 	listResults,
 	listStrays,
 	objectsOfThunk,
+	RESULT_KEY,
 	type StoredObject,
 } from "./usage.js";
 
 export interface CleanOptions {
 	readonly ggDir: string;
-	readonly objects: LocalObjects;
+	readonly store: LocalStore;
 	/** Thunks that placeholders stand for: they and all they need stay. */
 	readonly placeholders: readonly ObjectHash[];
 	/** What was last used before this time (milliseconds since the epoch) goes. */
@@ -43,45 +44,64 @@ const HOUR = 3600_000;
  * miss. An object goes when nothing that stays needs it.
  */
 export function cleanStore(o: CleanOptions): Cleaned {
-	const stored = listObjects(o.objects);
-	const units = [...listResults(o.ggDir, o.objects), ...listDepcache(o.ggDir, o.objects)];
+	const { objects } = o.store;
+	const stored = listObjects(o.ggDir, o.store);
+	const units = listResults(o.ggDir, o.store, stored);
 	const pinned = new Set<ObjectHash>();
-	for (const hash of o.placeholders) for (const object of closureOfThunk(hash, o.objects)) pinned.add(object);
-	const uses = new Uses(stored, o.objects);
+	for (const hash of o.placeholders) for (const object of closureOfThunk(hash, objects)) pinned.add(object);
+	const uses = new Uses(stored, objects);
 	for (const hash of pinned) uses.add(hash);
 	for (const unit of units) for (const hash of unit.objects) uses.add(hash);
 	// Thunks before values: what a thunk that was not forced yet needs is not alone.
 	for (const wanted of [true, false]) {
 		for (const [hash, { used }] of stored) {
 			if (isThunkHash(hash) !== wanted || uses.has(hash)) continue;
-			const objects = wanted ? objectsOfThunk(hash, o.objects) : [hash];
-			units.push({ kind: "object", used, files: [], objects, thunk: undefined });
-			for (const object of objects) uses.add(object);
+			const needed = wanted ? objectsOfThunk(hash, objects) : [hash];
+			units.push({ used, files: [], objects: needed, thunk: undefined, name: hash });
+			for (const object of needed) uses.add(object);
 		}
 	}
 	// By name among the equally old, so that equal stores give equal answers.
-	units.sort((a, b) => a.used - b.used || byName(a.files[0] ?? "", b.files[0] ?? ""));
-	let results = 0;
+	units.sort((a, b) => a.used - b.used || byName(a.name, b.name));
+	const results = new Set<ObjectHash>();
 	const files: string[] = [];
 	for (const unit of units) {
 		if (unit.thunk !== undefined && pinned.has(unit.thunk)) continue;
 		const old = o.usedBefore !== undefined && unit.used < o.usedBefore;
 		const tooMuch = o.maxSize !== undefined && uses.bytes > o.maxSize;
 		if (!old && !tooMuch) continue;
-		if (unit.kind === "result") results += 1;
+		if (unit.thunk !== undefined) results.add(unit.thunk);
 		files.push(...unit.files);
 		for (const hash of unit.objects) uses.remove(hash);
 	}
-	const gone = uses.gone();
+	const gone = new Set(uses.gone());
 	if (!o.dryRun) {
 		for (const file of files) removeQuietly(file);
-		for (const hash of gone) removeQuietly(o.objects.path(hash));
+		for (const hash of gone) removeQuietly(objects.path(hash));
+		if (results.size > 0 || gone.size > 0) compactPacks(o, results, gone);
 		for (const file of listStrays(o.ggDir, o.now - HOUR)) removeQuietly(file);
 		removeDeadFolders(join(o.ggDir, "tmp"));
 	}
 	let bytes = 0;
 	for (const hash of gone) bytes += stored.get(hash)!.size;
-	return { results, objects: gone.length, bytes, keptObjects: stored.size - gone.length, keptBytes: uses.bytes };
+	return {
+		results: results.size,
+		objects: gone.size,
+		bytes,
+		keptObjects: stored.size - gone.size,
+		keptBytes: uses.bytes,
+	};
+}
+
+function compactPacks(o: CleanOptions, results: ReadonlySet<ObjectHash>, gone: ReadonlySet<ObjectHash>): void {
+	o.store.pack.compact((key) => {
+		const thunk = RESULT_KEY.exec(key)?.[1] ?? "";
+		return isObjectHash(thunk) ? !results.has(thunk) : !(isObjectHash(key) && gone.has(key));
+	});
+	const depcache = new DepCache(o.ggDir);
+	// Without the thunk an entry leads nowhere.
+	depcache.compact((thunk) => o.store.objects.has(thunk));
+	depcache.close();
 }
 
 function byName(a: string, b: string): number {

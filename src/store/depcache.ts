@@ -27,6 +27,11 @@ export class DepCache {
 		this.#pack.close();
 	}
 
+	/** Drops what leads to none of the thunks that `keep` wants. */
+	compact(keep: (thunk: ObjectHash) => boolean): void {
+		this.#pack.compact((key) => this.get(key).some((entry) => keep(entry.thunk)));
+	}
+
 	static key(parts: readonly string[]): string {
 		const digest = createHash("sha256");
 		for (const part of parts) digest.update(`${part.length}:${part}`);
@@ -38,7 +43,7 @@ export class DepCache {
 		if (bytes === undefined) return [];
 		try {
 			const file = JSON.parse(bytes.toString()) as { v: number; entries: DepEntry[] };
-			if (file.v === VERSION) return file.entries.filter((e) => isObjectHash(e.thunk));
+			if (file.v === VERSION) return file.entries.filter((e) => typeof e.thunk === "string" && isObjectHash(e.thunk));
 		} catch {
 			// Cut short or of another version: nothing is known.
 		}

@@ -45,10 +45,16 @@ export class LocalObjects implements ObjectStore {
 	file(hash: ObjectHash): string | undefined {
 		const path = this.path(hash);
 		if (statIfThere(path)?.size === sizeOfHash(hash)) return path;
-		const packed = this.#pack.get(hash);
-		if (packed === undefined || hashBytes(packed) !== hash) return undefined;
+		const packed = this.packed(hash);
+		if (packed === undefined) return undefined;
 		writeFileAtomic(path, packed, MODE);
 		return path;
+	}
+
+	/** An object that has no file of its own. */
+	packed(hash: ObjectHash): Buffer | undefined {
+		const bytes = this.#pack.get(hash);
+		return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 	}
 
 	put(bytes: Uint8Array): ObjectHash {
@@ -82,8 +88,8 @@ export class LocalObjects implements ObjectStore {
 	}
 
 	copyOut(hash: ObjectHash, path: string, mode: number): boolean {
-		const packed = this.#pack.get(hash);
-		if (packed !== undefined && hashBytes(packed) === hash) {
+		const packed = this.packed(hash);
+		if (packed !== undefined) {
 			writeFileAtomic(path, packed, mode);
 			return true;
 		}

@@ -1,17 +1,20 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { removeQuietly, temporaryName } from "../util/files.js";
+import { removeQuietly, temporaryName, writeFileAtomic } from "../util/files.js";
 
 /**
  * An append-only file of small records by key, later ones replacing earlier ones. A build makes thousands of small objects
  * that only gg reads (lists of headers, results); a file for each would cost more than all else it does.
  *
- * Layout: the line `ggpack1`, then records: 4 bytes of magic, u32 length of the key, u32 length of the value, key, value.
- * Records are written with O_APPEND, several whole ones at a time, so several processes may append at once. A record that a crash or a full disk cut
- * short is skipped by looking for the next magic; callers check what they read (values are named by hash, or are hashes).
+ * Layout: the line `ggpack1`, then records: 4 bytes of magic, u32 length of the key, u32 length of the value, key, value,
+ * 4 bytes that end it. Records are written with O_APPEND, several whole ones at a time, so several processes may append at
+ * once. A record that a crash or a full disk cut short is skipped by looking for the next magic; callers check what they
+ * read (values are named by hash, or are hashes).
  */
 const HEADER = Buffer.from("ggpack1\n");
 const MAGIC = Buffer.from([0x01, 0x47, 0x47, 0x50]);
+/** Ends every record: one that was cut short, and claims bytes of those that were appended since, does not have it there. */
+const TAIL = Buffer.from([0x02, 0x50, 0x47, 0x47]);
 const HEAD = 12;
 /** Records wait in memory until this many bytes are together: what a crash loses is a cache. */
 const BATCH = 256 << 10;
@@ -53,13 +56,14 @@ export class Pack {
 
 	put(key: string, value: Uint8Array): void {
 		const name = Buffer.from(key);
-		const record = Buffer.allocUnsafe(HEAD + name.length + value.length);
+		const record = Buffer.allocUnsafe(HEAD + name.length + value.length + TAIL.length);
 		MAGIC.copy(record, 0);
 		record.writeUInt32LE(name.length, 4);
 		record.writeUInt32LE(value.length, 8);
 		name.copy(record, HEAD);
 		record.set(value, HEAD + name.length);
-		this.#values.set(key, record.subarray(HEAD + name.length));
+		TAIL.copy(record, record.length - TAIL.length);
+		this.#values.set(key, record.subarray(HEAD + name.length, record.length - TAIL.length));
 		this.#pending.push(record);
 		this.#pendingSize += record.length;
 		if (this.#pendingSize >= BATCH) this.flush();
@@ -74,6 +78,12 @@ export class Pack {
 		this.#values.clear();
 		this.#leaveIfReplaced();
 		this.#open();
+		if (!this.#isOurs()) {
+			// Of another version, or cut within its first line: nothing in it can be read.
+			this.#leave();
+			writeFileAtomic(this.#path, HEADER, 0o600);
+			this.#open();
+		}
 		if (writeSync(this.#fd, records) !== records.length) {
 			throw Object.assign(new Error("the disk is full"), { code: "ENOSPC" });
 		}
@@ -122,10 +132,7 @@ export class Pack {
 
 	close(): void {
 		this.flush();
-		if (this.#fd >= 0) closeSync(this.#fd);
-		this.#fd = -1;
-		this.#index.clear();
-		this.#readTo = 0;
+		this.#leave();
 	}
 
 	#open(): void {
@@ -139,11 +146,20 @@ export class Pack {
 		if (this.#fd < 0) return;
 		const there = statSync(this.#path, { throwIfNoEntry: false });
 		const open = fstatSync(this.#fd);
-		if (there?.ino === open.ino && there.dev === open.dev) return;
-		closeSync(this.#fd);
+		if (there?.ino !== open.ino || there.dev !== open.dev) this.#leave();
+	}
+
+	#leave(): void {
+		if (this.#fd >= 0) closeSync(this.#fd);
 		this.#fd = -1;
 		this.#index.clear();
 		this.#readTo = 0;
+	}
+
+	#isOurs(): boolean {
+		if (this.#readTo > 0 && this.#index.size > 0) return true;
+		const head = Buffer.alloc(HEADER.length);
+		return readSync(this.#fd, head, 0, head.length, 0) === head.length && head.equals(HEADER);
 	}
 
 	/** Reads what has been appended since the last look, by this process or another. */
@@ -170,7 +186,7 @@ export class Pack {
 			const keyLength = bytes.readUInt32LE(start + 4);
 			const valueLength = bytes.readUInt32LE(start + 8);
 			const end = start + HEAD + keyLength + valueLength;
-			if (end > count) {
+			if (end + TAIL.length > count || bytes.compare(TAIL, 0, TAIL.length, end, end + TAIL.length) !== 0) {
 				// Cut short, or still being written: look behind this magic for a whole record, else wait for more.
 				if (bytes.indexOf(MAGIC, start + 1) < 0) break;
 				at = start + 1;
@@ -178,7 +194,7 @@ export class Pack {
 			}
 			const key = bytes.toString("utf8", start + HEAD, start + HEAD + keyLength);
 			this.#index.set(key, { at: this.#readTo + end - valueLength, length: valueLength });
-			at = end;
+			at = end + TAIL.length;
 		}
 		this.#readTo += at;
 	}

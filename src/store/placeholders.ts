@@ -1,6 +1,7 @@
 import { closeSync, type Dirent, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, utimesSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { formatPlaceholder, parsePlaceholder, type Placeholder, PLACEHOLDER_HEADS, PLACEHOLDER_MAX } from "../thunk/placeholder.js";
+import { HASH_LENGTH, isObjectHash } from "../thunk/hash.js";
 import { removeQuietly, writeFileAtomic } from "../util/files.js";
 
 /**
@@ -112,12 +113,9 @@ export function restoreTime(path: string, mtimeMs: number): void {
 export interface Sweep {
 	/** Files that are placeholders, moved ones too. */
 	readonly placeholders: readonly string[];
-	/** Archives and other files that hold a placeholder's bytes inside. */
+	/** Files that hold a placeholder's bytes among others: archives, and what was concatenated or added to. */
 	readonly swallowed: readonly string[];
 }
-
-const ARCHIVE = Buffer.from("!<arch>\n");
-const THIN = Buffer.from("!<thin>\n");
 
 /** Looks at every file below `root` that changed since `sinceMs`. Folders named `.gg` and `.git` are passed over. */
 export function sweep(root: string, sinceMs: number): Sweep {
@@ -138,28 +136,48 @@ export function sweep(root: string, sinceMs: number): Sweep {
 			} else if (entry.isFile()) {
 				const s = lstatSync(path, { throwIfNoEntry: false });
 				if (s === undefined || s.ctimeMs < sinceMs) continue;
-				if (s.size <= PLACEHOLDER_MAX) {
-					if (readPlaceholder(path) !== undefined) placeholders.push(path);
-				} else if (archiveHoldsPlaceholder(path)) swallowed.push(path);
+				if (readPlaceholder(path) !== undefined) placeholders.push(path);
+				else if (holdsPlaceholder(path)) swallowed.push(path);
 			}
 		}
 	}
 	return { placeholders, swallowed };
 }
 
-function archiveHoldsPlaceholder(path: string): boolean {
+const CHUNK = 1 << 20;
+/** A placeholder's first line and name. */
+const SIGN = Math.max(...PLACEHOLDER_HEADS.map((head) => head.length)) + HASH_LENGTH;
+
+function holdsPlaceholder(path: string): boolean {
+	let fd: number;
 	try {
-		const fd = openSync(path, "r");
-		try {
-			const head = Buffer.alloc(8);
-			if (readSync(fd, head, 0, 8, 0) < 8) return false;
-			if (!head.equals(ARCHIVE) && !head.equals(THIN)) return false;
-		} finally {
-			closeSync(fd);
-		}
-		const bytes = readFileSync(path);
-		return PLACEHOLDER_HEADS.some((needle) => bytes.includes(needle));
+		fd = openSync(path, "r");
 	} catch {
 		return false;
 	}
+	try {
+		const buffer = Buffer.alloc(SIGN + CHUNK);
+		// The end of the last chunk comes first: a placeholder may lie across two.
+		let kept = 0;
+		for (let count = readSync(fd, buffer, kept, CHUNK, null); count > 0; count = readSync(fd, buffer, kept, CHUNK, null)) {
+			const bytes = buffer.subarray(0, kept + count);
+			if (PLACEHOLDER_HEADS.some((head) => namesThunkAfter(bytes, head))) return true;
+			kept = Math.min(SIGN - 1, bytes.length);
+			buffer.copyWithin(0, bytes.length - kept, bytes.length);
+		}
+		return false;
+	} catch {
+		return false;
+	} finally {
+		closeSync(fd);
+	}
+}
+
+/** The first line alone may stand in a source or a program that deals with placeholders. */
+function namesThunkAfter(bytes: Buffer, head: Buffer): boolean {
+	for (let at = bytes.indexOf(head); at >= 0; at = bytes.indexOf(head, at + 1)) {
+		const start = at + head.length;
+		if (isObjectHash(bytes.toString("latin1", start, start + HASH_LENGTH))) return true;
+	}
+	return false;
 }

@@ -77,6 +77,10 @@ export function describeErrno(error: unknown): string {
 			return "the disk is full";
 		case "EDQUOT":
 			return "the disk quota is used up";
+		case "ENOENT":
+			return "it does not exist";
+		case "EISDIR":
+			return "it is a folder";
 		case "ENOTDIR":
 			return "part of the path is not a folder";
 		case "ELOOP":

@@ -1,27 +1,29 @@
-import { lstatSync, readdirSync, readFileSync } from "node:fs";
+import { type Dirent, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeResult, decodeThunk, decodeTree } from "../thunk/codec.js";
-import { isObjectHash, isThunkHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
-import type { DepEntry } from "./depcache.js";
-import type { LocalObjects } from "./local.js";
+import { isObjectHash, isThunkHash, type ObjectHash } from "../thunk/hash.js";
+import type { LocalObjects, LocalStore } from "./local.js";
+import { readPlaceholder } from "./placeholders.js";
 import { RESULT_TAG } from "./types.js";
 
-/** Something that was used at one time and goes as a whole: a thunk's reductions, a depcache entry, a lone object. */
+/** Something that was used at one time and goes as a whole: what a thunk came to, or a lone object. */
 export interface Unit {
-	readonly kind: "result" | "depcache" | "object";
 	/** Milliseconds since the epoch. */
 	readonly used: number;
-	/** In the order in which they are removed. */
+	/** Reductions, in the order in which they are removed. */
 	readonly files: readonly string[];
 	/** Objects that it needs. */
 	readonly objects: readonly ObjectHash[];
-	/** Set for a result: the thunk. */
+	/** Set when it is what a thunk came to. */
 	readonly thunk: ObjectHash | undefined;
+	readonly name: string;
 }
 
 export interface StoredObject {
 	readonly size: number;
 	readonly used: number;
+	/** It has no file of its own. */
+	readonly packed: boolean;
 }
 
 /** Time of the last use: systems that note readings late (relatime) note them once a day at least. */
@@ -38,20 +40,46 @@ function list(folder: string): string[] {
 	}
 }
 
-export function listObjects(objects: LocalObjects): Map<ObjectHash, StoredObject> {
+export function listObjects(ggDir: string, store: LocalStore): Map<ObjectHash, StoredObject> {
 	const found = new Map<ObjectHash, StoredObject>();
-	for (const name of list(objects.folder)) {
+	// Nothing tells when a record of the pack was read: what nobody refers to counts as new as the pack.
+	const used = statUsed(join(ggDir, "pack"))?.used ?? 0;
+	for (const key of store.pack.keys()) {
+		if (isObjectHash(key)) found.set(key, { size: store.pack.sizeOf(key) ?? 0, used, packed: true });
+	}
+	for (const name of list(store.objects.folder)) {
 		if (!isObjectHash(name)) continue;
-		const s = statUsed(join(objects.folder, name));
-		if (s !== undefined) found.set(name, s);
+		const s = statUsed(join(store.objects.folder, name));
+		if (s !== undefined) found.set(name, { ...s, packed: false });
 	}
 	return found;
 }
 
-/** Temporary files that a killed process left among the objects or reductions. */
+/** Every placeholder in a tree, in whatever way it came there; other files are told by their size. */
+export function placeholdersBelow(root: string): string[] {
+	const found: string[] = [];
+	const folders = [root];
+	for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+		let entries: Dirent[];
+		try {
+			entries = readdirSync(folder, { withFileTypes: true });
+		} catch {
+			continue;
+		}
+		for (const entry of entries) {
+			const path = join(folder, entry.name);
+			if (entry.isDirectory()) {
+				if (entry.name !== ".gg" && entry.name !== ".git") folders.push(path);
+			} else if (entry.isFile() && readPlaceholder(path) !== undefined) found.push(path);
+		}
+	}
+	return found;
+}
+
+/** Temporary files that a killed process left. */
 export function listStrays(ggDir: string, before: number): string[] {
 	const strays: string[] = [];
-	for (const folder of ["blobs", "reductions", "depcache"]) {
+	for (const folder of ["blobs", "reductions", "depcache", "."]) {
 		for (const name of list(join(ggDir, folder))) {
 			if (!/\.gg-\d+-[0-9a-f]+-\d+$/.test(name)) continue;
 			const path = join(ggDir, folder, name);
@@ -61,50 +89,45 @@ export function listStrays(ggDir: string, before: number): string[] {
 	return strays;
 }
 
-/** One unit for each thunk that has reductions. */
-export function listResults(ggDir: string, objects: LocalObjects): Unit[] {
-	const byThunk = new Map<ObjectHash, string[]>();
+export const RESULT_KEY = new RegExp(`^([VT].{51})#${RESULT_TAG}$`);
+
+/** One unit for each thunk that came to something. */
+export function listResults(ggDir: string, store: LocalStore, stored: ReadonlyMap<ObjectHash, StoredObject>): Unit[] {
+	const reductions = new Map<ObjectHash, string[]>();
+	for (const key of store.pack.keys()) {
+		const hash = RESULT_KEY.exec(key)?.[1] ?? "";
+		if (isObjectHash(hash)) reductions.set(hash, []);
+	}
 	for (const name of list(join(ggDir, "reductions"))) {
 		const hash = name.slice(0, 52);
 		if (!isObjectHash(hash) || (name.length > 52 && name[52] !== "#")) continue;
-		const names = byThunk.get(hash);
-		if (names === undefined) byThunk.set(hash, [name]);
+		const names = reductions.get(hash);
+		if (names === undefined) reductions.set(hash, [name]);
 		else names.push(name);
 	}
 	const units: Unit[] = [];
-	for (const [thunk, names] of byThunk) {
+	for (const [thunk, names] of reductions) {
+		const outputs = new Set<ObjectHash>();
 		let used = 0;
-		const needed = new Set<ObjectHash>();
-		for (const name of names) {
-			const path = join(ggDir, "reductions", name);
-			used = Math.max(used, statUsed(path)?.used ?? 0);
-			const to = readText(path);
-			if (!isObjectHash(to)) continue;
-			needed.add(to);
-			if (name.endsWith(`#${RESULT_TAG}`)) for (const hash of outputsOfResult(to, objects)) needed.add(hash);
-		}
-		for (const hash of objectsOfThunk(thunk, objects)) needed.add(hash);
 		// The bare name first: without it the others are not looked at.
 		const files = names.sort().map((name) => join(ggDir, "reductions", name));
-		units.push({ kind: "result", used, files, objects: [...needed], thunk });
-	}
-	return units;
-}
-
-export function listDepcache(ggDir: string, objects: LocalObjects): Unit[] {
-	const units: Unit[] = [];
-	for (const name of list(join(ggDir, "depcache"))) {
-		const path = join(ggDir, "depcache", name);
-		const used = statUsed(path)?.used;
-		if (used === undefined || name.includes(".gg-")) continue;
-		let entries: readonly DepEntry[] = [];
-		try {
-			entries = (JSON.parse(readText(path)) as { entries: DepEntry[] }).entries.filter((e) => isObjectHash(e.thunk));
-		} catch {
-			// Damaged: it needs nothing, and is of no use.
+		for (const path of files) {
+			used = Math.max(used, statUsed(path)?.used ?? 0);
+			const to = readText(path);
+			if (isObjectHash(to)) outputs.add(to);
 		}
-		const needed = new Set(entries.flatMap((e) => [e.thunk, ...objectsOfThunk(e.thunk, objects)]));
-		units.push({ kind: "depcache", used, files: [path], objects: [...needed], thunk: undefined });
+		const result = store.reductions.get(thunk, RESULT_TAG);
+		if (result !== undefined) {
+			outputs.add(result);
+			for (const hash of outputsOfResult(result, store.objects)) outputs.add(hash);
+		}
+		// A lookup reads the thunk and copies its outputs, whatever else it reads.
+		for (const hash of [thunk, ...outputs]) {
+			const object = stored.get(hash);
+			if (object?.packed === false) used = Math.max(used, object.used);
+		}
+		const objects = new Set([...outputs, ...objectsOfThunk(thunk, store.objects)]);
+		units.push({ used, files, objects: [...objects], thunk, name: thunk });
 	}
 	return units;
 }
@@ -132,12 +155,9 @@ export function closureOfThunk(hash: ObjectHash, objects: LocalObjects): Set<Obj
 	return seen;
 }
 
-const TREE_LIMIT = 64 << 20;
-
 /** Files of a Tree; empty for any other object. */
 export function entriesOfTree(hash: ObjectHash, objects: LocalObjects): ObjectHash[] {
-	if (isThunkHash(hash) || sizeOfHash(hash) > TREE_LIMIT || !objects.startsWith(hash, "ggtree1\n")) return [];
-	const bytes = objects.get(hash);
+	const bytes = objects.packed(hash);
 	return (bytes === undefined ? undefined : decodeTree(bytes))?.map((e) => e.hash) ?? [];
 }
 

@@ -8,6 +8,8 @@ import { isObjectHash, type ObjectHash } from "./hash.js";
 const SHELL_HEAD = "#!/usr/bin/env gg-force-and-run\n";
 const LINKER_HEAD = 'OUTPUT_FORMAT("elf64-x86-64")/*\n';
 const LINKER_TAIL = '\n*/\nINPUT("gg-placeholder-that-was-not-forced")\n';
+/** What may follow the name; the second is how the original ends its linker form. */
+const TAILS = new Set(["", "\n", "\n*/", LINKER_TAIL]);
 /** Both first lines, for searches in whole files. */
 export const PLACEHOLDER_HEADS = [Buffer.from(SHELL_HEAD), Buffer.from(LINKER_HEAD)] as const;
 /** No placeholder is longer. */
@@ -45,5 +47,7 @@ export function parsePlaceholder(head: Uint8Array): Placeholder | undefined {
 	const mark = line.indexOf("#");
 	const hash = mark < 0 ? line : line.slice(0, mark);
 	if (!isObjectHash(hash)) return undefined;
+	// Anything more, and it is a file that something was added to: to put the real one there would lose that.
+	if (!TAILS.has(end < 0 ? "" : text.slice(end))) return undefined;
 	return { hash, tag: mark < 0 ? "" : line.slice(mark + 1) };
 }

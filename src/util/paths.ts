@@ -43,6 +43,15 @@ export function isThere(path: string): boolean {
 	}
 }
 
+/** Where a symbolic link leads in the end; any other path, and a link that leads nowhere, as it is. */
+export function followLinks(path: string): string {
+	try {
+		return lstatSync(path).isSymbolicLink() ? realpathSync(path) : path;
+	} catch {
+		return path;
+	}
+}
+
 /** The topmost folder of `path` that does not exist, or `path` itself: one absence that explains all below it. */
 export function firstMissing(path: string, exists: (path: string) => boolean): string {
 	let missing = path;

@@ -130,7 +130,8 @@ int main(int argc, char **argv) {
 `,
 			"main.c": '#include "table.h"\nint main(void) { return table[3]; }\n',
 		});
-		await assertAllWays(p, { steps: [["make"]] });
+		// What a compile reads within one tick of the file system's clock after it was written is not recorded.
+		await assertAllWays(p, { steps: [["make"]], madeWarm: 2 });
 	});
 
 	it("intermediate files that make deletes after use", async () => {
@@ -175,8 +176,8 @@ all: a.o prog lto cov
 pre.h.gch: pre.h ; $(CXX) -x c++-header pre.h
 a.o: a.cc pre.h.gch ; $(CXX) -Winvalid-pch -include pre.h -c a.cc
 prog: a.cc pre.h ; $(CXX) -include pre.h -g -gsplit-dwarf -DMAIN -o $@ a.cc
-x.o: x.c ; $(CC) -flto -O2 -c x.c
-y.o: y.c ; $(CC) -flto -O2 -c y.c
+x.o: x.c ; $(CC) -flto -O2 -frandom-seed=x -c x.c
+y.o: y.c ; $(CC) -flto -O2 -frandom-seed=y -c y.c
 lto: x.o y.o ; $(CC) -flto -O2 -o $@ x.o y.o
 cov: y.c ; $(CC) --coverage -Dy=main -o $@ y.c
 `,
@@ -185,7 +186,8 @@ cov: y.c ; $(CC) --coverage -Dy=main -o $@ y.c
 			"x.c": "int x(void) { return 1; }\n",
 			"y.c": "int x(void); int main(void) { return x(); }\nint y(void) { return 0; }\n",
 		});
-		await assertAllWays(p, { steps: [["make", "prog"], ["make", "a.o", "lto"]] });
+		// gcc does not make the same precompiled header twice.
+		await assertAllWays(p, { steps: [["make", "prog", "a.o", "lto"]], ignore: ["pre.h.gch"] });
 	});
 
 	it("recursive make with a jobserver", async () => {
@@ -269,6 +271,10 @@ cc -c -o "$odd-2.o" "$nl.c"
 mkdir -p "$odd"
 (cd "$odd" && echo 'int in;' > in.c && cc -c in.c)
 ar rcs "$nl.a" "$nl.o" "$odd.o"
+mv "$odd.o" odd.o
+mv "$odd-2.o" odd-2.o
+mv "$odd/in.o" in.o
+rm -r "$odd" "$odd.c"
 `,
 		});
 		await assertAllWays(p, { steps: [["make"]] });

@@ -19,6 +19,16 @@ function cacheFolder(): string {
 	shared ??= fs.mkdtempSync(path.join(TEMPORARY, "gg-e2e-cache-"));
 	return shared;
 }
+before(async function () {
+	this.timeout(60_000);
+	// The first start says that it sets things up.
+	const project = new Project({});
+	try {
+		await project.gg(["build", "true"]);
+	} finally {
+		project.dispose();
+	}
+});
 after(() => {
 	if (shared !== undefined) fs.rmSync(shared, { recursive: true, force: true });
 	shared = undefined;
@@ -313,8 +323,10 @@ export interface Ways {
 	readonly options?: RunOptions;
 	/** Ways that this project is not built: its build ends otherwise when it is inferred, say. */
 	readonly not?: readonly ("deferring" | "inferred")[];
-	/** How many commands of the warm build are not answered from the store; 0 if not given. */
+	/** How many commands of a warm build may not be answered from the store; 0 if not given. */
 	readonly madeWarm?: number;
+	/** Files that are not the same after two plain builds. */
+	readonly ignore?: readonly string[];
 	/** Standard output and error of commands that run at the same time come in any order. */
 	readonly anyOrder?: boolean;
 }
@@ -340,7 +352,7 @@ export async function assertAllWays(project: Project, { steps, options, ...claim
 		return ours;
 	};
 	const done = async (way: string): Promise<void> => {
-		assert.deepEqual(project.differences(aside), [], way);
+		assert.deepEqual(project.differences(aside, claim.ignore), [], way);
 		assert.deepEqual(project.placeholders(), [], way);
 		const again = await project.run(["make", "-q"], options);
 		assert.deepEqual(again, upToDate, `${way}: make finds it as after make`);
@@ -350,13 +362,13 @@ export async function assertAllWays(project: Project, { steps, options, ...claim
 	const before = project.blobs();
 	project.fresh(true);
 	const warm = await build("warm", HERE);
-	assert.equal(warm.reduce((sum, e) => sum + made(e), 0), claim.madeWarm ?? 0, "commands made anew when warm");
+	assert.ok(made(warm) <= (claim.madeWarm ?? 0), `${made(warm)} commands were run again when warm`);
 	if (!claim.not?.includes("deferring")) {
 		project.fresh();
 		await build("deferring", DEFERRING);
 		project.fresh(true);
 		const again = await build("warm after deferring", HERE);
-		assert.equal(again.reduce((sum, e) => sum + made(e), 0), claim.madeWarm ?? 0, "commands made anew after deferring");
+		assert.ok(made(again) <= (claim.madeWarm ?? 0), `${made(again)} commands were run again after deferring`);
 	}
 	if (!claim.not?.includes("inferred")) {
 		project.fresh();
@@ -374,8 +386,8 @@ export async function assertAllWays(project: Project, { steps, options, ...claim
 	}
 }
 
-function made(ended: Ended): number {
-	return /^gg: \d+ from/m.test(ended.stderr) ? counts(ended).made : 0;
+function made(builds: readonly Ended[]): number {
+	return builds.reduce((sum, ended) => sum + (/^gg: \d+ from/m.test(ended.stderr) ? counts(ended).made : 0), 0);
 }
 
 function comparable(ended: Ended, anyOrder: boolean | undefined): Ended {

@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DepCache } from "../../src/store/depcache.js";
+import { Pack } from "../../src/store/pack.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { testFolder } from "../rig/folder.js";
 
@@ -11,7 +12,7 @@ const entry = (n: number) => ({ thunk: thunk(n), absent: { "/usr/include": [`${n
 describe("the cache of dependencies", () => {
 	const folder = testFolder();
 	const key = DepCache.key(["gcc", "-c"]);
-	const file = (): string => join(folder.path, "depcache", key);
+	const file = (): string => join(folder.path, "depcache/pack");
 
 	it("gives back what was put, newest first", () => {
 		const cache = new DepCache(folder.path);
@@ -19,6 +20,7 @@ describe("the cache of dependencies", () => {
 		cache.put(key, entry(1));
 		cache.put(key, entry(2));
 		assert.deepEqual(cache.get(key), [entry(2), entry(1)]);
+		cache.close();
 		assert.deepEqual(new DepCache(folder.path).get(key), [entry(2), entry(1)]);
 		assert.deepEqual(cache.get(DepCache.key(["gcc"])), []);
 	});
@@ -44,31 +46,54 @@ describe("the cache of dependencies", () => {
 		assert.match(key, /^[A-Za-z0-9_-]{43}$/);
 	});
 
-	it("has nothing for what is cut short, damaged or of another version, and is written anew", () => {
+	it("has nothing for what is damaged or of another version, and is written anew", () => {
+		const put = (text: string): void => {
+			const pack = new Pack(file());
+			pack.put(key, Buffer.from(text));
+			pack.close();
+		};
+		const good = JSON.stringify({ v: 1, entries: [entry(1)] });
+		const bad = ["", "null", "5", "[]", "{}", '{"v":1}', '{"v":1,"entries":5}', '{"v":1,"entries":[null]}'];
+		bad.push(good.replace('"v":1', '"v":2'), good.slice(1), good.slice(0, -1));
+		for (const text of bad) {
+			put(text);
+			assert.deepEqual(new DepCache(folder.path).get(key), [], text);
+		}
+		const cache = new DepCache(folder.path);
+		cache.put(key, entry(2));
+		cache.close();
+		assert.deepEqual(new DepCache(folder.path).get(key), [entry(2)]);
+	});
+
+	it("has nothing for what was cut short anywhere, and is written anew", () => {
 		const cache = new DepCache(folder.path);
 		cache.put(key, entry(1));
-		const good = readFileSync(file(), "utf8");
-		const bad = ["", "null", "5", "[]", "{}", '{"v":1}', '{"v":1,"entries":5}', '{"v":1,"entries":[null]}', good.replace('"v":1', '"v":2')];
-		for (let length = 0; length < good.length; length++) bad.push(good.slice(0, length));
-		for (const text of bad) {
-			writeFileSync(file(), text);
-			assert.deepEqual(cache.get(key), [], text);
+		cache.close();
+		const whole = readFileSync(file());
+		for (let length = 0; length < whole.length; length++) {
+			writeFileSync(file(), whole.subarray(0, length));
+			const next = new DepCache(folder.path);
+			assert.deepEqual(next.get(key), [], `cut at ${length}`);
+			next.put(key, entry(2));
+			next.close();
+			assert.deepEqual(new DepCache(folder.path).get(key), [entry(2)], `cut at ${length} and written again`);
 		}
-		cache.put(key, entry(2));
-		assert.deepEqual(cache.get(key), [entry(2)]);
 	});
 
 	it("leaves out entries whose thunk is no hash", () => {
-		const cache = new DepCache(folder.path);
-		mkdirSync(join(folder.path, "depcache"));
+		const pack = new Pack(file());
 		const entries = [{ thunk: "../../x", absent: {} }, entry(1), { absent: {} }, { thunk: 5, absent: {} }];
-		writeFileSync(file(), JSON.stringify({ v: 1, entries }));
-		assert.deepEqual(cache.get(key), [entry(1)]);
+		pack.put(key, Buffer.from(JSON.stringify({ v: 1, entries })));
+		pack.close();
+		assert.deepEqual(new DepCache(folder.path).get(key), [entry(1)]);
 	});
 
-	it("leaves no other files", () => {
+	it("drops what leads to thunks that are gone", () => {
 		const cache = new DepCache(folder.path);
-		for (let n = 0; n < 5; n++) cache.put(key, entry(n));
-		assert.deepEqual(readdirSync(join(folder.path, "depcache")), [key]);
+		const other = DepCache.key(["other"]);
+		for (const n of [1, 2]) cache.put(key, entry(n));
+		cache.put(other, entry(3));
+		cache.compact((hash) => hash === thunk(1));
+		assert.deepEqual([cache.get(key), cache.get(other)], [[entry(2), entry(1)], []]);
 	});
 });

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { loadResult, saveResult } from "../../src/executor/results.js";
 import { openLocalStore } from "../../src/store/local.js";
 import { memoryStore } from "../../src/store/memory.js";
-import { RESULT_TAG } from "../../src/store/types.js";
+import { encodeTree } from "../../src/thunk/codec.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { EMPTY_THUNK, type Thunk, type ThunkResult } from "../../src/thunk/types.js";
 import { testFolder } from "../rig/folder.js";
@@ -105,13 +105,38 @@ describe("objects of a .gg folder", () => {
 		assert.equal(objects.copyOut(H, join(folder.path, "t"), 0o644), false);
 	});
 
-	it("tell by their first bytes what they are", () => {
-		const { objects } = open();
-		objects.put(HELLO);
-		assert.equal(objects.startsWith(H, "hell"), true);
-		assert.equal(objects.startsWith(H, "help"), false);
-		assert.equal(objects.startsWith(H, "hello\nand more"), false);
-		assert.equal(objects.startsWith(hashBytes(Buffer.from("none")), ""), false);
+	it("that only gg reads have no file of their own, until a program is to read them", () => {
+		const { objects, close } = open();
+		const tree = encodeTree([{ name: "a", hash: H, kind: "file" }]);
+		const hash = objects.put(tree);
+		assert.equal(objects.has(hash), true);
+		assert.equal(existsSync(objects.path(hash)), false);
+		assert.deepEqual(objects.get(hash), tree);
+		assert.deepEqual(objects.packed(hash), tree);
+		close();
+		const next = open();
+		assert.deepEqual(next.objects.get(hash), tree);
+		assert.equal(next.objects.copyOut(hash, join(folder.path, "t"), 0o644), true);
+		assert.deepEqual(readFileSync(join(folder.path, "t")), tree);
+		assert.equal(next.objects.file(hash), next.objects.path(hash));
+		assert.deepEqual(readFileSync(next.objects.path(hash)), tree);
+		assert.equal(next.objects.file(H), undefined);
+	});
+
+	it("in a damaged pack are a miss, and are written anew", () => {
+		const first = open();
+		const tree = encodeTree([{ name: "a", hash: H, kind: "file" }]);
+		const hash = first.objects.put(tree);
+		first.close();
+		const pack = join(folder.path, ".gg/pack");
+		const bytes = readFileSync(pack);
+		bytes[bytes.length - 3]! ^= 0xff;
+		writeFileSync(pack, bytes);
+		const second = open();
+		assert.equal(second.objects.get(hash), undefined);
+		assert.equal(second.objects.put(tree), hash);
+		second.close();
+		assert.deepEqual(open().objects.get(hash), tree);
 	});
 
 	it("that cannot be written leave nothing behind", () => {
@@ -204,18 +229,23 @@ describe("a kept result", () => {
 		assert.equal(loadResult(again.store, T), undefined);
 	});
 
-	it("is a miss when the result itself is gone, cut short or altered", () => {
-		const { store } = make();
-		const name = store.reductions.get(T, RESULT_TAG)!;
-		const path = store.objects.path(name);
-		const bytes = readFileSync(path);
-		chmodSync(path, 0o600);
+	it("is a miss when the pack it lies in is cut anywhere, and comes back when it is saved again", () => {
+		const { store, result } = make();
+		store.close();
+		const pack = join(folder.path, ".gg/pack");
+		const bytes = readFileSync(pack);
 		for (let length = 0; length < bytes.length; length++) {
-			writeFileSync(path, bytes.subarray(0, length));
-			assert.equal(loadResult(store, T), undefined);
+			writeFileSync(pack, bytes.subarray(0, length));
+			const cut = openLocalStore(join(folder.path, ".gg"));
+			assert.equal(loadResult(cut, T), undefined, `cut at ${length}`);
+			saveResult(cut, T, thunk, result);
+			cut.close();
+			const next = openLocalStore(join(folder.path, ".gg"));
+			assert.deepEqual(loadResult(next, T), result, `cut at ${length} and saved again`);
+			next.close();
 		}
-		rmSync(path);
-		assert.equal(loadResult(store, T), undefined);
+		rmSync(pack);
+		assert.equal(loadResult(openLocalStore(join(folder.path, ".gg")), T), undefined);
 	});
 
 	it("is a miss when nothing is kept", () => {

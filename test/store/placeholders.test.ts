@@ -111,13 +111,18 @@ describe("the sweep after a build", () => {
 		assert.deepEqual(sweep(folder.path, 0), { placeholders: [at("d/e/moved")], swallowed: [] });
 	});
 
-	it("finds archives that hold one, ordinary and thin", () => {
+	it("finds files that hold one among other bytes, wherever it lies", () => {
 		writeFileSync(at("a.a"), archive("!<arch>\n"));
 		writeFileSync(at("b.a"), archive("!<thin>\n"));
-		writeFileSync(at("c.txt"), archive("a text\n\n"));
+		writeFileSync(at("c"), content + content);
 		writeFileSync(at("d.a"), `!<arch>\n${"y".repeat(500)}`);
+		writeFileSync(at("e.c"), `puts("#!/usr/bin/env gg-force-and-run\n");${"y".repeat(500)}`);
+		for (const [i, before] of [(1 << 20) - content.length, (1 << 20) - 40, 1 << 20, (2 << 20) - 1].entries()) {
+			writeFileSync(at(`f${i}`), "y".repeat(before) + content);
+		}
 		const { placeholders, swallowed } = sweep(folder.path, 0);
-		assert.deepEqual([placeholders, [...swallowed].sort()], [[], [at("a.a"), at("b.a")]]);
+		const expected = ["a.a", "b.a", "c", "f0", "f1", "f2", "f3"].map(at);
+		assert.deepEqual([placeholders, [...swallowed].sort()], [[], expected]);
 	});
 
 	it("passes over what did not change since", () => {

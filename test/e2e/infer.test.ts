@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { GG, projects } from "../rig/project.js";
+
+const FILES = {
+	Makefile: `
+all: one two
+one: one.o lib.a ; $(CC) -o $@ one.o lib.a
+two: two.o ; $(CC) -o $@ two.o
+lib.a: f.o g.o ; rm -f $@ ; $(AR) rcs $@ f.o g.o
+%.o: %.c h.h ; $(CC) -c -o $@ $<
+`,
+	"h.h": "int f(void);\n",
+	"one.c": '#include "h.h"\nint main(void) { return f(); }\n',
+	"two.c": '#include "h.h"\nint main(void) { return 2; }\n',
+	"f.c": '#include "h.h"\nint f(void) { return 1; }\n',
+	"g.c": '#include "h.h"\nint g(void) { return 1; }\n',
+};
+const HINT = "    infer the build again: gg infer make\n";
+
+describe("infer and force", () => {
+	const project = projects();
+
+	it("infer compiles nothing, and force of one target makes just what it needs", async () => {
+		const p = project(FILES);
+		assert.equal((await p.run(["make"])).status, 0);
+		const aside = p.aside();
+		const inferred = await p.gg(["infer", "make"]);
+		assert.equal(inferred.stderr, "gg: 7 deferred, 0 run here; `gg force` makes them real\n");
+		assert.deepEqual(p.placeholders(), ["f.o", "g.o", "lib.a", "one", "one.o", "two", "two.o"]);
+		const forced = await p.gg(["force", "one"]);
+		assert.deepEqual(forced, { status: 0, signal: null, stdout: "", stderr: "" });
+		assert.deepEqual(p.placeholders(), ["two", "two.o"], "what `two` needs alone is still to be made");
+		assert.equal((await p.run(["./one"])).status, 1);
+		assert.deepEqual(await p.gg(["force"]), { status: 0, signal: null, stdout: "", stderr: "" });
+		p.assertSameTree(aside);
+		assert.deepEqual(await p.gg(["force"]), { status: 0, signal: null, stdout: "", stderr: "Nothing to force. Bye.\n" });
+		assert.equal((await p.run(["make", "-q"])).status, 0);
+	});
+
+	it("gg build makes real what an infer left", async () => {
+		const p = project(FILES);
+		await p.run(["make"]);
+		const aside = p.aside();
+		await p.gg(["infer", "make"]);
+		const built = await p.gg(["build", "make"]);
+		assert.equal(built.status, 0, built.stderr);
+		p.assertSameTree(aside);
+	});
+
+	it("-n shows what would run, in order, and runs nothing", async () => {
+		const p = project(FILES);
+		await p.gg(["infer", "make"]);
+		const shown = await p.gg(["force", "-n", "two"]);
+		assert.deepEqual(shown, {
+			status: 0,
+			signal: null,
+			stdout: `cd ${p.tree} && cc -c -o two.o two.c\ncd ${p.tree} && cc -o two two.o\n`,
+			stderr: "",
+		});
+		assert.equal(p.placeholders().length, 7);
+	});
+
+	it("--explain says of each thunk whether it ran, and of each command how it was treated", async () => {
+		const p = project(FILES);
+		await p.gg(["infer", "make"]);
+		const said = (await p.gg(["force", "--explain", "two"])).stderr.replaceAll(/\d+ ms/g, "N ms").split("\n").sort();
+		assert.deepEqual(said, ["", `gg: ${p.tree}/two.o: ran here, N ms`, `gg: ${p.tree}/two: ran here, N ms`]);
+		p.fresh(true);
+		const cached = await p.gg(["build", "--jobs", "1", "--explain", "make", "two"]);
+		assert.match(cached.stderr, /^gg: .*\/two\.o: cached: taken from the store \(thunk T\S+\)$/m);
+	});
+
+	it("a program that was inferred is forced when it is started", async () => {
+		const p = project(FILES);
+		await p.gg(["infer", "make", "two"]);
+		const path = `${GG.replace(/\/gg$/, "")}:${p.env()["PATH"]}`;
+		fs.symlinkSync(GG, p.path("gg-force-and-run"));
+		const ran = await p.run(["./two"], { env: { PATH: `${p.tree}:${path}` } });
+		assert.deepEqual(ran, { status: 2, signal: null, stdout: "", stderr: "" });
+		assert.deepEqual(p.placeholders(), []);
+	});
+
+	it("placeholders that were moved, copied and linked to become real", async () => {
+		const p = project({
+			...FILES,
+			"install.mk": `all: ; mv one bin-one; cp -p two bin-two; ln two hard-two; mkdir d; mv lib.a d/; ln -s d/lib.a soft.a\n`,
+		});
+		const steps = [["make"], ["make", "-f", "install.mk"]];
+		for (const step of steps) await p.run(step);
+		const aside = p.aside();
+		for (const step of steps) await p.gg(["infer", ...step]);
+		const forced = await p.gg(["force"]);
+		assert.equal(forced.status, 0, forced.stderr);
+		p.assertSameTree(aside);
+	});
+
+	it("warnings are shown when the compile runs, and when its result is taken from the store", async () => {
+		const p = project({ Makefile: "w.o: w.c ; $(CC) -Wall -c w.c\n", "w.c": "static int w;\n" });
+		const plain = await p.run(["make"]);
+		p.fresh();
+		const quiet = await p.gg(["infer", "make"]);
+		assert.doesNotMatch(quiet.stderr, /warning/);
+		assert.equal((await p.gg(["force"])).stderr, plain.stderr);
+		p.fresh(true);
+		await p.gg(["infer", "make"]);
+		assert.equal((await p.gg(["force"])).stderr, plain.stderr);
+	});
+
+	it("a compile error is shown once, with its command, and nothing is left half made", async () => {
+		const p = project({ ...FILES, "two.c": "int main(void) { return x; }\n" });
+		const plain = await p.run(["make", "two"]);
+		p.fresh();
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		const forced = await p.gg(["force", "two"]);
+		const errors = plain.stderr.replace(/^make: .*\n/m, "");
+		assert.equal(forced.status, 1);
+		assert.equal(forced.stderr, `${errors}gg: ${p.tree}/two.o: ended with status 1\n    cd ${p.tree} && cc -c -o two.o two.c\n`);
+		assert.deepEqual(p.placeholders().filter((f) => f.startsWith("two")), ["two", "two.o"]);
+		const others = await p.gg(["force", "-k"]);
+		assert.equal(others.status, 1);
+		assert.deepEqual(p.placeholders(), ["two", "two.o"], "-k makes what does not need it");
+	});
+
+	for (const [what, change, message] of [
+		["a changed source", (p) => p.write("two.c", "int main(void) { return 3; }\n"), "two.c has changed since the build was inferred"],
+		["a changed header", (p) => p.write("h.h", "int f(void); // more\n"), "h.h has changed since the build was inferred"],
+		["a removed source", (p) => fs.unlinkSync(p.path("two.c")), "two.c is gone since the build was inferred"],
+	] as [string, (p: ReturnType<ReturnType<typeof projects>>) => void, string][]) {
+		it(`${what} is named, and nothing is built from it`, async () => {
+			const p = project(FILES);
+			await p.gg(["infer", "make"]);
+			change(p);
+			const forced = await p.gg(["force", "two"]);
+			assert.deepEqual(forced, {
+				status: 1,
+				signal: null,
+				stdout: "",
+				stderr: `gg: ${p.tree}/two.o: ${p.tree}/${message}\n${HINT}`,
+			});
+			assert.ok(p.placeholders().includes("two"));
+		});
+	}
+
+	it("sources that the build removes are kept", async () => {
+		const p = project({
+			Makefile: "a.o: ; echo 'int made;' > made.c ; $(CC) -c made.c -o $@ ; rm made.c\nb.o: ; echo 'int other;' > made.c && $(CC) -c made.c -o $@ && rm made.c\nall: a.o b.o\n.DEFAULT_GOAL = all\n",
+		});
+		await p.run(["make"]);
+		const aside = p.aside();
+		await p.gg(["infer", "make"]);
+		assert.equal((await p.gg(["force"])).status, 0);
+		p.assertSameTree(aside);
+	});
+
+	it("a compiler that changed or is gone is named", async () => {
+		const p = project(FILES);
+		const bin = p.path("bin");
+		fs.mkdirSync(bin);
+		fs.copyFileSync("/usr/bin/as", `${bin}/as`);
+		fs.chmodSync(`${bin}/as`, 0o755);
+		p.write("s.s", ".text\n");
+		const env = { PATH: `${bin}:${p.env()["PATH"]}` };
+		assert.equal((await p.gg(["infer", "as", "-o", "s.o", "s.s"], { env })).status, 0);
+		assert.deepEqual(p.placeholders(), []);
+		p.write("Makefile", "s.o: s.s ; as -o s.o s.s\n");
+		fs.unlinkSync(p.path("s.o"));
+		assert.equal((await p.gg(["infer", "make"], { env })).status, 0);
+		assert.deepEqual(p.placeholders(), ["s.o"]);
+		fs.appendFileSync(`${bin}/as`, "\n");
+		const message = `gg: ${p.tree}/s.o: ${bin}/as is gone or has changed since the build was inferred\n${HINT}`;
+		assert.deepEqual(await p.gg(["force"], { env }), { status: 1, signal: null, stdout: "", stderr: message });
+		fs.unlinkSync(`${bin}/as`);
+		assert.deepEqual(await p.gg(["force"], { env }), { status: 1, signal: null, stdout: "", stderr: message });
+	});
+
+	it("a thousand targets", async () => {
+		const names = Array.from({ length: 1000 }, (_, i) => `t${i}.o`);
+		const p = project({ Makefile: `all: ${names.join(" ")}\n%.o: t.s ; $(AS) --defsym N=$(*:t%=%) -o $@ t.s\n`, "t.s": ".data\n.long N\n" });
+		await p.gg(["infer", "make", "-j2"]);
+		assert.equal(p.placeholders().length, 1000);
+		assert.deepEqual(await p.gg(["force"]), { status: 0, signal: null, stdout: "", stderr: "" });
+		assert.deepEqual(p.placeholders(), []);
+	});
+});
