@@ -1,8 +1,9 @@
 // Bundles the command line into dist/: one file to load at start, engines and heavy parts as chunks loaded when asked for.
-import { build } from "esbuild";
+
 import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const staging = join(root, "dist", `.new-${process.pid}`);
@@ -20,7 +21,9 @@ try {
 		legalComments: "none",
 		logLevel: "warning",
 		chunkNames: "chunk-[hash]",
-		banner: { js: 'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);' },
+		banner: {
+			js: 'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);',
+		},
 	});
 	const files = readdirSync(staging);
 	// The entry last: whoever starts meanwhile finds its chunks.
@@ -29,7 +32,8 @@ try {
 	// Chunks of earlier builds, but for those that a gg started just now may still load.
 	for (const file of readdirSync(join(root, "dist"))) {
 		const path = join(root, "dist", file);
-		if (file.startsWith("chunk-") && !files.includes(file) && Date.now() - statSync(path).mtimeMs > 600_000) rmSync(path);
+		if (file.startsWith("chunk-") && !files.includes(file) && Date.now() - statSync(path).mtimeMs > 600_000)
+			rmSync(path);
 	}
 } finally {
 	rmSync(staging, { recursive: true, force: true });

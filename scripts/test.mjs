@@ -24,7 +24,13 @@ const report = join(root, "build", "report.json");
 const args = process.argv.slice(2);
 const { status } = spawnSync(
 	bin("mocha"),
-	["--reporter", join(root, "build/test/rig/reporter.js"), "--timeout", "300000", ...(args.length > 0 ? args : ["build/test/**/*.test.js"])],
+	[
+		"--reporter",
+		join(root, "build/test/rig/reporter.js"),
+		"--timeout",
+		"300000",
+		...(args.length > 0 ? args : ["build/test/**/*.test.js"]),
+	],
 	{ cwd: root, stdio: "inherit", env: { ...env, GG_TEST_REPORT: report } },
 );
 let counts = { passed: 0, failed: 1, skipped: 0 };

@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
+import { loadResult } from "../executor/results.js";
+import { systemProbe } from "../interpose/probe.js";
 import { listenForShims } from "../interpose/server.js";
 import { Session } from "../interpose/session.js";
-import { systemProbe } from "../interpose/probe.js";
 import { findTools, makeWrapperFolder, ToolPaths } from "../interpose/tools.js";
 import type { Event } from "../report/events.js";
 import { describeCommand, Journal } from "../report/journal.js";
-import { findProject, openProject } from "../store/project.js";
 import { readPlaceholder as readStanding, sweep } from "../store/placeholders.js";
-import { loadResult } from "../executor/results.js";
+import { findProject, openProject } from "../store/project.js";
 import { decodeThunk } from "../thunk/codec.js";
 import { UserError } from "../util/result.js";
 import { parseRunOptions, type RunOptions, runOptionsHelp } from "./options.js";
@@ -17,8 +17,10 @@ import type { Io, Run } from "./types.js";
 import { openWorkshop, type Workshop } from "./workshop.js";
 
 const USAGE = {
-	build: "gg build [options] COMMAND…\n\nRuns COMMAND (make, ninja, a script) with gg's wrappers first on PATH: what was built before comes from the\nstore, the rest runs, and the tree is what the command alone would have left.",
-	infer: "gg infer [options] COMMAND…\n\nRuns COMMAND with gg's wrappers first on PATH; compilers are not run: thunks go into the store and placeholders\ninto the tree. `gg force` makes them real.",
+	build:
+		"gg build [options] COMMAND…\n\nRuns COMMAND (make, ninja, a script) with gg's wrappers first on PATH: what was built before comes from the\nstore, the rest runs, and the tree is what the command alone would have left.",
+	infer:
+		"gg infer [options] COMMAND…\n\nRuns COMMAND with gg's wrappers first on PATH; compilers are not run: thunks go into the store and placeholders\ninto the tree. `gg force` makes them real.",
 } as const;
 
 export const run: Run = (args, io) => runBuild("build", args, io);
@@ -31,7 +33,11 @@ async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io
 		return 0;
 	}
 	if (options.rest.length === 0) {
-		throw new UserError({ reason: "usage", message: "no build command was given", hint: `for example: gg ${mode} make -j8` });
+		throw new UserError({
+			reason: "usage",
+			message: "no build command was given",
+			hint: `for example: gg ${mode} make -j8`,
+		});
 	}
 	const found = findProject(io.cwd, io.env);
 	// The main job sets itself up; a folder that is there but unusable is for the user to decide about.
@@ -62,10 +68,12 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const path = io.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin";
 	const tools = new ToolPaths(workshop.natives.shim);
 	const clean = tools.withoutWrappers(path);
-	const wrappers = io.env["GG_MODELPATH"] ?? makeWrapperFolder(workshop.cacheDir, workshop.natives.shim, findTools(clean));
+	const wrappers =
+		io.env["GG_MODELPATH"] ?? makeWrapperFolder(workshop.cacheDir, workshop.natives.shim, findTools(clean));
 	const sink = (event: Event): void => {
 		journal.add(event);
-		if (event.kind === "warning") io.err(`gg: ${event.failure.message}${event.failure.hint === undefined ? "" : ` (${event.failure.hint})`}\n`);
+		if (event.kind === "warning")
+			io.err(`gg: ${event.failure.message}${event.failure.hint === undefined ? "" : ` (${event.failure.hint})`}\n`);
 		else if (options.explain && event.kind === "command") {
 			io.err(`gg: ${event.outputs[0] ?? event.argv.slice(0, 4).join(" ")}: ${describeCommand(event)}\n`);
 		}
@@ -73,11 +81,16 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const forcer = workshop.forcer(options, {
 		forced(hash, thunk, forced, how) {
 			workshop.place(hash, thunk, forced);
-			if (!session.isAwaited(hash)) {
-				process.stdout.write(forced.result.stdout);
-				process.stderr.write(forced.result.stderr);
-			}
-			sink({ kind: "thunk", thunk: hash, how, outputs: thunk.outputPaths.map((o) => o.path), ms: forced.result.wall / 1000 });
+			const { stdout, stderr } = session.shown(hash);
+			if (stdout) process.stdout.write(forced.result.stdout);
+			if (stderr) process.stderr.write(forced.result.stderr);
+			sink({
+				kind: "thunk",
+				thunk: hash,
+				how,
+				outputs: thunk.outputPaths.map((o) => o.path),
+				ms: forced.result.wall / 1000,
+			});
 		},
 		failed(hash) {
 			sink({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
@@ -108,7 +121,11 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const program = findProgram(options.rest[0]!, clean, io.cwd);
 	if (program === undefined) {
 		await server.close();
-		throw new UserError({ reason: "no-command", message: `${options.rest[0]} was not found on PATH`, hint: "check the build command's name" });
+		throw new UserError({
+			reason: "no-command",
+			message: `${options.rest[0]} was not found on PATH`,
+			hint: "check the build command's name",
+		});
 	}
 	const env = childEnvironment(io.env);
 	env.push(`PATH=${wrappers}:${clean}`, `GG_SESSION=${socket}`);
@@ -128,7 +145,10 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const end = await child.done;
 	if (end.kind === "not-started") {
 		await server.close();
-		throw new UserError({ reason: "no-command", message: `cannot start ${options.rest[0]}: ${end.what} (errno ${end.errno})` });
+		throw new UserError({
+			reason: "no-command",
+			message: `cannot start ${options.rest[0]}: ${end.what} (errno ${end.errno})`,
+		});
 	}
 	const abandoned = interrupted && end.status !== 0;
 	// What runs beside make is not make's to end.
@@ -168,9 +188,12 @@ function finish(mode: "build" | "infer", { workshop, journal, io, startedAt }: B
 		}
 	}
 	const c = journal.counts;
-	if (c.commands > 0 && mode === "infer") io.err(`gg: ${c.deferred} deferred, ${c.local + c.ran + c.unrecorded} run here; \`gg force\` makes them real\n`);
+	if (c.commands > 0 && mode === "infer")
+		io.err(`gg: ${c.deferred} deferred, ${c.local + c.ran + c.unrecorded} run here; \`gg force\` makes them real\n`);
 	else if (c.commands > 0) {
-		io.err(`gg: ${c.cached} from the store, ${c.ran + c.unrecorded + c.forced} compiled, linked or archived, ${c.local} run as they are\n`);
+		io.err(
+			`gg: ${c.cached} from the store, ${c.ran + c.unrecorded + c.forced} compiled, linked or archived, ${c.local} run as they are\n`,
+		);
 	}
 	return code;
 }
@@ -210,7 +233,12 @@ export function childEnvironment(env: NodeJS.ProcessEnv): string[] {
 }
 
 function findProgram(name: string, path: string, cwd: string): string | undefined {
-	if (name.includes("/")) return existsSync(join(name.startsWith("/") ? "" : cwd, name)) ? (name.startsWith("/") ? name : join(cwd, name)) : undefined;
+	if (name.includes("/"))
+		return existsSync(join(name.startsWith("/") ? "" : cwd, name))
+			? name.startsWith("/")
+				? name
+				: join(cwd, name)
+			: undefined;
 	for (const folder of path.split(":")) {
 		const candidate = join(folder === "" ? cwd : folder, name);
 		if (existsSync(candidate) && basename(candidate) === name) return candidate;

@@ -3,8 +3,8 @@ import { cleanStore } from "../store/clean.js";
 import { Placeholders, readPlaceholder } from "../store/placeholders.js";
 import { placeholdersBelow } from "../store/usage.js";
 import type { ObjectHash } from "../thunk/hash.js";
-import { parse, usageError } from "./parse.js";
-import { openProjectStore } from "./project.js";
+import { parse } from "./parse.js";
+import { openProjectStore, usageError } from "./project.js";
 import type { Run } from "./types.js";
 
 const SPEC = {

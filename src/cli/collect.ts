@@ -1,8 +1,8 @@
 import { chmodSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { hashNamed, unreadable } from "./hash.js";
-import { parse, usageError } from "./parse.js";
-import { openProjectStore } from "./project.js";
+import { parse } from "./parse.js";
+import { openProjectStore, usageError } from "./project.js";
 import type { Run } from "./types.js";
 
 const SPEC = {

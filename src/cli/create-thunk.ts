@@ -5,8 +5,8 @@ import { formatPlaceholder } from "../thunk/placeholder.js";
 import { EMPTY_THUNK, type Item, type Link, type Thunk, type ThunkItem } from "../thunk/types.js";
 import { writeFileAtomic } from "../util/files.js";
 import { UserError } from "../util/result.js";
-import { parse, usageError } from "./parse.js";
-import { openProjectStore } from "./project.js";
+import { parse } from "./parse.js";
+import { openProjectStore, usageError } from "./project.js";
 import type { Run } from "./types.js";
 
 const SPEC = {

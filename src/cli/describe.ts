@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { decodeThunk, encodeItem, encodeThunk, encodeThunkItem } from "../thunk/codec.js";
 import type { Thunk } from "../thunk/types.js";
 import { findThunk } from "./find-thunk.js";
-import { parse, usageError } from "./parse.js";
-import { give } from "./project.js";
+import { parse } from "./parse.js";
+import { give, usageError } from "./project.js";
 import type { Run } from "./types.js";
 
 const SPEC = {

@@ -10,8 +10,8 @@ import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { removeQuietly } from "../util/files.js";
 import { UserError } from "../util/result.js";
 import { readThunk } from "./find-thunk.js";
-import { parse, usageError } from "./parse.js";
-import { give, openProjectStore, tellFailure } from "./project.js";
+import { parse } from "./parse.js";
+import { give, openProjectStore, tellFailure, usageError } from "./project.js";
 import type { Io, Run } from "./types.js";
 import { openWorkshop, type Workshop } from "./workshop.js";
 
@@ -110,15 +110,14 @@ async function execute(workshop: Workshop, hash: ObjectHash, thunk: Thunk, io: I
 			hint: "`gg force` runs those first",
 		});
 	}
-	const { store, facts, spawner, ggDir } = workshop;
-	const tmp = join(ggDir, "tmp");
+	const { store, facts, spawner, scratch } = workshop;
 	const keep = (io.env["GG_LEAVE_CRASHED_THUNKS"] ?? "") !== "";
 	const sandbox = (io.env["GG_SANDBOXED"] ?? "") !== "";
 	const viewLibrary = workshop.natives.view;
 	const executor =
 		thunk.cwd === ""
-			? classicExecutor({ store, spawner, tmp, keep })
-			: localExecutor({ store, facts, spawner, viewLibrary, tmp, sandbox, keep, modes: new Map() });
+			? classicExecutor({ store, spawner, scratch, keep })
+			: localExecutor({ store, facts, spawner, viewLibrary, scratch, sandbox, keep, modes: new Map() });
 	const execution = await executor.execute(hash, thunk);
 	if (execution.kind === "impossible") {
 		const { message, hint } = execution.failure;
@@ -152,7 +151,8 @@ async function fetchInputs(storage: Storage, workshop: Workshop, thunk: Thunk): 
 async function sendOutputs(storage: Storage, workshop: Workshop, result: ThunkResult): Promise<void> {
 	for (const { hash } of result.outputs) {
 		const file = workshop.store.objects.file(hash);
-		if (file === undefined) throw new StepFailure(JOB_STATUS.uploadOutputFailure, `${hash} is not in the store any more`);
+		if (file === undefined)
+			throw new StepFailure(JOB_STATUS.uploadOutputFailure, `${hash} is not in the store any more`);
 		await storage.put(hash, file).catch((error: unknown) => {
 			throw new StepFailure(JOB_STATUS.uploadOutputFailure, `cannot send ${hash}: ${messageOf(error)}`);
 		});

@@ -4,7 +4,8 @@ import { resolve } from "node:path";
 import { readPlaceholder } from "../store/placeholders.js";
 import { describeErrno } from "../store/project.js";
 import { UserError } from "../util/result.js";
-import { usageError } from "./parse.js";
+
+import { usageError } from "./project.js";
 import type { Io, Run } from "./types.js";
 
 const USAGE = `gg force-and-run FILE [ARG…]

@@ -1,16 +1,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Forcer, ForceOutcome } from "../forcer/forcer.js";
+import { quote } from "shell-quote";
+import type { ForceOutcome, Forcer } from "../forcer/forcer.js";
 import { Journal } from "../report/journal.js";
+import { Progress } from "../report/progress.js";
 import { readPlaceholder } from "../store/placeholders.js";
 import { findProject } from "../store/project.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
-import { quote } from "shell-quote";
 import { UserError } from "../util/result.js";
 import { parseRunOptions, runOptionsHelp } from "./options.js";
 import { give } from "./project.js";
-import { Progress } from "../report/progress.js";
 import type { Io, Run } from "./types.js";
 import { openWorkshop } from "./workshop.js";
 
@@ -46,10 +46,22 @@ export const run: Run = async (args, io) => {
 			forced(hash, thunk, forced, how, _engine, undeclared) {
 				if (options.download) workshop.place(hash, thunk, forced);
 				progress.add(how);
-				journal.add({ kind: "thunk", thunk: hash, how, outputs: thunk.outputPaths.map((o) => o.path), ms: forced.result.wall / 1000 });
-				if (options.explain) io.err(`gg: ${label(thunk)}: ${how === "cached" ? "taken from the store" : `ran here, ${Math.round(forced.result.wall / 1000)} ms`}\n`);
+				journal.add({
+					kind: "thunk",
+					thunk: hash,
+					how,
+					outputs: thunk.outputPaths.map((o) => o.path),
+					ms: forced.result.wall / 1000,
+				});
+				if (options.explain)
+					io.err(
+						`gg: ${label(thunk)}: ${how === "cached" ? "taken from the store" : `ran here, ${Math.round(forced.result.wall / 1000)} ms`}\n`,
+					);
 				if (undeclared.length > 0) {
-					const failure = { reason: "undeclared-input", message: `${label(thunk)} read ${undeclared[0]}, which it had not declared` };
+					const failure = {
+						reason: "undeclared-input",
+						message: `${label(thunk)} read ${undeclared[0]}, which it had not declared`,
+					};
 					journal.add({ kind: "warning", failure });
 					io.err(`gg: ${failure.message}\n`);
 				}
@@ -99,7 +111,11 @@ function targets(rest: readonly string[], io: Io): string[] {
 				.filter((line) => line !== "")
 				.map((line) => resolve(io.cwd, line));
 		} catch {
-			throw new UserError({ reason: "no-list", message: `cannot read the list ${name.slice(1)}`, hint: "@LIST names a file with one target a line" });
+			throw new UserError({
+				reason: "no-list",
+				message: `cannot read the list ${name.slice(1)}`,
+				hint: "@LIST names a file with one target a line",
+			});
 		}
 	});
 }
@@ -111,8 +127,14 @@ function label(thunk: Thunk): string {
 function explainFailure(outcome: ForceOutcome & { kind: "failed" }): string {
 	const { thunk, result, failure } = outcome;
 	const what = thunk === undefined ? "" : `${label(thunk)}: `;
-	if (failure !== undefined) return `gg: ${what}${failure.message}\n${failure.hint === undefined ? "" : `    ${failure.hint}\n`}`;
-	const how = result === undefined ? "failed" : result.signal !== 0 ? `was killed by signal ${result.signal}` : `ended with status ${result.status}`;
+	if (failure !== undefined)
+		return `gg: ${what}${failure.message}\n${failure.hint === undefined ? "" : `    ${failure.hint}\n`}`;
+	const how =
+		result === undefined
+			? "failed"
+			: result.signal !== 0
+				? `was killed by signal ${result.signal}`
+				: `ended with status ${result.status}`;
 	const command = thunk === undefined ? "" : `    cd ${quote([thunk.cwd])} && ${quote([...thunk.args])}\n`;
 	return `${result?.stdout.toString() ?? ""}${result?.stderr.toString() ?? ""}gg: ${what}${how}\n${command}`;
 }
@@ -138,7 +160,8 @@ function dryRun(
 		if (item.ready) io.out(`${thunk.cwd === "" ? "" : `cd ${quote([thunk.cwd])} && `}${quote([...thunk.args])}\n`);
 		else {
 			stack.push({ hash: item.hash, ready: true });
-			for (const need of [...thunk.thunks].reverse()) if (!seen.has(need.hash)) stack.push({ hash: need.hash, ready: false });
+			for (const need of [...thunk.thunks].reverse())
+				if (!seen.has(need.hash)) stack.push({ hash: need.hash, ready: false });
 		}
 	}
 	return 0;

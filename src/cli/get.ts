@@ -1,8 +1,8 @@
 import { openStorage } from "../storage/open.js";
 import { isObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
-import { parse, usageError } from "./parse.js";
-import { give, openProjectStore } from "./project.js";
+import { parse } from "./parse.js";
+import { give, openProjectStore, usageError } from "./project.js";
 import type { Run } from "./types.js";
 
 const SPEC = {

@@ -1,13 +1,24 @@
-import { UserError } from "../util/result.js";
 import { describeErrno } from "../store/project.js";
+import { UserError } from "../util/result.js";
 import type { Io, Run } from "./types.js";
 
 /** Every subcommand, loaded only when it is asked for: starting must not cost more than the build it starts. */
-const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load: () => Promise<{ readonly run: Run }> }>> = {
-	build: { about: "run a build command; compile through gg, from the store where possible", load: () => import("./build.js") },
-	infer: { about: "run a build command and describe it: thunks in the store, placeholders in the tree", load: () => import("./build.js").then((m) => ({ run: m.runInfer })) },
+const COMMANDS: Readonly<
+	Record<string, { readonly about: string; readonly load: () => Promise<{ readonly run: Run }> }>
+> = {
+	build: {
+		about: "run a build command; compile through gg, from the store where possible",
+		load: () => import("./build.js"),
+	},
+	infer: {
+		about: "run a build command and describe it: thunks in the store, placeholders in the tree",
+		load: () => import("./build.js").then((m) => ({ run: m.runInfer })),
+	},
 	force: { about: "run what placeholders stand for and put the real files in place", load: () => import("./force.js") },
-	explain: { about: "why a file was compiled, taken from the store, deferred or run here", load: () => import("./explain.js") },
+	explain: {
+		about: "why a file was compiled, taken from the store, deferred or run here",
+		load: () => import("./explain.js"),
+	},
 	init: { about: "make a .gg folder here", load: () => import("./init.js") },
 	describe: { about: "show a thunk as JSON", load: () => import("./describe.js") },
 	thunksummary: { about: "the tree of thunks below one", load: () => import("./thunksummary.js") },
@@ -18,9 +29,16 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
 	get: { about: "fetch objects from the storage backend", load: () => import("./get.js") },
 	put: { about: "send objects to the storage backend", load: () => import("./put.js") },
 	clean: { about: "remove old objects from the store, by age or size", load: () => import("./clean.js") },
-	"force-and-run": { about: "force a program that is a placeholder, then run it", load: () => import("./force-and-run.js") },
+	"force-and-run": {
+		about: "force a program that is a placeholder, then run it",
+		load: () => import("./force-and-run.js"),
+	},
 };
-const ALIASES: Readonly<Record<string, string>> = { "hash-static": "hash", "create-thunk-static": "create-thunk", "execute-static": "execute" };
+const ALIASES: Readonly<Record<string, string>> = {
+	"hash-static": "hash",
+	"create-thunk-static": "create-thunk",
+	"execute-static": "execute",
+};
 
 export const VERSION = "0.1.0";
 

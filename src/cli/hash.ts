@@ -2,7 +2,8 @@ import { resolve } from "node:path";
 import { describeErrno } from "../store/project.js";
 import { hashFile, type ObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
-import { parse, usageError } from "./parse.js";
+import { parse } from "./parse.js";
+import { usageError } from "./project.js";
 import type { Io, Run } from "./types.js";
 
 const SPEC = {

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { openProject } from "../store/project.js";
-import { parse, usageError } from "./parse.js";
-import { give } from "./project.js";
+import { parse } from "./parse.js";
+import { give, usageError } from "./project.js";
 import type { Run } from "./types.js";
 
 const SPEC = {

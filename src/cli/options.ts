@@ -29,12 +29,32 @@ export interface EngineChoice {
 export const ENGINES = ["local"] as const;
 
 export const RUN_OPTIONS = {
-	jobs: { alias: "j", type: "number", array: true, describe: "thunks at once on the engine named after it (default: the number of cores)" },
-	engine: { alias: "e", type: "string", array: true, describe: `where thunks run, NAME[=ARGS]; one of: ${ENGINES.join(", ")}` },
+	jobs: {
+		alias: "j",
+		type: "number",
+		array: true,
+		describe: "thunks at once on the engine named after it (default: the number of cores)",
+	},
+	engine: {
+		alias: "e",
+		type: "string",
+		array: true,
+		describe: `where thunks run, NAME[=ARGS]; one of: ${ENGINES.join(", ")}`,
+	},
 	"fallback-engine": { type: "string", array: true, describe: "where thunks run that no engine takes" },
-	sandbox: { alias: ["S", "sandboxed"], type: "boolean", default: false, describe: "run thunks in a namespace that holds only what they declare" },
+	sandbox: {
+		alias: ["S", "sandboxed"],
+		type: "boolean",
+		default: false,
+		describe: "run thunks in a namespace that holds only what they declare",
+	},
 	keep: { type: "boolean", default: false, describe: "leave the folder of a thunk that failed, and name it" },
-	"keep-going": { alias: "k", type: "boolean", default: false, describe: "go on with what does not need the thunk that failed" },
+	"keep-going": {
+		alias: "k",
+		type: "boolean",
+		default: false,
+		describe: "go on with what does not need the thunk that failed",
+	},
 	"dry-run": { alias: "n", type: "boolean", default: false, describe: "show what would run, and run nothing" },
 	explain: { type: "boolean", default: false, describe: "say for each command why it ran or did not" },
 	status: { type: "boolean", default: true, describe: "the line of progress on a terminal (-s: none)" },
@@ -98,7 +118,8 @@ export async function parseRunOptions(
 			jobs = undefined;
 		}
 	}
-	if (engines.length === 0) engines.push(engineChoice(env["GG_FORCE_DEFAULT_ENGINE"] ?? "local", jobs ?? availableParallelism()));
+	if (engines.length === 0)
+		engines.push(engineChoice(env["GG_FORCE_DEFAULT_ENGINE"] ?? "local", jobs ?? availableParallelism()));
 	// yargs takes as long to load as all else that a build with nothing to do needs.
 	const p = rebuilt.length === 0 ? {} : await parseFlags(name, usage, rebuilt);
 	if (p["help"] === true) return "help";
@@ -110,7 +131,8 @@ export async function parseRunOptions(
 		keepGoing: p["keepGoing"] === true,
 		dryRun: p["dryRun"] === true,
 		explain: p["explain"] === true,
-		status: p["status"] !== false && p["noStatus"] !== true && p["s"] !== true && (env["GG_FORCE_NO_STATUS"] ?? "") === "",
+		status:
+			p["status"] !== false && p["noStatus"] !== true && p["s"] !== true && (env["GG_FORCE_NO_STATUS"] ?? "") === "",
 		download: p["download"] !== false && p["noDownload"] !== true && p["d"] !== true,
 		timeout: Number(p["timeout"]) || Number(env["GG_FORCE_TIMEOUT"] ?? 0) || 0,
 		jobsGiven,
@@ -152,7 +174,10 @@ export async function runOptionsHelp(name: string, usage: string): Promise<strin
 function positive(text: string, what: string): number {
 	const n = Number(text);
 	if (!Number.isInteger(n) || n < 1) {
-		throw new UserError({ reason: "usage", message: `${what} takes a whole number from 1 up, not ${JSON.stringify(text)}` });
+		throw new UserError({
+			reason: "usage",
+			message: `${what} takes a whole number from 1 up, not ${JSON.stringify(text)}`,
+		});
 	}
 	return n;
 }

@@ -93,8 +93,3 @@ function split(
 	}
 	return { options, rest };
 }
-
-/** One of a command line's mistakes. */
-export function usageError(name: string, message: string): UserError {
-	return new UserError({ reason: "usage", message, hint: `\`gg ${name} --help\` shows how it is called` });
-}

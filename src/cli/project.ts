@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { findProject } from "../store/project.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
+import { findProject } from "../store/project.js";
 import { type Failure, UserError } from "../util/result.js";
 import type { Io } from "./types.js";
 
@@ -29,4 +29,9 @@ export function cacheDirectory(env: NodeJS.ProcessEnv): string {
 /** Says on standard error what went wrong and what to do, in the form that all subcommands use. */
 export function tellFailure(name: string, failure: Failure, io: Io): void {
 	io.err(`gg-${name}: ${failure.message}\n${failure.hint === undefined ? "" : `    ${failure.hint}\n`}`);
+}
+
+/** A mistake in a command line. */
+export function usageError(name: string, message: string): UserError {
+	return new UserError({ reason: "usage", message, hint: `\`gg ${name} --help\` shows how it is called` });
 }

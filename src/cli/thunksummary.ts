@@ -2,8 +2,8 @@ import type { Store } from "../store/types.js";
 import { type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { findThunk, readThunk } from "./find-thunk.js";
-import { parse, usageError } from "./parse.js";
-import { openProjectStore } from "./project.js";
+import { parse } from "./parse.js";
+import { openProjectStore, usageError } from "./project.js";
 import type { Io, Run } from "./types.js";
 
 const SPEC = {

@@ -1,12 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { lstatSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { localEngine } from "../engines/local.js";
 import type { Engine } from "../engines/types.js";
 import { classicExecutor } from "../executor/classic.js";
 import { localExecutor } from "../executor/inplace.js";
-import { Forcer, type ForcerEvents, type Forced } from "../forcer/forcer.js";
-import { nativePrograms, type Natives } from "../interpose/native.js";
+import { ScratchFolders } from "../executor/scratch.js";
+import { type Forced, Forcer, type ForcerEvents } from "../forcer/forcer.js";
+import { type Natives, nativePrograms } from "../interpose/native.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
 import { Placeholders, readPlaceholder, restoreTime } from "../store/placeholders.js";
@@ -14,7 +15,6 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { isThere } from "../util/paths.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
-import { lstatSync } from "node:fs";
 import type { EngineChoice, RunOptions } from "./options.js";
 import { cacheDirectory, give } from "./project.js";
 import type { Io } from "./types.js";
@@ -30,6 +30,7 @@ export interface Workshop {
 	readonly facts: FileFacts;
 	readonly placeholders: Placeholders;
 	readonly spawner: Spawner;
+	readonly scratch: ScratchFolders;
 	/** Private to the user; gone when the workshop closes. */
 	readonly folder: string;
 	forcer(options: RunOptions, events: ForcerEvents): Forcer;
@@ -54,7 +55,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const runtime = io.env["XDG_RUNTIME_DIR"];
 	const folder = mkdtempSync(join(runtime?.startsWith("/") && isThere(runtime) ? runtime : tmpdir(), "gg-"));
 	const spawner = startSpawner(natives.spawner);
-	const tmp = join(ggDir, "tmp");
+	const scratch = new ScratchFolders(join(ggDir, "tmp"));
 	const modes = new Map<ObjectHash, number>();
 	const placeAt = (path: string, forced: Forced, tag: string): boolean => {
 		const standing = readPlaceholder(path);
@@ -78,6 +79,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		facts,
 		placeholders,
 		spawner,
+		scratch,
 		folder,
 		placeAt,
 		place(hash, thunk, forced) {
@@ -87,7 +89,6 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			}
 		},
 		forcer(options, events) {
-			mkdirSync(tmp, { recursive: true });
 			const engine = (choice: EngineChoice): Engine => {
 				const executor = localExecutor({
 					store,
@@ -95,11 +96,11 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					spawner,
 					viewLibrary: natives.view,
 					modes,
-					tmp,
+					scratch,
 					sandbox: options.sandbox,
 					keep: options.keep,
 				});
-				return localEngine(choice.jobs, executor, classicExecutor({ store, spawner, tmp, keep: options.keep }));
+				return localEngine(choice.jobs, executor, classicExecutor({ store, spawner, scratch, keep: options.keep }));
 			};
 			return new Forcer({
 				store,
@@ -116,11 +117,15 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			});
 		},
 		async close() {
-			placeholders.close();
-			facts.flush();
-			store.close();
-			rmSync(folder, { recursive: true, force: true });
-			await spawner.close();
+			try {
+				placeholders.close();
+				facts.flush();
+				store.close();
+				scratch.close();
+			} finally {
+				rmSync(folder, { recursive: true, force: true });
+				await spawner.close();
+			}
 		},
 	};
 }

@@ -1,16 +1,4 @@
-import {
-	chmodSync,
-	lstatSync,
-	mkdirSync,
-	readdirSync,
-	readFileSync,
-	rmdirSync,
-	rmSync,
-	type Stats,
-	statSync,
-	symlinkSync,
-	unlinkSync,
-} from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, type Stats, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { LocalObjects } from "../store/local.js";
 import type { Store } from "../store/types.js";
@@ -19,13 +7,13 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { errorCode } from "../util/files.js";
 import type { Exit, Spawner } from "../util/spawner.js";
+import type { ScratchFolders } from "./scratch.js";
 import type { Execution, ExecutionFailure, Executor } from "./types.js";
 
 export interface ClassicExecutorOptions {
 	readonly store: Store & { readonly objects: LocalObjects };
 	readonly spawner: Spawner;
-	/** `.gg/tmp`. */
-	readonly tmp: string;
+	readonly scratch: ScratchFolders;
 	/** Leave the folder of a thunk that failed, and name it. */
 	readonly keep: boolean;
 }
@@ -35,8 +23,6 @@ type Outputs = { tag: string; hash: ObjectHash; mode: number }[];
 const PLACEHOLDER = /@\{GGHASH:([A-Za-z0-9_.]+)(?:#[^/}]+)?\}/g;
 /** Outputs up to this size are read once, to be hashed and stored; larger ones are copied by the file system. */
 const READ_LIMIT = 1 << 20;
-
-let runs = 0;
 
 /**
  * Runs thunks in the original's form: the blob of the function, in a fresh folder, with nothing in its environment but
@@ -74,9 +60,7 @@ export function classicExecutor(o: ClassicExecutorOptions): Executor {
 			programs.clear();
 			return impossible(inputMissing(hash, missing));
 		}
-		runs += 1;
-		const folder = join(o.tmp, `thunk-${process.pid}-${runs}`);
-		makeFolder(folder);
+		const folder = o.scratch.take();
 		let execution: Execution | undefined;
 		try {
 			for (const { name, target } of thunk.links) link(objects.path(target), join(folder, name));
@@ -103,7 +87,7 @@ export function classicExecutor(o: ClassicExecutorOptions): Executor {
 			if (o.keep && failed(execution)) execution = withNote(execution, hash, folder);
 			return execution;
 		} finally {
-			if (!o.keep || execution === undefined || !failed(execution)) remove(folder, thunk);
+			if (!o.keep || execution === undefined || !failed(execution)) o.scratch.release(folder);
 		}
 	}
 
@@ -158,18 +142,6 @@ export function classicExecutor(o: ClassicExecutorOptions): Executor {
 	return { execute };
 }
 
-function makeFolder(folder: string): void {
-	try {
-		mkdirSync(folder);
-	} catch (error) {
-		if (errorCode(error) === "EEXIST") {
-			// Left by a process that was killed and had the same number.
-			rmSync(folder, { recursive: true, force: true });
-		}
-		mkdirSync(folder, { recursive: true });
-	}
-}
-
 function link(target: string, path: string): void {
 	try {
 		symlinkSync(target, path);
@@ -177,26 +149,6 @@ function link(target: string, path: string): void {
 		if (errorCode(error) !== "ENOENT") throw error;
 		mkdirSync(dirname(path), { recursive: true });
 		symlinkSync(target, path);
-	}
-}
-
-/** Most thunks leave just what they declare: then a few calls do, and the folder need not be searched. */
-function remove(folder: string, thunk: Thunk): void {
-	try {
-		if (thunk.outputDir === "") {
-			for (const name of [...thunk.outputs, ...thunk.links.map((l) => l.name)]) {
-				if (lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined) unlinkSync(join(folder, name));
-			}
-			rmdirSync(folder);
-			return;
-		}
-	} catch {
-		// Something else lies there.
-	}
-	try {
-		rmSync(folder, { recursive: true, force: true });
-	} catch {
-		// A folder that the program made unwritable: `gg clean` tries again.
 	}
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { FileFacts } from "../store/filefacts.js";
 import type { LocalObjects } from "../store/local.js";
@@ -10,6 +10,7 @@ import { copyFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Exit, RootStep, Spawner } from "../util/spawner.js";
 import { encodeView, takeTrace, viewEnvironment } from "./observe.js";
+import type { ScratchFolders } from "./scratch.js";
 import type { Execution, ExecutionFailure, Executor } from "./types.js";
 
 export interface LocalExecutorOptions {
@@ -19,8 +20,7 @@ export interface LocalExecutorOptions {
 	readonly viewLibrary: string;
 	/** Permission bits of what thunks made, for tools that change a file in place and keep its mode. */
 	readonly modes: ReadonlyMap<ObjectHash, number>;
-	/** `.gg/tmp`. */
-	readonly tmp: string;
+	readonly scratch: ScratchFolders;
 	/** Run in a namespace that holds only what the thunk declares. */
 	readonly sandbox: boolean;
 	/** Leave the folder of a thunk that failed, and name it. */
@@ -38,8 +38,6 @@ interface Placed {
 
 /** A link or folder that a namespace needs for its files to be found: the hash names a link's target. */
 type Shape = readonly [kind: "link" | "directory", path: string, hash: ObjectHash];
-
-let runs = 0;
 
 /**
  * Runs a thunk on the machine that inferred it. Files that are unchanged at their own paths are used where they are; for
@@ -106,9 +104,7 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 		if (executable === undefined || o.facts.get(executable.name)?.hash !== executable.hash) {
 			return { kind: "impossible", failure: toolChanged(executable?.name ?? "") };
 		}
-		runs += 1;
-		const folder = join(o.tmp, `run-${process.pid}-${runs}`);
-		mkdirSync(folder, { recursive: true });
+		const folder = o.scratch.take();
 		let keepFolder = false;
 		try {
 			const staged = thunk.outputPaths.map((p, i) => ({ ...p, file: join(folder, `out${i}`) }));
@@ -116,13 +112,20 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 				const input = inputs.placed.find((p) => p.path === path);
 				const output = staged.find((s) => s.path === path);
 				if (input !== undefined && output !== undefined) {
-					const mode = input.source === path ? statSync(path).mode & 0o777 : (o.modes.get(input.hash) ?? 0o666 & ~thunk.umask);
+					const mode =
+						input.source === path ? statSync(path).mode & 0o777 : (o.modes.get(input.hash) ?? 0o666 & ~thunk.umask);
 					copyFileAtomic(input.source, output.file, mode);
 				}
 			}
 			const trace = join(folder, "trace");
 			const env = [...thunk.envars, `HOME=/`, `TMPDIR=${o.sandbox ? "/tmp" : folder}`];
-			const request = { path: executable.name, argv: thunk.args, cwd: thunk.cwd, stdio: "capture", umask: thunk.umask } as const;
+			const request = {
+				path: executable.name,
+				argv: thunk.args,
+				cwd: thunk.cwd,
+				stdio: "capture",
+				umask: thunk.umask,
+			} as const;
 			const timeout = thunk.timeout > 0 ? { timeoutMs: thunk.timeout } : {};
 			let end: Exit | { kind: "not-started"; errno: number; what: string };
 			if (o.sandbox) {
@@ -160,7 +163,9 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 					}
 				}
 				for (const s of staged) declared.add(s.path);
-				const undeclared = [...seen.reads].filter((p) => !declared.has(p) && !isScratch(p, folder) && o.facts.get(p) !== undefined);
+				const undeclared = [...seen.reads].filter(
+					(p) => !declared.has(p) && !isScratch(p, folder) && o.facts.get(p) !== undefined,
+				);
 				return { ...execution, undeclared };
 			}
 			keepFolder = o.keep && (execution.kind === "impossible" || execution.result.status !== 0);
@@ -171,7 +176,7 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 			}
 			return execution;
 		} finally {
-			if (!keepFolder) rmSync(folder, { recursive: true, force: true });
+			if (!keepFolder) o.scratch.release(folder);
 		}
 	}
 
@@ -220,7 +225,9 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 }
 
 function isScratch(path: string, folder: string): boolean {
-	return path.startsWith("/tmp/") || path.startsWith(`${folder}/`) || path.startsWith("/etc/") || path.startsWith("/proc/");
+	return (
+		path.startsWith("/tmp/") || path.startsWith(`${folder}/`) || path.startsWith("/etc/") || path.startsWith("/proc/")
+	);
 }
 
 function namespace(
@@ -232,7 +239,13 @@ function namespace(
 ): RootStep[] {
 	const root = join(folder, "root");
 	mkdirSync(root);
-	const steps: RootStep[] = [["root", root, ""], ["dev", "", ""], ["proc", "", ""], ["tmp", "", ""], ["dir", thunk.cwd, ""]];
+	const steps: RootStep[] = [
+		["root", root, ""],
+		["dev", "", ""],
+		["proc", "", ""],
+		["tmp", "", ""],
+		["dir", thunk.cwd, ""],
+	];
 	for (const [kind, path, hash] of inputs.shape) {
 		if (kind === "directory") steps.push(["dir", path, ""]);
 		else steps.push(["link", o.store.objects.get(hash)?.toString() ?? "", path]);
@@ -246,7 +259,8 @@ function namespace(
 	for (const arg of thunk.args) {
 		// Search folders may hold nothing that is declared, but `-Ia -Ia/../b` needs a to be there.
 		const dir = /^-(?:I|L|isystem|iquote|idirafter|B)(.+)$/.exec(arg)?.[1];
-		if (dir !== undefined && existsSync(posix.resolve(thunk.cwd, dir))) steps.push(["dir", `${thunk.cwd}/${dir}`.replace(/^.*\/\//, "/"), ""]);
+		if (dir !== undefined && existsSync(posix.resolve(thunk.cwd, dir)))
+			steps.push(["dir", `${thunk.cwd}/${dir}`.replace(/^.*\/\//, "/"), ""]);
 	}
 	for (const s of staged) {
 		steps.push(["dir", posix.dirname(s.path), ""]);
@@ -260,7 +274,9 @@ function namespace(
 function changed(path: string, there: boolean): ExecutionFailure {
 	return {
 		reason: there ? "input-changed" : "input-missing",
-		message: there ? `${path} has changed since the build was inferred` : `${path} is gone since the build was inferred`,
+		message: there
+			? `${path} has changed since the build was inferred`
+			: `${path} is gone since the build was inferred`,
 		hint: "infer the build again: gg infer make",
 	};
 }

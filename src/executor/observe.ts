@@ -3,8 +3,16 @@ import { removeQuietly } from "../util/files.js";
 import { parseTrace, type Trace } from "./trace.js";
 
 /** Environment that loads gg-view.so into a tool: to trace it, and where `view` is given to redirect its files. */
-export function viewEnvironment(library: string, traceFile: string, view: string | undefined, preload: string | undefined): string[] {
-	const lines = [`LD_PRELOAD=${preload === undefined || preload === "" ? library : `${library}:${preload}`}`, `GG_TRACE=${traceFile}`];
+export function viewEnvironment(
+	library: string,
+	traceFile: string,
+	view: string | undefined,
+	preload: string | undefined,
+): string[] {
+	const lines = [
+		`LD_PRELOAD=${preload === undefined || preload === "" ? library : `${library}:${preload}`}`,
+		`GG_TRACE=${traceFile}`,
+	];
 	if (view !== undefined) lines.push(`GG_VIEW=${view}`);
 	return lines;
 }

@@ -104,7 +104,9 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 	for (const path of writes) absent.delete(path);
 	// Every exec that worked is one more hello; failed ones are looked for along PATH and leave no process.
 	const observed = new Set([...programs].map((p) => posix.basename(p)));
-	const complete = processes > 0 && started.every((p) => observed.has(posix.basename(p)) || programs.has(nameOf(p)) || aliasSeen(p, programs));
+	const complete =
+		processes > 0 &&
+		started.every((p) => observed.has(posix.basename(p)) || programs.has(nameOf(p)) || aliasSeen(p, programs));
 	return { programs, complete, reads, absent, writes, rewritten, listings };
 }
 

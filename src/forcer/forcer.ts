@@ -234,7 +234,13 @@ export class Forcer {
 		return settled;
 	}
 
-	async #execute(pool: Pool, hash: ObjectHash, final: ObjectHash, thunk: Thunk, bytes: Buffer): Promise<Ran | NotForced> {
+	async #execute(
+		pool: Pool,
+		hash: ObjectHash,
+		final: ObjectHash,
+		thunk: Thunk,
+		bytes: Buffer,
+	): Promise<Ran | NotForced> {
 		try {
 			if (final !== hash) this.#store.objects.put(bytes);
 			const execution = await pool.engine.execute(final, thunk);

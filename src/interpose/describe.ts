@@ -23,8 +23,10 @@ export interface Description {
 	readonly sideOutputs: readonly string[];
 }
 
-export type DescribeProblem =
-	| { readonly reason: "time-macro" | "assembler-file" | "input-vanished"; readonly detail: string };
+export type DescribeProblem = {
+	readonly reason: "time-macro" | "assembler-file" | "input-vanished";
+	readonly detail: string;
+};
 
 export interface Described {
 	readonly thunk: Thunk;
@@ -49,13 +51,20 @@ export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>): 
 }
 
 /** Describes one command. Headers and libraries go into one Tree per folder, so that what thunks share is named once. */
-export function describe(d: Description, facts: FileFacts, objects: ObjectStore, cannotDefer: boolean): Described | DescribeProblem {
+export function describe(
+	d: Description,
+	facts: FileFacts,
+	objects: ObjectStore,
+	cannotDefer: boolean,
+): Described | DescribeProblem {
 	const dated = d.argv.find((arg) => /__(?:DATE|TIME|TIMESTAMP)__/.test(arg));
 	if (dated !== undefined) return { reason: "time-macro", detail: dated };
 	const values: Item[] = [];
 	const thunks: ThunkItem[] = [];
 	const folders = new Map<string, TreeEntry[]>();
-	const named = new Set([...d.plan.sources.map((s) => s.path), ...d.plan.inputs, ...d.plan.inout].map((p) => absolute(d.cwd, p)));
+	const named = new Set(
+		[...d.plan.sources.map((s) => s.path), ...d.plan.inputs, ...d.plan.inout].map((p) => absolute(d.cwd, p)),
+	);
 	for (const path of new Set([...named, ...d.reads])) {
 		if (d.toolchain.files.has(path)) continue;
 		const before = d.before.get(path);
@@ -75,7 +84,8 @@ export function describe(d: Description, facts: FileFacts, objects: ObjectStore,
 		if (fact.namesTime && d.plan.discovery.kind.startsWith("include")) {
 			return { reason: "time-macro", detail: path };
 		}
-		if (cannotDefer && fact.namesAssemblerFile && d.plan.family === "cc") return { reason: "assembler-file", detail: path };
+		if (cannotDefer && fact.namesAssemblerFile && d.plan.family === "cc")
+			return { reason: "assembler-file", detail: path };
 		if (named.has(path)) values.push({ hash: fact.hash, name: path });
 		else {
 			const folder = posix.dirname(path);
@@ -105,7 +115,11 @@ export function describe(d: Description, facts: FileFacts, objects: ObjectStore,
 		outputs: [...outputs.keys()],
 		cwd: d.cwd,
 		trees,
-		outputPaths: [...outputs].map(([tag, path]) => ({ tag, path, optional: optional.has(tag) || tag.startsWith("side") })),
+		outputPaths: [...outputs].map(([tag, path]) => ({
+			tag,
+			path,
+			optional: optional.has(tag) || tag.startsWith("side"),
+		})),
 		umask: d.umask,
 		capture: true,
 		inout: d.plan.inout.map((p) => absolute(d.cwd, p)),

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { replaceFile } from "../util/files.js";
-import { type Failure, err, ok, type Result } from "../util/result.js";
+import { err, type Failure, ok, type Result } from "../util/result.js";
 
 /** The compiled native programs. */
 export interface Natives {
@@ -32,19 +32,34 @@ function sourceFolder(): string | undefined {
 }
 
 /** Compiles what is missing into the user's cache, named by the sources' content, and says so through `say`. */
-export function nativePrograms(cacheDir: string, env: NodeJS.ProcessEnv, say: (text: string) => void): Result<Natives, NativeFailure> {
+export function nativePrograms(
+	cacheDir: string,
+	env: NodeJS.ProcessEnv,
+	say: (text: string) => void,
+): Result<Natives, NativeFailure> {
 	const folder = sourceFolder();
 	if (folder === undefined) {
-		return err({ reason: "native-sources", message: "the folder wrappers/ of this installation is missing", hint: "install gg again" });
+		return err({
+			reason: "native-sources",
+			message: "the folder wrappers/ of this installation is missing",
+			hint: "install gg again",
+		});
 	}
 	const digest = createHash("sha256").update(`${process.arch}\0${COMMON.join(" ")}`);
-	for (const name of ["gg-wire.h", "gg-shim.c", "gg-spawner.c", "gg-view.c"]) digest.update(readFileSync(join(folder, name)));
+	for (const name of ["gg-wire.h", "gg-shim.c", "gg-spawner.c", "gg-view.c"])
+		digest.update(readFileSync(join(folder, name)));
 	const out = join(cacheDir, "native", digest.digest("hex").slice(0, 16));
 	const paths = { shim: join(out, "gg-shim"), spawner: join(out, "gg-spawner"), view: join(out, "gg-view.so") };
 	if (Object.values(paths).every((p) => existsSync(p))) return ok(paths);
-	const compiler = ["cc", "gcc", "clang"].find((c) => spawnSync(c, ["--version"], { env, stdio: "ignore" }).status === 0);
+	const compiler = ["cc", "gcc", "clang"].find(
+		(c) => spawnSync(c, ["--version"], { env, stdio: "ignore" }).status === 0,
+	);
 	if (compiler === undefined) {
-		return err({ reason: "no-compiler", message: "a C compiler is needed, and PATH has no cc, gcc or clang", hint: "on Debian and Ubuntu: apt-get install gcc libc6-dev" });
+		return err({
+			reason: "no-compiler",
+			message: "a C compiler is needed, and PATH has no cc, gcc or clang",
+			hint: "on Debian and Ubuntu: apt-get install gcc libc6-dev",
+		});
 	}
 	say("first use: compiling the wrappers ...\n");
 	mkdirSync(out, { recursive: true });
@@ -65,7 +80,11 @@ export function nativePrograms(cacheDir: string, env: NodeJS.ProcessEnv, say: (t
 		});
 		if (!built) {
 			const message = `${program.source} does not compile with ${compiler}:\n${failure.trim()}`;
-			return err({ reason: "native-build", message, hint: "install the C library's headers (libc6-dev), or name another compiler as cc on PATH" });
+			return err({
+				reason: "native-build",
+				message,
+				hint: "install the C library's headers (libc6-dev), or name another compiler as cc on PATH",
+			});
 		}
 	}
 	return ok(paths);

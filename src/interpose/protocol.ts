@@ -52,7 +52,13 @@ export interface ExecChange {
 }
 
 export type ShimReply =
-	| { readonly kind: "exit"; readonly status: number; readonly signal: number; readonly stdout: Uint8Array; readonly stderr: Uint8Array }
+	| {
+			readonly kind: "exit";
+			readonly status: number;
+			readonly signal: number;
+			readonly stdout: Uint8Array;
+			readonly stderr: Uint8Array;
+	  }
 	| { readonly kind: "exec"; readonly change: ExecChange }
 	| { readonly kind: "run"; readonly change: ExecChange; readonly capture: boolean };
 
@@ -91,7 +97,10 @@ export function decodeMessage(payload: Buffer): ShimMessage {
 		const equals = line.indexOf("=");
 		if (equals > 0) env.set(line.slice(0, equals), line.slice(equals + 1));
 	}
-	return { kind: "command", request: { pid, ppid, umask, fds, tool, cwd, parentExe, parentArgv, argv, env, utf8, rawArgv } };
+	return {
+		kind: "command",
+		request: { pid, ppid, umask, fds, tool, cwd, parentExe, parentArgv, argv, env, utf8, rawArgv },
+	};
 }
 
 function decodeFd(r: FrameReader): FdIdentity {
@@ -121,7 +130,11 @@ export function encodeReply(reply: ShimReply): Buffer {
 		return w.u8(1).u32(reply.status).u32(reply.signal).str(reply.stdout).str(reply.stderr).finish();
 	}
 	const { path, argv, setenv, unsetenv } = reply.change;
-	w.u8(reply.kind === "exec" ? 2 : 3).str(path).strs(argv).strs(setenv).strs(unsetenv);
+	w.u8(reply.kind === "exec" ? 2 : 3)
+		.str(path)
+		.strs(argv)
+		.strs(setenv)
+		.strs(unsetenv);
 	if (reply.kind === "run") w.u8(reply.capture ? 1 : 0);
 	return w.finish();
 }

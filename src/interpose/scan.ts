@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { linkStep, parseDriverTrace } from "../models/driver-trace.js";
-import { expandResponseFiles } from "../models/response-file.js";
 import type { SystemProbe } from "../models/ld-so.js";
 import { type LinkFlavour, resolveLink } from "../models/link.js";
+import { expandResponseFiles } from "../models/response-file.js";
 import { scanArgv } from "../models/scan-argv.js";
 import type { Command, FileProbe, ThunkPlan } from "../models/types.js";
 import { removeQuietly, writeFileAtomic } from "../util/files.js";
@@ -62,7 +62,11 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 	return { reads, absent };
 }
 
-async function scanIncludes(r: ScanRequest, reads: Set<string>, absent: Set<string>): Promise<NotDiscovered | undefined> {
+async function scanIncludes(
+	r: ScanRequest,
+	reads: Set<string>,
+	absent: Set<string>,
+): Promise<NotDiscovered | undefined> {
 	const { command } = r;
 	const canonical = makeCanonical(command.cwd);
 	const scans = scanArgv(command, { probe: r.probe, depfileTo: (i) => `${r.traceFile}.d${i}` });
@@ -70,7 +74,9 @@ async function scanIncludes(r: ScanRequest, reads: Set<string>, absent: Set<stri
 	const failures = await Promise.all(
 		scans.map(async (scan, i): Promise<NotDiscovered | undefined> => {
 			const trace = `${r.traceFile}.${i}`;
-			const env = [...command.env].filter(([n]) => n !== "LD_PRELOAD" && n !== "GG_SESSION" && n !== "PATH").map(([n, v]) => `${n}=${v}`);
+			const env = [...command.env]
+				.filter(([n]) => n !== "LD_PRELOAD" && n !== "GG_SESSION" && n !== "PATH")
+				.map(([n, v]) => `${n}=${v}`);
 			env.push(`PATH=${r.path}`, ...viewEnvironment(r.viewLibrary, trace, undefined, undefined));
 			const end = await r.spawner.run({ path: r.real, argv: scan.argv, env, cwd: command.cwd, stdio: "capture" }).done;
 			const seen = takeTrace(trace, canonical);
@@ -106,13 +112,18 @@ function firstLine(bytes: Buffer): string {
 
 async function scanLink(r: ScanRequest, reads: Set<string>, absent: Set<string>): Promise<NotDiscovered | undefined> {
 	const { command } = r;
-	const expanded = expandResponseFiles(command.argv, command.cwd, (name) => r.probe.readText(absolute(command.cwd, name)));
+	const expanded = expandResponseFiles(command.argv, command.cwd, (name) =>
+		r.probe.readText(absolute(command.cwd, name)),
+	);
 	for (const file of expanded.files) reads.add(absolute(command.cwd, file));
-	const env = [...command.env].filter(([n]) => n !== "LD_PRELOAD" && n !== "GG_SESSION" && n !== "PATH" && !n.startsWith("LC_"));
+	const env = [...command.env].filter(
+		([n]) => n !== "LD_PRELOAD" && n !== "GG_SESSION" && n !== "PATH" && !n.startsWith("LC_"),
+	);
 	const lines = [...env.map(([n, v]) => `${n}=${v}`), `PATH=${r.path}`, "LC_ALL=C"];
 	const argv = [...expanded.args, "-###"];
 	const end = await r.spawner.run({ path: r.real, argv, env: lines, cwd: command.cwd, stdio: "capture" }).done;
-	if (end.kind !== "exited" || end.status !== 0) return { reason: "link-unknown", detail: "the driver does not explain the link" };
+	if (end.kind !== "exited" || end.status !== 0)
+		return { reason: "link-unknown", detail: "the driver does not explain the link" };
 	const step = linkStep(parseDriverTrace(end.stderr.toString()));
 	if (step === undefined) return { reason: "link-unknown", detail: "the driver names no linker" };
 	const found = resolveLink(

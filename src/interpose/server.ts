@@ -20,7 +20,10 @@ export interface ShimServer {
 const FRAME_LIMIT = 256 << 20;
 
 /** Listens on a Unix socket; its folder must be private to the user. `onCommand` must answer each connection once. */
-export function listenForShims(socketPath: string, onCommand: (connection: ShimConnection) => void): Promise<ShimServer> {
+export function listenForShims(
+	socketPath: string,
+	onCommand: (connection: ShimConnection) => void,
+): Promise<ShimServer> {
 	const open = new Set<Socket>();
 	const server: Server = createServer((socket) => {
 		open.add(socket);

@@ -5,8 +5,8 @@ import { loadResult, saveResult } from "../executor/results.js";
 import type { Trace } from "../executor/trace.js";
 import type { ForceOutcome, Forcer } from "../forcer/forcer.js";
 import { planCommand } from "../models/index.js";
-import { isObserved } from "../models/recipe.js";
 import type { SystemProbe } from "../models/ld-so.js";
+import { isObserved } from "../models/recipe.js";
 import type { Command, FileProbe, LocalPlan, ThunkPlan } from "../models/types.js";
 import type { CommandEvent, Sink } from "../report/events.js";
 import { DepCache } from "../store/depcache.js";
@@ -18,13 +18,13 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { followLinks, isThere, makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
-import { absolute, describe, type Described, relevantEnv } from "./describe.js";
+import { absolute, type Described, describe, relevantEnv } from "./describe.js";
 import { groupAbsent, Lookup } from "./lookup.js";
-import { type ExecChange, type RanReport, SILENT_SUCCESS, type ShimReply, type ShimRequest } from "./protocol.js";
+import { type ExecChange, type RanReport, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
 import { discoverInputs } from "./scan.js";
 import type { ShimConnection } from "./server.js";
+import { type Toolchain, Toolchains } from "./toolchains.js";
 import { FORCE_AND_RUN, isScript, type ToolPaths } from "./tools.js";
-import { Toolchains, type Toolchain } from "./toolchains.js";
 
 export interface SessionOptions {
 	/** `infer` leaves placeholders; `build` runs what it can here at once and defers what could run beside it. */
@@ -64,6 +64,11 @@ interface Case {
 	readonly started: number;
 }
 
+interface Shown {
+	readonly stdout: boolean;
+	readonly stderr: boolean;
+}
+
 const MODEL_VERSION = "1";
 const DEPFILE_PACKED = 256 << 10;
 /** File times come from a clock that ticks every 10 ms at the most. */
@@ -82,9 +87,10 @@ export class Session {
 	readonly #ownOutput: string;
 	readonly #ownError: string;
 	readonly #pending = new Set<Promise<ForceOutcome>>();
-	/** Thunks in #pending, and those whose shims wait to be told what they print. */
+	/** Thunks in #pending. */
 	readonly #deferred = new Set<ObjectHash>();
-	readonly #awaited = new Set<ObjectHash>();
+	/** Which of its streams gg hands on for a thunk; both when it is not in here. */
+	readonly #shown = new Map<ObjectHash, Shown>();
 	/** A placeholder may be met: the build can move and copy those that stood once. */
 	#met: boolean;
 	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
@@ -111,9 +117,9 @@ export class Session {
 		}
 	}
 
-	/** True if the shim of the thunk's command hands on what it printed; else nobody has seen it yet. */
-	isAwaited(hash: ObjectHash): boolean {
-		return this.#awaited.has(hash);
+	/** What of a thunk's output gg itself is to print: not what its shim does, or what the build throws away. */
+	shown(hash: ObjectHash): Shown {
+		return this.#shown.get(hash) ?? { stdout: true, stderr: true };
 	}
 
 	handle(connection: ShimConnection): void {
@@ -143,8 +149,14 @@ export class Session {
 	async #handle(connection: ShimConnection): Promise<void> {
 		const { request } = connection;
 		const started = performance.now();
-		if (request.env.has("GG_BYPASS")) return this.#local(connection, started, local("environment", "GG_BYPASS is set", this.#o.placeholders.all()));
-		if (!request.utf8) return this.#local(connection, started, local("encoding", "an argument is not UTF-8", this.#o.placeholders.all()));
+		if (request.env.has("GG_BYPASS"))
+			return this.#local(connection, started, local("environment", "GG_BYPASS is set", this.#o.placeholders.all()));
+		if (!request.utf8)
+			return this.#local(
+				connection,
+				started,
+				local("encoding", "an argument is not UTF-8", this.#o.placeholders.all()),
+			);
 		if (request.tool === FORCE_AND_RUN) return this.#forceAndRun(connection, started);
 		const path = this.#o.tools.withoutWrappers(request.env.get("PATH") ?? "");
 		const real = this.#o.tools.find(request.tool, path);
@@ -155,12 +167,21 @@ export class Session {
 		const argv = [request.argv[0]!.includes("/") ? real : request.argv[0]!, ...request.argv.slice(1)];
 		if (this.#isScript(real)) return this.#script(connection, started, real);
 		const tool = Toolchains.key(real, path, request.env);
-		const toolchain =
-			this.#toolchains.known(tool) ?? (await this.#toolchains.discover(tool, real, path, request.env));
-		if (toolchain === undefined) return this.#local(connection, started, local("no-model", `${real} cannot be read`, plan.inputs));
-		if (!toolchain.traceable) return this.#local(connection, started, local("trace-incomplete", `${real} is static or of another architecture`, plan.inputs));
+		const toolchain = this.#toolchains.known(tool) ?? (await this.#toolchains.discover(tool, real, path, request.env));
+		if (toolchain === undefined)
+			return this.#local(connection, started, local("no-model", `${real} cannot be read`, plan.inputs));
+		if (!toolchain.traceable)
+			return this.#local(
+				connection,
+				started,
+				local("trace-incomplete", `${real} is static or of another architecture`, plan.inputs),
+			);
 		if (toolchain.stampsTime && plan.family !== "cc") {
-			return this.#local(connection, started, local("unsupported-flag", "it stores times of modification by default", plan.inputs));
+			return this.#local(
+				connection,
+				started,
+				local("unsupported-flag", "it stores times of modification by default", plan.inputs),
+			);
 		}
 		const key = DepCache.key([
 			MODEL_VERSION,
@@ -192,11 +213,18 @@ export class Session {
 	async #await(connection: ShimConnection, c: Case): Promise<void> {
 		const described = await this.#describeAhead(c);
 		if ("reason" in described) return this.#runHere(connection, c, described.reason, described.detail);
-		this.#awaited.add(described.hash);
+		this.#shown.set(described.hash, { stdout: false, stderr: false });
 		const outcome = await this.#o.forcer.force(described.hash);
 		const result = outcome.result;
 		if (outcome.kind === "failed") {
-			this.#tell(c, "unrecorded", "failed", outcome.failure?.message ?? `status ${result?.status}`, described.hash, result?.status ?? 1);
+			this.#tell(
+				c,
+				"unrecorded",
+				"failed",
+				outcome.failure?.message ?? `status ${result?.status}`,
+				described.hash,
+				result?.status ?? 1,
+			);
 			if (result !== undefined) return connection.finish(replyOf(result, c.request));
 			const { message, hint } = outcome.failure ?? { message: "it failed" };
 			return connection.finish(fail(`gg: ${message}\n${hint === undefined ? "" : `    ${hint}\n`}`));
@@ -215,13 +243,18 @@ export class Session {
 		if (error.open && error.id !== this.#ownError && error.id !== this.#nullDevice) return false;
 		const seen = isObserved({ exe: c.request.parentExe, argv: c.request.parentArgv }, c.request.tool);
 		// `(ranlib x || true)` is an old custom; on an archive that was just made there is nothing for it to fail at.
-		const harmless = c.plan.family === "ranlib" && seen.observed && (seen.reason === "alternative" || seen.reason === "unclear");
+		const harmless =
+			c.plan.family === "ranlib" && seen.observed && (seen.reason === "alternative" || seen.reason === "unclear");
 		if (seen.observed && !harmless) return false;
 		if (this.#o.mode === "infer" || this.#o.remote) return true;
 		return buildParallelism(c.request.env.get("MAKEFLAGS")) < this.#o.slots;
 	}
 
-	async #defer(connection: ShimConnection, c: Case, found: { hash: ObjectHash; thunk: Thunk } | undefined): Promise<void> {
+	async #defer(
+		connection: ShimConnection,
+		c: Case,
+		found: { hash: ObjectHash; thunk: Thunk } | undefined,
+	): Promise<void> {
 		let hash: ObjectHash;
 		let thunk: Thunk;
 		if (found !== undefined) {
@@ -244,6 +277,8 @@ export class Session {
 			this.#o.placeholders.write(output.path, { hash: hash!, tag });
 			this.#met = true;
 		}
+		const [, out, error] = c.request.fds;
+		this.#shown.set(hash!, { stdout: out.id === this.#ownOutput, stderr: error.id === this.#ownError });
 		this.#tell(c, "deferred", "", "", hash!, 0);
 		if (this.#o.mode === "build") this.#inBackground(hash!);
 		connection.finish(SILENT_SUCCESS);
@@ -260,19 +295,20 @@ export class Session {
 
 	/** Finds out what a command will read, without running it. */
 	async #describeAhead(c: Case): Promise<Described | { reason: string; detail: string }> {
-		const discover = (): ReturnType<typeof discoverInputs> => discoverInputs({
-			command: { tool: c.request.tool, argv: c.argv, cwd: c.request.cwd, env: c.request.env },
-			plan: c.plan,
-			real: c.real,
-			path: c.path,
-			searchDirs: c.toolchain.searchDirs,
-			spawner: this.#o.spawner,
-			probe: this.#o.probe,
-			viewLibrary: this.#o.viewLibrary,
-			isPlaceholder: (path) => this.#o.placeholders.has(path),
-			umask: c.request.umask,
-			traceFile: this.#traceFile(),
-		});
+		const discover = (): ReturnType<typeof discoverInputs> =>
+			discoverInputs({
+				command: { tool: c.request.tool, argv: c.argv, cwd: c.request.cwd, env: c.request.env },
+				plan: c.plan,
+				real: c.real,
+				path: c.path,
+				searchDirs: c.toolchain.searchDirs,
+				spawner: this.#o.spawner,
+				probe: this.#o.probe,
+				viewLibrary: this.#o.viewLibrary,
+				isPlaceholder: (path) => this.#o.placeholders.has(path),
+				umask: c.request.umask,
+				traceFile: this.#traceFile(),
+			});
 		let inputs = await discover();
 		const asked = new Set<string>();
 		while ("reason" in inputs && inputs.needs !== undefined) {
@@ -312,7 +348,8 @@ export class Session {
 		for (const item of [...thunk.values]) {
 			const fact = this.#o.facts.get(item.name);
 			if (fact === undefined || fact.hash !== item.hash) continue;
-			if (thunk.inout.includes(item.name) || fact.mtimeMs >= this.#startedAt) this.#o.store.objects.putFile(item.name, item.hash);
+			if (thunk.inout.includes(item.name) || fact.mtimeMs >= this.#startedAt)
+				this.#o.store.objects.putFile(item.name, item.hash);
 		}
 		for (const tree of thunk.trees) {
 			if (tree.name === "/" || this.#o.facts.isSystem(`${tree.name}/`)) continue;
@@ -362,7 +399,10 @@ export class Session {
 		const change: ExecChange = {
 			path: c.real,
 			argv: c.argv,
-			setenv: [`PATH=${c.path}`, ...viewEnvironment(this.#o.viewLibrary, trace, undefined, request.env.get("LD_PRELOAD"))],
+			setenv: [
+				`PATH=${c.path}`,
+				...viewEnvironment(this.#o.viewLibrary, trace, undefined, request.env.get("LD_PRELOAD")),
+			],
 			unsetenv: ["GG_SESSION"],
 		};
 		const startedAt = Date.now();
@@ -371,7 +411,15 @@ export class Session {
 		if (report === undefined) return;
 		const kept = this.#keep(c, report, seen, { before, early, startedAt });
 		if ("hash" in kept) this.#tell(c, "ran", reason, detail, kept.hash, report.status);
-		else this.#tell(c, "unrecorded", reason === "" ? kept.reason : reason, detail === "" ? kept.detail : detail, "", report.status);
+		else
+			this.#tell(
+				c,
+				"unrecorded",
+				reason === "" ? kept.reason : reason,
+				detail === "" ? kept.detail : detail,
+				"",
+				report.status,
+			);
 		connection.finish({ kind: "exit", status: report.status, signal: report.signal, stdout: EMPTY, stderr: EMPTY });
 	}
 
@@ -387,7 +435,9 @@ export class Session {
 		if (!seen.complete) return { reason: "trace-incomplete", detail: [...seen.programs].join(" ") };
 		const cwd = c.request.cwd;
 		const planned = new Set(c.plan.outputs.map((p) => absolute(cwd, p.path)));
-		const writes = [...seen.writes].filter((p) => !planned.has(p) && !isTemporary(p) && this.#o.facts.get(p) !== undefined);
+		const writes = [...seen.writes].filter(
+			(p) => !planned.has(p) && !isTemporary(p) && this.#o.facts.get(p) !== undefined,
+		);
 		const reads: string[] = [];
 		for (const path of seen.reads) {
 			if (c.toolchain.files.has(path) || isVolatile(path) || seen.writes.has(path)) continue;
@@ -434,7 +484,9 @@ export class Session {
 				const fact = this.#o.facts.get(output.path);
 				if (fact === undefined) return { reason: "no-output", detail: output.path };
 				const small = output.tag === "depfile" && fact.size < DEPFILE_PACKED;
-				const hash = small ? this.#o.store.objects.putPacked(output.path) : this.#o.store.objects.putFile(output.path, fact.hash);
+				const hash = small
+					? this.#o.store.objects.putPacked(output.path)
+					: this.#o.store.objects.putFile(output.path, fact.hash);
 				outputs.push({ tag: output.tag, hash, mode: state.mode });
 			}
 			const result: ThunkResult = {
@@ -455,7 +507,11 @@ export class Session {
 				this.#warnedStore = true;
 				this.#o.sink({
 					kind: "warning",
-					failure: { reason: "store", message: `results cannot be kept: ${message}`, hint: "the build goes on without" },
+					failure: {
+						reason: "store",
+						message: `results cannot be kept: ${message}`,
+						hint: "the build goes on without",
+					},
 				});
 			}
 			return { reason: "store", detail: message };
@@ -557,7 +613,8 @@ export class Session {
 			if (outcome?.kind !== "failed") continue;
 			this.#deferring = false;
 			const { result, failure } = outcome;
-			if (result !== undefined) return { kind: "exit", status: result.status, signal: 0, stdout: result.stdout, stderr: result.stderr };
+			if (result !== undefined)
+				return { kind: "exit", status: result.status, signal: 0, stdout: result.stdout, stderr: result.stderr };
 			return fail(`gg: ${failure?.message ?? "an input could not be made"}\n`);
 		}
 		return undefined;
@@ -593,7 +650,19 @@ export class Session {
 	#tellLocal(request: ShimRequest, started: number, reason: string, detail: string): void {
 		const { tool, argv, cwd } = request;
 		const ms = performance.now() - started;
-		this.#o.sink({ kind: "command", tool, argv, cwd, outputs: [], how: "local", reason, detail, thunk: "", status: 0, ms });
+		this.#o.sink({
+			kind: "command",
+			tool,
+			argv,
+			cwd,
+			outputs: [],
+			how: "local",
+			reason,
+			detail,
+			thunk: "",
+			status: 0,
+			ms,
+		});
 	}
 
 	#tell(c: Case, how: CommandEvent["how"], reason: string, detail: string, thunk: string, status: number): void {
@@ -617,7 +686,13 @@ function local(reason: LocalPlan["reason"], detail: string, inputs: readonly str
 	return { kind: "local", reason, detail, inputs };
 }
 
-const SILENT_FAILURE = { kind: "exit", status: 1, signal: 0, stdout: EMPTY, stderr: EMPTY } as const satisfies ShimReply;
+const SILENT_FAILURE = {
+	kind: "exit",
+	status: 1,
+	signal: 0,
+	stdout: EMPTY,
+	stderr: EMPTY,
+} as const satisfies ShimReply;
 
 function fail(message: string): ShimReply {
 	return { kind: "exit", status: 1, signal: 0, stdout: EMPTY, stderr: Buffer.from(message) };

@@ -73,7 +73,12 @@ export class Toolchains {
 	}
 
 	/** Undefined when the tool is gone. */
-	discover(key: string, driver: string, path: string, env: ReadonlyMap<string, string>): Promise<Toolchain | undefined> {
+	discover(
+		key: string,
+		driver: string,
+		path: string,
+		env: ReadonlyMap<string, string>,
+	): Promise<Toolchain | undefined> {
 		let running = this.#running.get(key);
 		if (running === undefined) {
 			running = this.#discover(key, driver, path, env).then((found) => {
@@ -102,7 +107,13 @@ export class Toolchains {
 		}
 		const lines = [...relevant].filter(([n]) => !LOCALE.includes(n as never)).map(([n, v]) => `${n}=${v}`);
 		const run = async (argv: readonly string[]): Promise<CommandOutput> => {
-			const end = await this.#spawner.run({ path: argv[0]!, argv, env: [...lines, "LC_ALL=C"], cwd: "/", stdio: "capture" }).done;
+			const end = await this.#spawner.run({
+				path: argv[0]!,
+				argv,
+				env: [...lines, "LC_ALL=C"],
+				cwd: "/",
+				stdio: "capture",
+			}).done;
 			if (end.kind === "not-started") return { status: 127, stdout: "", stderr: end.what };
 			return { status: end.status, stdout: end.stdout.toString(), stderr: end.stderr.toString() };
 		};
@@ -122,7 +133,9 @@ export class Toolchains {
 			absent: found.absent,
 			path: [...folders].filter((f) => !/\/(?:gcc|llvm)[^/]*\//.test(f)).join(":"),
 			traceable: found.programs.every((p) => isTraceable(p.path)) && isTraceable(driver),
-			stampsTime: /(?:ar|ranlib)(?:-[0-9.]+)?$/.test(driver) && !/\(default\)/.test((await run([driver, "--help"])).stdout.match(/.*zero for .*/)?.[0] ?? "(default)"),
+			stampsTime:
+				/(?:ar|ranlib)(?:-[0-9.]+)?$/.test(driver) &&
+				!/\(default\)/.test((await run([driver, "--help"])).stdout.match(/.*zero for .*/)?.[0] ?? "(default)"),
 			searchDirs: found.searchDirs,
 		};
 		try {
@@ -180,5 +193,7 @@ const MACHINE: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
 
 function isTraceable(path: string): boolean {
 	const elf = readElf(path, systemProbe.read);
-	return elf.ok && elf.value.bits === 64 && elf.value.machine === MACHINE[process.arch] && elf.value.interp !== undefined;
+	return (
+		elf.ok && elf.value.bits === 64 && elf.value.machine === MACHINE[process.arch] && elf.value.interp !== undefined
+	);
 }

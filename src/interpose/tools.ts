@@ -1,10 +1,22 @@
-import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, readSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { createHash } from "node:crypto";
+import {
+	accessSync,
+	closeSync,
+	constants,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readSync,
+	realpathSync,
+	statSync,
+	symlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { errorCode } from "../util/files.js";
 
 /** The tools that are caught, found on the user's PATH, versioned names (`gcc-12`) and cross compilers included. */
-const TOOL = /^(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|ld|ar|as|ranlib|strip|nm|gcc-ar|gcc-nm|gcc-ranlib|llvm-ar|llvm-nm|llvm-ranlib|llvm-strip|llvm-as|ld\.bfd|ld\.gold|ld\.lld|lld|objcopy)(?:-[0-9]+(?:\.[0-9]+)*)?$/;
+const TOOL =
+	/^(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|ld|ar|as|ranlib|strip|nm|gcc-ar|gcc-nm|gcc-ranlib|llvm-ar|llvm-nm|llvm-ranlib|llvm-strip|llvm-as|ld\.bfd|ld\.gold|ld\.lld|lld|objcopy)(?:-[0-9]+(?:\.[0-9]+)*)?$/;
 /** Named like tools, but not: wrappers and launchers that start the tools themselves. */
 const NOT_TOOLS = /^(?:ccache|distcc|icecc|sccache|colorgcc)-/;
 const LAUNCHER = /\/(?:ccache|distcc|icecc|sccache)$/;
@@ -34,7 +46,10 @@ export function findTools(path: string): string[] {
  * configured with it works later, without a session, too.
  */
 export function makeWrapperFolder(cacheDir: string, shim: string, names: readonly string[]): string {
-	const key = createHash("sha256").update([shim, ...names].join("\0")).digest("hex").slice(0, 16);
+	const key = createHash("sha256")
+		.update([shim, ...names].join("\0"))
+		.digest("hex")
+		.slice(0, 16);
 	const folder = join(cacheDir, "wrappers", key);
 	try {
 		statSync(join(folder, FORCE_AND_RUN));

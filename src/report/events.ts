@@ -3,7 +3,13 @@ import type { Failure } from "../util/result.js";
 /** Everything that gg tells about its work. Only `cli/` and the reporters print. */
 export type Event =
 	| CommandEvent
-	| { readonly kind: "thunk"; readonly thunk: string; readonly how: ThunkHow; readonly outputs: readonly string[]; readonly ms: number }
+	| {
+			readonly kind: "thunk";
+			readonly thunk: string;
+			readonly how: ThunkHow;
+			readonly outputs: readonly string[];
+			readonly ms: number;
+	  }
 	| { readonly kind: "warning"; readonly failure: Failure };
 
 /** How a thunk got its result. */

@@ -25,7 +25,9 @@ export class Progress {
 		if (!this.#shown || now - this.#last < 33) return;
 		this.#last = now;
 		this.#visible = true;
-		this.#write(`\r\u001b[K${this.#ran} run, ${this.#cached} from the store, of ${Math.max(this.#total, this.#ran + this.#cached)}`);
+		this.#write(
+			`\r\u001b[K${this.#ran} run, ${this.#cached} from the store, of ${Math.max(this.#total, this.#ran + this.#cached)}`,
+		);
 	}
 
 	clear(): void {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { hashFile, type ObjectHash } from "../thunk/hash.js";
-import { parsePlaceholder, type Placeholder, PLACEHOLDER_MAX } from "../thunk/placeholder.js";
+import { PLACEHOLDER_MAX, type Placeholder, parsePlaceholder } from "../thunk/placeholder.js";
 import { writeFileAtomic } from "../util/files.js";
 
 /** What is known of a regular file's content. */
@@ -232,7 +232,19 @@ function same(e: Entry, s: Stats): boolean {
 	return e.size === s.size && e.mtimeMs === s.mtimeMs && e.ctimeMs === s.ctimeMs && e.ino === s.ino && e.dev === s.dev;
 }
 
-const SYSTEM_PREFIXES = ["/usr/include/", "/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/bin/", "/usr/share/", "/lib/", "/lib64/", "/bin/", "/opt/"];
+const SYSTEM_PREFIXES = [
+	"/usr/include/",
+	"/usr/lib/",
+	"/usr/lib32/",
+	"/usr/lib64/",
+	"/usr/libexec/",
+	"/usr/bin/",
+	"/usr/share/",
+	"/lib/",
+	"/lib64/",
+	"/bin/",
+	"/opt/",
+];
 
 /** System folders do not change during a build, unless the build itself lies in one or installs there. */
 export function systemPredicate(projectRoot: string): (path: string) => boolean {

@@ -1,7 +1,24 @@
-import { closeSync, type Dirent, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, utimesSync, writeSync } from "node:fs";
+import {
+	closeSync,
+	type Dirent,
+	lstatSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	readSync,
+	utimesSync,
+	writeSync,
+} from "node:fs";
 import { join } from "node:path";
-import { formatPlaceholder, parsePlaceholder, type Placeholder, PLACEHOLDER_HEADS, PLACEHOLDER_MAX } from "../thunk/placeholder.js";
 import { HASH_LENGTH, isObjectHash } from "../thunk/hash.js";
+import {
+	formatPlaceholder,
+	PLACEHOLDER_HEADS,
+	PLACEHOLDER_MAX,
+	type Placeholder,
+	parsePlaceholder,
+} from "../thunk/placeholder.js";
 import { removeQuietly, writeFileAtomic } from "../util/files.js";
 
 /**
@@ -159,7 +176,11 @@ function holdsPlaceholder(path: string): boolean {
 		const buffer = Buffer.alloc(SIGN + CHUNK);
 		// The end of the last chunk comes first: a placeholder may lie across two.
 		let kept = 0;
-		for (let count = readSync(fd, buffer, kept, CHUNK, null); count > 0; count = readSync(fd, buffer, kept, CHUNK, null)) {
+		for (
+			let count = readSync(fd, buffer, kept, CHUNK, null);
+			count > 0;
+			count = readSync(fd, buffer, kept, CHUNK, null)
+		) {
 			const bytes = buffer.subarray(0, kept + count);
 			if (PLACEHOLDER_HEADS.some((head) => namesThunkAfter(bytes, head))) return true;
 			kept = Math.min(SIGN - 1, bytes.length);

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorCode, writeFileAtomic } from "../util/files.js";
-import { type Failure, err, ok, type Result } from "../util/result.js";
+import { err, type Failure, ok, type Result } from "../util/result.js";
 
 /** The `.gg` folder: where it is, which version it has. */
 export type ProjectFailure = Failure<"no-project" | "relative-gg-dir" | "project-version" | "project-unreadable">;
@@ -40,7 +40,8 @@ export function openProject(path: string): Result<string, ProjectFailure> {
 	try {
 		if (!existsSync(versionFile)) {
 			mkdirSync(path, { recursive: true });
-			for (const folder of ["blobs", "reductions", "depcache", "tmp"]) mkdirSync(join(path, folder), { recursive: true });
+			for (const folder of ["blobs", "reductions", "depcache", "tmp"])
+				mkdirSync(join(path, folder), { recursive: true });
 			// Keeps the folder out of `git status` without a line in the user's own .gitignore.
 			if (!existsSync(join(path, ".gitignore"))) writeFileAtomic(join(path, ".gitignore"), "*\n");
 			writeFileAtomic(versionFile, `${VERSION}\n`);

@@ -1,7 +1,16 @@
 import protobuf from "protobufjs/minimal.js";
-import { err, ok, type Failure, type Result } from "../util/result.js";
+import { err, type Failure, ok, type Result } from "../util/result.js";
 import { hashBytes, isObjectHash, type ObjectHash, startsAsThunk, THUNK_MAGIC } from "./hash.js";
-import { EMPTY_THUNK, type Item, type Link, type OutputPath, type Thunk, type ThunkItem, type ThunkResult, type TreeEntry } from "./types.js";
+import {
+	EMPTY_THUNK,
+	type Item,
+	type Link,
+	type OutputPath,
+	type Thunk,
+	type ThunkItem,
+	type ThunkResult,
+	type TreeEntry,
+} from "./types.js";
 
 /**
  * The one canonical encoding: fields in number order, defaults left out, `function` always there, items of values,
@@ -267,7 +276,15 @@ export function encodeResult(result: ThunkResult): Buffer {
 	if (result.stdout.length > 0) w.uint32(26).bytes(result.stdout);
 	if (result.stderr.length > 0) w.uint32(34).bytes(result.stderr);
 	for (const output of result.outputs) {
-		w.uint32(42).fork().uint32(10).string(output.tag).uint32(18).string(output.hash).uint32(24).uint32(output.mode).ldelim();
+		w.uint32(42)
+			.fork()
+			.uint32(10)
+			.string(output.tag)
+			.uint32(18)
+			.string(output.hash)
+			.uint32(24)
+			.uint32(output.mode)
+			.ldelim();
 	}
 	if (result.wall !== 0) w.uint32(48).uint64(result.wall);
 	return Buffer.concat([RESULT_MAGIC, w.finish()]);

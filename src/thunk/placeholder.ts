@@ -40,7 +40,11 @@ export function parsePlaceholder(head: Uint8Array): Placeholder | undefined {
 	const first = head[0];
 	if (first !== 0x23 && first !== 0x4f) return undefined;
 	const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, PLACEHOLDER_MAX)).toString("latin1");
-	const start = text.startsWith(SHELL_HEAD) ? SHELL_HEAD.length : text.startsWith(LINKER_HEAD) ? LINKER_HEAD.length : -1;
+	const start = text.startsWith(SHELL_HEAD)
+		? SHELL_HEAD.length
+		: text.startsWith(LINKER_HEAD)
+			? LINKER_HEAD.length
+			: -1;
 	if (start < 0) return undefined;
 	const end = text.indexOf("\n", start);
 	const line = end < 0 ? text.slice(start) : text.slice(start, end);

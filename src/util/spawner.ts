@@ -123,7 +123,10 @@ export function startSpawner(program: string): Spawner {
 				waiting.set(id, resolve);
 			});
 			const w = new FrameWriter().u8(1).u32(id).u8(FLAGS[request.stdio]).str(request.path).strs(request.argv);
-			w.strs(request.env).str(request.cwd).u32(request.timeoutMs ?? 0).u32(request.umask ?? process.umask());
+			w.strs(request.env)
+				.str(request.cwd)
+				.u32(request.timeoutMs ?? 0)
+				.u32(request.umask ?? process.umask());
 			w.strs((request.root ?? []).flat());
 			channel.write(w.finish());
 			return {

@@ -47,7 +47,10 @@ describe("gg clean", () => {
 		for (const hash of [old.thunk, old.output]) assert.equal(existsSync(blob(hash)), false);
 		for (const hash of [young.thunk, young.output]) assert.equal(existsSync(blob(hash)), true);
 		assert.deepEqual(readdirSync(cli.at(".gg/reductions")), [young.thunk]);
-		assert.equal(cli.good("clean", "--older-than", "30d"), "removed 0 results and 0 objects (0.0 MiB); 4 objects (0.0 MiB) stay");
+		assert.equal(
+			cli.good("clean", "--older-than", "30d"),
+			"removed 0 results and 0 objects (0.0 MiB); 4 objects (0.0 MiB) stay",
+		);
 	});
 
 	it("leaves what was removed to be made again", () => {
@@ -85,11 +88,26 @@ describe("gg clean", () => {
 		age(3, hashes[1]!);
 		age(2, hashes[0]!);
 		age(1, hashes[2]!);
-		assert.equal(cli.good("clean", "--max-size", "1M"), "removed 0 results and 0 objects (0.0 MiB); 3 objects (0.9 MiB) stay");
-		assert.equal(cli.good("clean", "--max-size", "700K"), "removed 0 results and 1 object (0.3 MiB); 2 objects (0.6 MiB) stay");
-		assert.deepEqual(hashes.map((h) => existsSync(blob(h))), [true, false, true]);
-		assert.equal(cli.good("clean", "--max-size", "0.3M"), "removed 0 results and 1 object (0.3 MiB); 1 object (0.3 MiB) stay");
-		assert.deepEqual(hashes.map((h) => existsSync(blob(h))), [false, false, true]);
+		assert.equal(
+			cli.good("clean", "--max-size", "1M"),
+			"removed 0 results and 0 objects (0.0 MiB); 3 objects (0.9 MiB) stay",
+		);
+		assert.equal(
+			cli.good("clean", "--max-size", "700K"),
+			"removed 0 results and 1 object (0.3 MiB); 2 objects (0.6 MiB) stay",
+		);
+		assert.deepEqual(
+			hashes.map((h) => existsSync(blob(h))),
+			[true, false, true],
+		);
+		assert.equal(
+			cli.good("clean", "--max-size", "0.3M"),
+			"removed 0 results and 1 object (0.3 MiB); 1 object (0.3 MiB) stay",
+		);
+		assert.deepEqual(
+			hashes.map((h) => existsSync(blob(h))),
+			[false, false, true],
+		);
 	});
 
 	it("only counts when asked to", () => {
@@ -110,7 +128,8 @@ describe("gg clean", () => {
 		const fresh = cli.at(".gg/blobs/z.gg-1-abcd-1");
 		writeFileSync(fresh, "");
 		// No process has a number that large.
-		for (const name of ["run-4194305-1", "thunk-4194305-2", `thunk-${process.pid}-1`, "other"]) mkdirSync(cli.at(`.gg/tmp/${name}`));
+		for (const name of ["run-4194305-1", "thunk-4194305-2", `thunk-${process.pid}-1`, "other"])
+			mkdirSync(cli.at(`.gg/tmp/${name}`));
 		cli.good("clean", "--older-than", "30d");
 		for (const stray of strays) assert.equal(existsSync(stray), false);
 		assert.equal(existsSync(fresh), true);

@@ -16,7 +16,11 @@ describe("gg execute", () => {
 		return cli.collect("script");
 	};
 	/** A thunk that runs `text`, with options of create-thunk. */
-	const thunk = (text: string, options: readonly string[] = ["-o", "out"], args: readonly string[] = []): ObjectHash => {
+	const thunk = (
+		text: string,
+		options: readonly string[] = ["-o", "out"],
+		args: readonly string[] = [],
+	): ObjectHash => {
 		const program = script(text);
 		return cli.create(...options, "-e", program, "--", program, "prog", ...args);
 	};
@@ -49,7 +53,9 @@ describe("gg execute", () => {
 		);
 		assert.equal(run(hash).status, 0);
 		const blob = cli.at(`.gg/blobs/${value}`);
-		const lines = readFileSync(cli.at(`.gg/blobs/${reduction(hash)}`), "utf8").trimEnd().split("\n");
+		const lines = readFileSync(cli.at(`.gg/blobs/${reduction(hash)}`), "utf8")
+			.trimEnd()
+			.split("\n");
 		assert.equal(lines[0], `-i${blob},${blob} ${blob} @{GGHASH:`);
 		const shellsOwn = /^(PWD|OLDPWD|SHLVL|_)=/;
 		assert.deepEqual(
@@ -73,7 +79,8 @@ describe("gg execute", () => {
 	it("makes links in a folder that was empty, and removes all afterwards", () => {
 		writeFileSync(cli.at("v"), "value\n");
 		const value = cli.collect("v");
-		const list = "/usr/bin/find . -mindepth 1 | /usr/bin/sort > /dev/stdout; /bin/cat d/l > out; : > left; /bin/mkdir x; : > x/y";
+		const list =
+			"/usr/bin/find . -mindepth 1 | /usr/bin/sort > /dev/stdout; /bin/cat d/l > out; : > left; /bin/mkdir x; : > x/y";
 		const hash = thunk(list, ["-o", "out", "-v", value, "-L", `d/l=${value}`, "-L", `l=${value}`]);
 		const ran = run(hash);
 		assert.deepEqual([ran.status, ran.out, ran.err], [0, "./d\n./d/l\n./l\n", ""]);
@@ -186,7 +193,11 @@ describe("gg execute", () => {
 		const env = { GG_STORAGE_URI: `file://${cli.at("shared")}` };
 		writeFileSync(cli.at("v"), "value\n");
 		const value = cli.collect("v");
-		const hash = thunk(`/bin/cat "$1" > out; echo more > two`, ["-o", "out", "-o", "two", "-v", value], [`@{GGHASH:${value}}`]);
+		const hash = thunk(
+			`/bin/cat "$1" > out; echo more > two`,
+			["-o", "out", "-o", "two", "-v", value],
+			[`@{GGHASH:${value}}`],
+		);
 		const program = cli.good("hash", "script");
 		cli.gg(["put", "v", "script"], { env });
 		rmSync(cli.at(`.gg/blobs/${value}`), { force: true });
@@ -204,7 +215,9 @@ describe("gg execute", () => {
 		const ran = cli.gg(["execute", "-g", hash], { env: { GG_STORAGE_URI: `file://${cli.at("shared")}` } });
 		assert.deepEqual([ran.status, ran.err], [4, `gg-execute: ${gone} is not in the storage backend\n`]);
 		writeFileSync(cli.at("file"), "");
-		const send = cli.gg(["execute", "-p", thunk("echo x > out")], { env: { GG_STORAGE_URI: `file://${cli.at("file")}` } });
+		const send = cli.gg(["execute", "-p", thunk("echo x > out")], {
+			env: { GG_STORAGE_URI: `file://${cli.at("file")}` },
+		});
 		assert.equal(send.status, 6);
 		assert.match(send.err, new RegExp(`^gg-execute: cannot send ${hashOf("x\n")}: `));
 	});

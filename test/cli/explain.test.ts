@@ -96,6 +96,9 @@ describe("gg explain", () => {
 		);
 		sample();
 		assert.equal(cli.bad("explain", "x.o"), "gg-explain: no command of the last build that gg saw writes x.o\n");
-		assert.equal(cli.bad("explain", "-q"), "gg-explain: there is no option q\n    `gg explain --help` lists the options\n");
+		assert.equal(
+			cli.bad("explain", "-q"),
+			"gg-explain: there is no option q\n    `gg explain --help` lists the options\n",
+		);
 	});
 });

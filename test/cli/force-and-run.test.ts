@@ -37,7 +37,10 @@ describe("gg force-and-run", () => {
 	});
 
 	it("passes signals on", async () => {
-		writeFileSync(cli.at("p"), "#!/bin/sh\ntrap 'echo caught; exit 5' TERM\necho ready\nwhile :; do sleep 0.01; done\n");
+		writeFileSync(
+			cli.at("p"),
+			"#!/bin/sh\ntrap 'echo caught; exit 5' TERM\necho ready\nwhile :; do sleep 0.01; done\n",
+		);
 		chmodSync(cli.at("p"), 0o755);
 		const child = spawn(GG, ["force-and-run", "./p"], { cwd: cli.path, stdio: ["ignore", "pipe", "inherit"] });
 		let out = "";

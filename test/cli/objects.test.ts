@@ -30,7 +30,10 @@ describe("gg init", () => {
 	});
 
 	it("takes one folder", () => {
-		assert.equal(cli.bad("init", "a", "b"), "gg-init: one folder, not 2\n    `gg init --help` shows how it is called\n");
+		assert.equal(
+			cli.bad("init", "a", "b"),
+			"gg-init: one folder, not 2\n    `gg init --help` shows how it is called\n",
+		);
 	});
 
 	it("shows its use", () => {
@@ -63,7 +66,10 @@ describe("gg hash", () => {
 		assert.equal(cli.bad("hash", "none"), "gg-hash: cannot read none: it does not exist\n");
 		assert.equal(cli.bad("hash", "d"), "gg-hash: cannot read d: it is a folder\n");
 		assert.equal(cli.bad("hash", "-x"), "gg-hash: there is no option x\n    `gg hash --help` lists the options\n");
-		assert.equal(cli.bad("hash", "--no-x", "f"), "gg-hash: there is no option no-x\n    `gg hash --help` lists the options\n");
+		assert.equal(
+			cli.bad("hash", "--no-x", "f"),
+			"gg-hash: there is no option no-x\n    `gg hash --help` lists the options\n",
+		);
 	});
 });
 
@@ -89,13 +95,17 @@ describe("gg collect", () => {
 	});
 
 	it("says what is wrong", () => {
-		const hint = "    run `gg init` in the folder where the build starts, or `gg build COMMAND` which does so by itself\n";
+		const hint =
+			"    run `gg init` in the folder where the build starts, or `gg build COMMAND` which does so by itself\n";
 		assert.equal(cli.bad("collect", "h"), `gg-collect: no .gg folder in ${cli.path} or any folder above it\n${hint}`);
 		cli.gg(["init"]);
 		assert.equal(cli.bad("collect"), "gg-collect: no file was given\n    `gg collect --help` shows how it is called\n");
 		assert.equal(cli.bad("collect", "none"), "gg-collect: cannot read none: it does not exist\n");
 		const ran = cli.gg(["collect", "h"], { env: { GG_DIR: "x" } });
-		assert.equal(ran.err, 'gg-collect: GG_DIR is "x", which is not an absolute path\n    set GG_DIR to an absolute path, or unset it\n');
+		assert.equal(
+			ran.err,
+			'gg-collect: GG_DIR is "x", which is not an absolute path\n    set GG_DIR to an absolute path, or unset it\n',
+		);
 	});
 });
 
@@ -161,7 +171,10 @@ describe("gg put and get", () => {
 		);
 		const good = `file://${cli.at("shared")}`;
 		assert.equal(say(good, "get"), "gg-get: no hash was given\n    `gg get --help` shows how it is called\n");
-		assert.equal(say(good, "get", "../x"), "gg-get: ../x is not a hash\n    a hash has 52 letters and begins with V or T\n");
+		assert.equal(
+			say(good, "get", "../x"),
+			"gg-get: ../x is not a hash\n    a hash has 52 letters and begins with V or T\n",
+		);
 		assert.equal(say(good, "put", "none"), "gg-put: cannot read none: it does not exist\n");
 		rmSync(cli.at(".gg"), { recursive: true });
 		assert.match(say(good, "get", H), /^gg-get: no \.gg folder in /);

@@ -74,7 +74,10 @@ describe("gg create-thunk", () => {
 		assert.equal(say("-v", "a=b", ...rest), `--value is not a hash: "a"${hint}`);
 		assert.equal(say("-e", H.slice(1), ...rest), `--executable is not a hash: ${JSON.stringify(H.slice(1))}${hint}`);
 		assert.equal(say("-t", "x", ...rest), `--thunk is not a hash: "x"${hint}`);
-		assert.equal(say("-t", `${H}=x`, ...rest), `--thunk names a value: ${H}\n    what is no thunk is given with --value\n`);
+		assert.equal(
+			say("-t", `${H}=x`, ...rest),
+			`--thunk names a value: ${H}\n    what is no thunk is given with --value\n`,
+		);
 		assert.equal(say("-L", "x", ...rest), '--link has no target: "x"\n    it is written NAME=HASH\n');
 		assert.equal(say("-L", "x=y", ...rest), `the target of --link is not a hash: "y"${hint}`);
 		const leaves = "leaves the folder the thunk runs in";
@@ -99,7 +102,8 @@ describe("gg create-thunk", () => {
 
 	it("shows its use", () => {
 		const help = cli.good("create-thunk", "--help");
-		for (const letter of ["E", "v", "t", "e", "o", "C", "T", "L"]) assert.match(help, new RegExp(`^  -${letter}, --`, "m"));
+		for (const letter of ["E", "v", "t", "e", "o", "C", "T", "L"])
+			assert.match(help, new RegExp(`^  -${letter}, --`, "m"));
 		assert.match(help, /^ {6}--output-dir /m);
 	});
 });
@@ -144,7 +148,23 @@ describe("gg describe", () => {
  "inout": []
 }`;
 	const make = (...more: string[]): ObjectHash =>
-		cli.create("-v", `${E}=x`, "-t", `${TH}#two=dep`, "-e", H, "-o", "out", "-T", "7", "-L", `l=${H}`, ...more, H, "prog");
+		cli.create(
+			"-v",
+			`${E}=x`,
+			"-t",
+			`${TH}#two=dep`,
+			"-e",
+			H,
+			"-o",
+			"out",
+			"-T",
+			"7",
+			"-L",
+			`l=${H}`,
+			...more,
+			H,
+			"prog",
+		);
 
 	it("prints all fields in the original's order, then ours, however the thunk is named", () => {
 		const hash = make("-C", "x.o");
@@ -183,7 +203,8 @@ describe("gg describe", () => {
 			say(TH),
 			`thunk ${TH} is not in the store\n    it was cleaned away, damaged, or made with another .gg folder\n`,
 		);
-		const malformed = "not a valid thunk: it has no function\n    the file was cut short or altered; infer the build again\n";
+		const malformed =
+			"not a valid thunk: it has no function\n    the file was cut short or altered; infer the build again\n";
 		assert.equal(say("cut"), malformed);
 		const hash = make();
 		chmodSync(cli.at(`.gg/blobs/${hash}`), 0o600);
@@ -196,8 +217,7 @@ describe("gg describe", () => {
 
 	it("wants more letters where several thunks begin alike", () => {
 		const hashes: string[] = [];
-		const alike = (): string | undefined =>
-			hashes.map((h) => h.slice(0, 3)).find((p, i, all) => all.indexOf(p) !== i);
+		const alike = (): string | undefined => hashes.map((h) => h.slice(0, 3)).find((p, i, all) => all.indexOf(p) !== i);
 		// Of 4096 beginnings of three letters, a hundred thunks need not share one: names are written by hand instead.
 		hashes.push(make());
 		const twin = `${hashes[0]!.slice(0, 5)}${"A".repeat(39)}00000084`;
@@ -228,8 +248,20 @@ describe("gg thunksummary", () => {
 			...values.map((x) => `${indent} ${x}`),
 			`${indent}${l} uses 1 thunk and 2 files totaling 3 MiB`,
 		];
-		const midFirst = [` ${m}`, `  ${v}`, ...lowTree("  "), ` ${m} uses 2 thunks and 2 files totaling 3 MiB`, ` ${l} (as above)`];
-		const lowFirst = [...lowTree(" "), ` ${m}`, `  ${v}`, `  ${l} (as above)`, ` ${m} uses 2 thunks and 2 files totaling 3 MiB`];
+		const midFirst = [
+			` ${m}`,
+			`  ${v}`,
+			...lowTree("  "),
+			` ${m} uses 2 thunks and 2 files totaling 3 MiB`,
+			` ${l} (as above)`,
+		];
+		const lowFirst = [
+			...lowTree(" "),
+			` ${m}`,
+			`  ${v}`,
+			`  ${l} (as above)`,
+			` ${m} uses 2 thunks and 2 files totaling 3 MiB`,
+		];
 		const expected = [`${t}`, ...(mid < low ? midFirst : lowFirst), `${t} uses 3 thunks and 2 files totaling 3 MiB`];
 		assert.equal(cli.good("thunksummary", top), expected.join("\n"));
 		assert.equal(cli.good("thunksummary", "p"), expected.join("\n"));
@@ -242,7 +274,10 @@ describe("gg thunksummary", () => {
 		const ran = cli.gg(["thunksummary", top]);
 		assert.deepEqual(
 			[ran.status, ran.err],
-			[1, `gg-thunksummary: thunk ${TH} is not in the store\n    it was cleaned away, damaged, or made with another .gg folder\n`],
+			[
+				1,
+				`gg-thunksummary: thunk ${TH} is not in the store\n    it was cleaned away, damaged, or made with another .gg folder\n`,
+			],
 		);
 	});
 });

@@ -291,7 +291,11 @@ rm -r "$odd" "$odd.c"
 	});
 
 	it("a makefile without targets of its own, implicit rules only", async () => {
-		const p = project({ Makefile: "prog: prog.o part.o\n", "prog.c": "int p(void); int main(void) { return p(); }\n", "part.c": "int p(void) { return 0; }\n" });
+		const p = project({
+			Makefile: "prog: prog.o part.o\n",
+			"prog.c": "int p(void); int main(void) { return p(); }\n",
+			"part.c": "int p(void) { return 0; }\n",
+		});
 		await assertAllWays(p, { steps: [["make"], ["make"]] });
 	});
 });

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { Engine } from "../../src/engines/types.js";
-import { Forcer, type ForceOutcome, type Forced } from "../../src/forcer/forcer.js";
+import { type Forced, type ForceOutcome, Forcer } from "../../src/forcer/forcer.js";
 import { memoryStore } from "../../src/store/memory.js";
 import { RESULT_TAG, type Store } from "../../src/store/types.js";
 import { encodeThunk } from "../../src/thunk/codec.js";
@@ -127,10 +127,7 @@ describe("forcing", () => {
 			],
 		});
 		const [one, two] = [hashBytes(Buffer.from("1")), hashBytes(Buffer.from("2"))];
-		assert.equal(
-			text(store, await forcer.force(user)),
-			`@{GGHASH:${one}},@{GGHASH:${one}},@{GGHASH:${two}}`,
-		);
+		assert.equal(text(store, await forcer.force(user)), `@{GGHASH:${one}},@{GGHASH:${one}},@{GGHASH:${two}}`);
 		assert.equal(store.reductions.get(multi, ""), one);
 		assert.equal(store.reductions.get(multi, "two"), two);
 		const outcome = good(await forcer.force(multi));
@@ -139,8 +136,7 @@ describe("forcing", () => {
 
 	it("goes on to thunks that a thunk came to, with one job", async () => {
 		const store = memoryStore();
-		const counter = (n: number): Buffer =>
-			Buffer.from(store.objects.get(makeThunk(store, `count${n}`))!);
+		const counter = (n: number): Buffer => Buffer.from(store.objects.get(makeThunk(store, `count${n}`))!);
 		const engine = testEngine(store, {
 			jobs: 1,
 			behave: (t) => {
@@ -236,7 +232,12 @@ describe("forcing many", () => {
 			const hashes = Array.from({ length: n }, (_, i) => makeThunk(inner, String(i)));
 			let calls = 0;
 			const counted = <T extends object>(o: T): T =>
-				new Proxy(o, { get: (t, key) => ((calls += 1), Reflect.get(t, key) as unknown) });
+				new Proxy(o, {
+					get(target, key) {
+						calls += 1;
+						return Reflect.get(target, key) as unknown;
+					},
+				});
 			const store: Store = { objects: counted(inner.objects), reductions: counted(inner.reductions) };
 			const engine = testEngine(inner, { jobs: 64 });
 			const { forcer } = makeForcer(store, [engine]);
@@ -265,7 +266,13 @@ describe("forcing many", () => {
 		}
 		const { forcer } = makeForcer(store, engines);
 		for (const outcome of await Promise.all(hashes.map((h) => forcer.force(h)))) good(outcome);
-		assert.deepEqual(engines.map((e) => [e.ran.length, e.most]), [[20_000, 1], [20_000, 1]]);
+		assert.deepEqual(
+			engines.map((e) => [e.ran.length, e.most]),
+			[
+				[20_000, 1],
+				[20_000, 1],
+			],
+		);
 		assert.equal(asked, 80_000);
 		// First come, first served.
 		assert.deepEqual(engines[1]!.ran.slice(0, 3), ["b0", "b1", "b2"]);
@@ -298,7 +305,11 @@ describe("engines", () => {
 
 	it("keep to their jobs while thunks that a thunk came to run elsewhere", async () => {
 		const store = memoryStore();
-		const small = testEngine(store, { name: "small", jobs: 1, refuses: (t) => (t.args[0]!.startsWith("s") ? "" : "no") });
+		const small = testEngine(store, {
+			name: "small",
+			jobs: 1,
+			refuses: (t) => (t.args[0]!.startsWith("s") ? "" : "no"),
+		});
 		const inner = (i: number): Buffer => store.objects.get(makeThunk(store, `s${i}`))!;
 		const large = testEngine(store, {
 			name: "large",
@@ -363,10 +374,7 @@ describe("engines", () => {
 		});
 		const { forcer } = makeForcer(store, [engine], { keepGoing: true });
 		const [a, b] = await Promise.all(["a", "b"].map((name) => forcer.force(makeThunk(store, name))));
-		assert.equal(
-			bad(a!),
-			"store: no space left on device (check that the disk is not full and .gg can be written)",
-		);
+		assert.equal(bad(a!), "store: no space left on device (check that the disk is not full and .gg can be written)");
 		good(b!);
 	});
 });

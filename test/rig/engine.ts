@@ -8,7 +8,12 @@ import { EMPTY_THUNK, type Thunk } from "../../src/thunk/types.js";
 export const PROGRAM = hashBytes(Buffer.from("program"));
 
 /** A thunk named by its first argument, with one output `out` unless told otherwise. */
-export function makeThunk(store: Store, name: string, needs: readonly ObjectHash[] = [], more: Partial<Thunk> = {}): ObjectHash {
+export function makeThunk(
+	store: Store,
+	name: string,
+	needs: readonly ObjectHash[] = [],
+	more: Partial<Thunk> = {},
+): ObjectHash {
 	const thunk: Thunk = {
 		...EMPTY_THUNK,
 		functionHash: PROGRAM,
@@ -62,7 +67,11 @@ export function testEngine(
 				hash: store.objects.put(Buffer.from(bytes)),
 				mode: 0o644,
 			}));
-			return { kind: "finished", undeclared: [], result: { status, signal: 0, stdout: empty, stderr: empty, outputs, wall: 1 } };
+			return {
+				kind: "finished",
+				undeclared: [],
+				result: { status, signal: 0, stdout: empty, stderr: empty, outputs, wall: 1 },
+			};
 		},
 	};
 }

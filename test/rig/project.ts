@@ -212,7 +212,12 @@ export class Project {
 			fs
 				.readdirSync(folder)
 				.sort()
-				.map((name) => [name, createHash("sha256").update(fs.readFileSync(path.join(folder, name))).digest("hex")]),
+				.map((name) => [
+					name,
+					createHash("sha256")
+						.update(fs.readFileSync(path.join(folder, name)))
+						.digest("hex"),
+				]),
 		);
 	}
 
@@ -268,7 +273,9 @@ export function withoutSummary(stderr: string): string {
 
 /** How many commands the closing line of a build says were answered from the store, made anew and left alone. */
 export function counts(ended: Ended): { stored: number; made: number; local: number } {
-	const match = /^gg: (\d+) from the store, (\d+) compiled, linked or archived, (\d+) run as they are$/m.exec(ended.stderr);
+	const match = /^gg: (\d+) from the store, (\d+) compiled, linked or archived, (\d+) run as they are$/m.exec(
+		ended.stderr,
+	);
 	assert.ok(match !== null, `there is no closing line in:\n${ended.stderr}`);
 	return { stored: Number(match[1]), made: Number(match[2]), local: Number(match[3]) };
 }

@@ -121,7 +121,13 @@ describe("facts of files", () => {
 		settle();
 		forge(hashOf("forged"));
 		const good = index();
-		for (const bad of ["", "ggfacts0\n", good.replace(/^ggfacts\d+/, "ggfacts999"), "\0\0\0", good.slice(0, good.length - 20)]) {
+		for (const bad of [
+			"",
+			"ggfacts0\n",
+			good.replace(/^ggfacts\d+/, "ggfacts999"),
+			"\0\0\0",
+			good.slice(0, good.length - 20),
+		]) {
 			writeFileSync(at("index/project"), bad);
 			assert.equal(make().get(at("f"))?.hash, hashOf("text"), JSON.stringify(bad.slice(0, 30)));
 		}

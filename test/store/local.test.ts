@@ -175,7 +175,13 @@ describe("reductions of a .gg folder", () => {
 
 	it("that hold anything else are a miss", () => {
 		const { reductions } = openLocalStore(join(folder.path, ".gg"));
-		for (const text of ["", H.slice(1), `${H}\n`, `${H}${H}`, "../../../../../../../../../../../../../../../etc/passwd0"]) {
+		for (const text of [
+			"",
+			H.slice(1),
+			`${H}\n`,
+			`${H}${H}`,
+			"../../../../../../../../../../../../../../../etc/passwd0",
+		]) {
 			writeFileSync(file(T), text);
 			assert.equal(reductions.get(T, ""), undefined, JSON.stringify(text));
 		}

@@ -32,7 +32,11 @@ describe("a pack", () => {
 
 	it("holds values of any bytes and size, and writes by itself when much waits", () => {
 		const pack = new Pack(path());
-		const values = [Buffer.from([1, 0x47, 0x47, 0x50, 0, 0, 0, 0]), Buffer.alloc(300 << 10, 7), Buffer.from("ggpack1\n")];
+		const values = [
+			Buffer.from([1, 0x47, 0x47, 0x50, 0, 0, 0, 0]),
+			Buffer.alloc(300 << 10, 7),
+			Buffer.from("ggpack1\n"),
+		];
 		for (const [i, value] of values.entries()) pack.put(String(i), value);
 		assert.ok(statSync(path()).size > 300 << 10);
 		pack.close();

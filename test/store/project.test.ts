@@ -1,5 +1,14 @@
 import { strict as assert } from "node:assert";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+	chmodSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { findProject, openProject, type ProjectFailure } from "../../src/store/project.js";
 import type { Result } from "../../src/util/result.js";
@@ -38,7 +47,14 @@ describe("the .gg folder", () => {
 		openProject(at(".gg"));
 		assert.equal(readFileSync(at(".gg/version"), "utf8"), "1\n");
 		assert.equal(readFileSync(at(".gg/.gitignore"), "utf8"), "*\n");
-		assert.deepEqual(readdirSync(at(".gg")).sort(), [".gitignore", "blobs", "depcache", "reductions", "tmp", "version"]);
+		assert.deepEqual(readdirSync(at(".gg")).sort(), [
+			".gitignore",
+			"blobs",
+			"depcache",
+			"reductions",
+			"tmp",
+			"version",
+		]);
 	});
 
 	it("of the original gg is taken over as it is", () => {
@@ -95,6 +111,9 @@ describe("the .gg folder", () => {
 		assert.equal(bad(findProject(folder.path, {})), text);
 		chmodSync(at(".gg/blobs"), 0o700);
 		mkdirSync(at("locked"), { mode: 0o500 });
-		assert.equal(bad(findProject(folder.path, { GG_DIR: at("locked/.gg") })), text.replace(at(".gg"), at("locked/.gg")));
+		assert.equal(
+			bad(findProject(folder.path, { GG_DIR: at("locked/.gg") })),
+			text.replace(at(".gg"), at("locked/.gg")),
+		);
 	});
 });

@@ -66,10 +66,7 @@ describe("thunk files", () => {
 	it("are byte for byte those of the original gg", () => {
 		assert.equal(hashOfThunk(SMALL), "TSokWE4QGnZ9m3zwmfcSLK3_SqNW9s058ye1.GGbAtQU00000084");
 		assert.equal(hashOfThunk(LARGE), "TTuPAHelhJhG6FgkbXw1MIgijvPeJqykieishHefJFq800000269");
-		assert.equal(
-			hashOfThunk({ ...SMALL, outputDir: "d" }),
-			"T7ep5MCMy7tgjwA254d4BE6C1EFZFHO1yndk4BE9zNK400000087",
-		);
+		assert.equal(hashOfThunk({ ...SMALL, outputDir: "d" }), "T7ep5MCMy7tgjwA254d4BE6C1EFZFHO1yndk4BE9zNK400000087");
 	});
 
 	it("hold items in the order of their hashes, equal ones in the order given", () => {
@@ -112,7 +109,8 @@ describe("thunk files", () => {
 	});
 
 	it("tell every umask from the default", () => {
-		for (const umask of [0, 0o2, 0o22, 0o77, 0o777]) assert.equal(decoded(encodeThunk({ ...SMALL, umask })).umask, umask);
+		for (const umask of [0, 0o2, 0o22, 0o77, 0o777])
+			assert.equal(decoded(encodeThunk({ ...SMALL, umask })).umask, umask);
 		assert.notDeepEqual(encodeThunk({ ...SMALL, umask: 0 }), encodeThunk(SMALL));
 	});
 
@@ -122,7 +120,10 @@ describe("thunk files", () => {
 		// field 99, a string; field 100, a number
 		const unknown = Buffer.from([0x9a, 0x06, 0x02, 0x78, 0x79, 0xa0, 0x06, 0x05]);
 		const timeoutFirst = Buffer.from([48, 7]);
-		assert.deepEqual(decoded(Buffer.concat([magic, timeoutFirst, unknown, plain.subarray(11)])), { ...SMALL, timeout: 7 });
+		assert.deepEqual(decoded(Buffer.concat([magic, timeoutFirst, unknown, plain.subarray(11)])), {
+			...SMALL,
+			timeout: 7,
+		});
 	});
 
 	it("that are cut anywhere are either an error or a thunk that says so by its name", () => {
@@ -229,7 +230,14 @@ describe("results", () => {
 		],
 		wall: 2 ** 40,
 	};
-	const none: ThunkResult = { status: 0, signal: 0, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), outputs: [], wall: 0 };
+	const none: ThunkResult = {
+		status: 0,
+		signal: 0,
+		stdout: Buffer.alloc(0),
+		stderr: Buffer.alloc(0),
+		outputs: [],
+		wall: 0,
+	};
 
 	it("come back as they were", () => {
 		assert.deepEqual(decodeResult(encodeResult(result)), result);

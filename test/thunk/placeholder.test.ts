@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
-import { formatPlaceholder, isLinkerName, parsePlaceholder, PLACEHOLDER_MAX } from "../../src/thunk/placeholder.js";
+import { formatPlaceholder, isLinkerName, PLACEHOLDER_MAX, parsePlaceholder } from "../../src/thunk/placeholder.js";
 
 const T = `T${hashBytes(Buffer.from("hello\n")).slice(1)}` as ObjectHash;
 const plain = { hash: T, tag: "" };
@@ -22,7 +22,20 @@ describe("placeholders", () => {
 	});
 
 	it("take their form from what follows the last dot, as in the original gg", () => {
-		for (const name of ["x.so", "x.a", "x.o", "x.s", "x.S", "x.sho", "o", "a", "so", "d.d/x.o", "libx.so.1", "libx.so.1.2.3"]) {
+		for (const name of [
+			"x.so",
+			"x.a",
+			"x.o",
+			"x.s",
+			"x.S",
+			"x.sho",
+			"o",
+			"a",
+			"so",
+			"d.d/x.o",
+			"libx.so.1",
+			"libx.so.1.2.3",
+		]) {
 			assert.equal(isLinkerName(name), true, name);
 		}
 		for (const name of ["x.lo", "x.c", "prog", "x.o.d", "x.sox", "d.o/prog", "x.so.1.a.b", ".sox", "foo"]) {

@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import { DEFERRING, type Files, GG, HERE, type Project, projects, withoutSummary } from "../rig/project.js";
+
+const FILES: Files = {
+	Makefile: `
+prog: a.o bad.o b.o ; $(CC) -o $@ a.o bad.o b.o
+%.o: %.c ; $(CC) -MD -c -o $@ $<
+`,
+	"a.c": "int main(void) { return 0; }\n",
+	"bad.c": "int bad(void) { return x; }\n",
+	"b.c": "int b;\n",
+};
+
+describe("a build that fails", () => {
+	const project = projects();
+
+	for (const [way, by] of [
+		["here", HERE],
+		["deferring", DEFERRING],
+	] as const) {
+		it(`ends and shows the error as make does, once, and goes on from there (${way})`, async () => {
+			const p = project(FILES);
+			const plain = await p.run(["make"]);
+			p.fresh();
+			const failed = await p.gg([...by, "make"]);
+			assert.equal(failed.status, plain.status);
+			assert.equal(withoutSummary(failed.stderr), plain.stderr);
+			assert.deepEqual(p.placeholders(), []);
+			assert.ok(!p.exists("bad.o") && !p.exists("prog"));
+			p.write("bad.c", "int bad(void) { return 1; }\n");
+			const fixed = await p.gg([...by, "make"]);
+			assert.equal(fixed.status, 0, fixed.stderr);
+			assert.ok(!fixed.stdout.includes("-o a.o"), "what was made before the failure is not made again");
+			assert.deepEqual(p.placeholders(), []);
+			assert.equal((await p.run(["make", "-q"])).status, 0);
+		});
+
+		it(`under -k, -i and a leading - (${way})`, async () => {
+			const p = project({ ...FILES, "minus.mk": "all: ; -$(CC) -c bad.c\n\t-$(CC) -c b.c\n" });
+			for (const args of [["-k"], ["-i"], ["-f", "minus.mk"]]) {
+				const plain = await p.run(["make", ...args]);
+				const aside = p.aside();
+				const ours = await p.gg([...by, "make", ...args]);
+				assert.equal(ours.status, plain.status, args.join(" "));
+				assert.equal(withoutSummary(ours.stderr), plain.stderr, args.join(" "));
+				p.assertSameTree(aside);
+				p.fresh();
+			}
+		});
+	}
+
+	it("in a compound recipe that moves its result", async () => {
+		const p = project({
+			Makefile: "prog: bad.o ; $(CC) -o $@ bad.o\nbad.o: bad.c ; $(CC) -c -o tmp.o bad.c && mv tmp.o bad.o\n",
+			"bad.c": FILES["bad.c"]!,
+		});
+		const plain = await p.run(["make"]);
+		const aside = p.aside();
+		const ours = await p.gg([...DEFERRING, "make"]);
+		assert.equal(ours.status, plain.status);
+		assert.equal(withoutSummary(ours.stderr), plain.stderr);
+		p.assertSameTree(aside);
+	});
+
+	it("in a link that lacks a symbol", async () => {
+		const p = project({
+			Makefile: "prog: a.o ; $(CC) -o $@ a.o\na.o: a.c ; $(CC) -c a.c\n",
+			"a.c": "int f(void); int main(void) { return f(); }\n",
+		});
+		const plain = await p.run(["make"]);
+		const aside = p.aside();
+		const ours = await p.gg([...DEFERRING, "make"]);
+		assert.equal(ours.status, plain.status);
+		// The temporary object's name is different each time where there is one; here there is none.
+		assert.equal(withoutSummary(ours.stderr), plain.stderr);
+		p.assertSameTree(aside);
+	});
+
+	it("a file that a program which gg does not catch made of a placeholder is named", async () => {
+		const p = project({
+			Makefile: "all: both\na.o: a.c ; $(CC) -c a.c\nb.o: b.c ; $(CC) -c b.c\nboth: a.o b.o ; cat a.o b.o > both\n",
+			"a.c": "int a;\n",
+			"b.c": "int b;\n",
+		});
+		const inferred = await p.gg(["infer", "make"]);
+		assert.equal(inferred.status, 1);
+		assert.equal(
+			inferred.stderr,
+			`gg: ${p.tree}/both holds the bytes of a placeholder: a program that gg did not catch put it there\n` +
+				"    remove it, and run the build by `gg build …`\n" +
+				"gg: 2 deferred, 0 run here; `gg force` makes them real\n",
+		);
+	});
+});
+
+describe("a build that is interrupted", () => {
+	const project = projects();
+	const SLOW: Files = {
+		Makefile:
+			"all: a.o b.o c.o\na.o: a.c ; $(CC) -c a.c\nb.o: b.c a.o ; @echo ready; exec ./forever\nc.o: c.c b.o ; $(CC) -c c.c\n",
+		forever: "#!/bin/sh\nexec sleep 1000\n",
+		"a.c": "int a;\n",
+		"b.c": "int b;\n",
+		"c.c": "int c;\n",
+	};
+
+	async function interrupted(
+		p: Project,
+		by: readonly string[],
+		stop: (pid: number) => void,
+	): Promise<{ status: number | null }> {
+		const started = p.start([GG, ...by, "make"]);
+		await started.said("ready");
+		stop(started.process.pid!);
+		const ended = await started.ended;
+		await p.quiet();
+		assert.deepEqual(p.placeholders(), []);
+		assert.ok(!p.exists("c.o"));
+		return ended;
+	}
+
+	async function goesOn(p: Project): Promise<void> {
+		p.write("forever", "#!/bin/sh\ncc -c b.c\n");
+		const again = await p.gg(["build", "make"]);
+		assert.equal(again.status, 0, again.stderr);
+		assert.deepEqual(p.placeholders(), []);
+		assert.equal((await p.run(["make", "-q"])).status, 0);
+	}
+
+	for (const [way, by] of [
+		["here", HERE],
+		["deferring", DEFERRING],
+	] as const) {
+		it(`by the terminal (${way})`, async () => {
+			const p = project(SLOW);
+			const ended = await interrupted(p, by, (pid) => process.kill(-pid, "SIGINT"));
+			assert.equal(ended.status, 130);
+			await goesOn(p);
+		});
+
+		it(`by SIGTERM (${way})`, async () => {
+			const p = project(SLOW);
+			const ended = await interrupted(p, by, (pid) => process.kill(pid, "SIGTERM"));
+			assert.equal(ended.status, 143);
+			await goesOn(p);
+		});
+
+		it(`by SIGKILL (${way})`, async () => {
+			const p = project(SLOW);
+			await interrupted(p, by, (pid) => process.kill(pid, "SIGKILL"));
+			await goesOn(p);
+		});
+	}
+
+	it("by SIGKILL while placeholders stand: none is left that make would take for real", async () => {
+		const p = project({
+			Makefile: "all: late.o ; @echo ready; exec sleep 1000\nlate.o: late.c ; $(CC) -c late.c\n",
+			"late.c": `${Array.from({ length: 3000 }, (_, i) => `int f${i}(int x) { return x * ${i} + x / ${i + 1}; }`).join("\n")}\n`,
+		});
+		const started = p.start([GG, ...DEFERRING, "make", "late.o", "all"]);
+		await started.said("ready");
+		process.kill(started.process.pid!, "SIGKILL");
+		await started.ended;
+		await p.quiet();
+		assert.deepEqual(p.placeholders(), []);
+	});
+});
+
+describe("a file system that is full or read-only", () => {
+	const project = projects();
+	const mounts: string[] = [];
+	afterEach(() => {
+		for (const mount of mounts.splice(0)) execFileSync("umount", ["-l", mount]);
+	});
+	function mounted(test: Mocha.Context, p: Project, options: string): string {
+		const where = p.path("store");
+		fs.mkdirSync(where);
+		try {
+			execFileSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", where], { stdio: "ignore" });
+		} catch {
+			test.skip();
+		}
+		mounts.push(where);
+		return where;
+	}
+
+	it("a full store costs the answers, not the build", async function () {
+		const p = project({ Makefile: "a.o: a.c ; $(CC) -c a.c\n", "a.c": "int a[100000] = { 1 };\n" });
+		const plain = await p.run(["make"]);
+		const aside = p.aside();
+		const store = mounted(this, p, "size=128k");
+		const env = { GG_DIR: `${store}/gg` };
+		for (const by of [HERE, DEFERRING]) {
+			fs.rmSync(p.path("a.o"), { force: true });
+			const ours = await p.gg([...by, "make"], { env });
+			assert.equal(ours.status, 0, ours.stderr);
+			assert.equal(ours.stdout, by === HERE ? plain.stdout : ours.stdout);
+			p.assertSameTree(aside, ["store"]);
+		}
+	});
+
+	it("a read-only store says so, and the build goes on without it", async function () {
+		const p = project({ Makefile: "a.o: a.c ; $(CC) -c a.c\n", "a.c": "int a;\n" });
+		await p.run(["make"]);
+		const aside = p.aside();
+		const store = mounted(this, p, "size=1m");
+		const env = { GG_DIR: `${store}/gg` };
+		await p.gg(["init"], { env });
+		execFileSync("mount", ["-o", "remount,ro", store]);
+		const ours = await p.gg([...HERE, "make"], { env });
+		assert.equal(ours.status, 0, ours.stderr);
+		assert.match(ours.stderr, /^gg: results cannot be kept: .*read-only.*\(the build goes on without\)$/m);
+		p.assertSameTree(aside, ["store"]);
+	});
+
+	it("a full tree fails as make does", async function () {
+		const p = project({ "small/Makefile": "a.o: ../a.c ; $(CC) -c ../a.c\n", "a.c": "int a[100000] = { 1 };\n" });
+		const store = mounted(this, p, "size=64k");
+		fs.copyFileSync(p.path("small/Makefile"), `${store}/Makefile`);
+		const env = { GG_DIR: p.path(".gg") };
+		const options = { env, cwd: "store" };
+		const plain = await p.run(["make"], options);
+		fs.rmSync(`${store}/a.o`, { force: true });
+		for (const by of [HERE, DEFERRING]) {
+			const ours = await p.gg([...by, "make"], options);
+			assert.equal(ours.status, plain.status, ours.stderr);
+			assert.deepEqual(fs.readdirSync(store), ["Makefile"]);
+		}
+	});
+});
+
+describe("two gg at once", () => {
+	const project = projects();
+
+	it("share one store", async () => {
+		const make = (n: number): string =>
+			`all: ${Array.from({ length: 8 }, (_, i) => `d${n}/f${i}.o`).join(" ")}\nd${n}/%.o: %.c ; $(CC) -c -o $@ $<\n`;
+		const p = project({
+			"1.mk": make(1),
+			"2.mk": make(2),
+			"d1/x": "",
+			"d2/x": "",
+			...Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`f${i}.c`, `int f${i};\n`])),
+		});
+		const steps = [
+			["make", "-f", "1.mk"],
+			["make", "-f", "2.mk"],
+		];
+		for (const step of steps) await p.run(step);
+		const aside = p.aside();
+		const ended = await Promise.all(steps.map((step, i) => p.gg([...(i === 0 ? HERE : DEFERRING), ...step])));
+		for (const e of ended) assert.equal(e.status, 0, e.stderr);
+		p.assertSameTree(aside);
+	});
+});
