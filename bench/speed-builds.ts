@@ -45,11 +45,17 @@ export async function withProject<T>(
 	}
 }
 
-/** A fresh copy with an empty .gg, and nothing remembered from other runs. */
+/**
+ * A fresh copy with an empty .gg, and nothing remembered from other runs but the native programs: those are compiled once
+ * after installation, which `gg build true` has done here.
+ */
 export async function coldTree(workspace: Workspace): Promise<void> {
 	remove(workspace, "gg-cache");
 	await fresh(workspace);
-	await must(`${quote(GG)} init`, { cwd: workspace.src, env: { GG_CACHE_DIR: workspace.ggCache } });
+	await must(`${quote(GG)} build true && rm -r .gg && ${quote(GG)} init`, {
+		cwd: workspace.src,
+		env: { GG_CACHE_DIR: workspace.ggCache },
+	});
 }
 
 /** The first build of all reads the compiler from disk; neither side should pay for that. */

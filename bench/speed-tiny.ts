@@ -70,6 +70,7 @@ export async function tiny(options: SpeedOptions & { readonly count: number }): 
 			async () => {
 				rmSync(env.GG_CACHE_DIR, { recursive: true, force: true });
 				prepare(folder, program, count);
+				await must(`${quote(GG)} build true`, { cwd: folder, env });
 				const { seconds } = await must(`${quote(GG)} force -j ${jobs} @list`, { cwd: folder, env });
 				checkResults(folder, count);
 				return seconds;

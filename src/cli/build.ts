@@ -173,7 +173,7 @@ function finish(mode: "build" | "infer", { workshop, journal, io, startedAt }: B
 		const found = sweep(workshop.root, startedAt);
 		for (const path of found.placeholders) workshop.placeholders.note(path);
 		for (const path of found.swallowed) {
-			const again = mode === "build" ? "`gg build --jobs 1 …`, which defers nothing" : "`gg build …`";
+			const again = mode === "build" ? "`gg build --jobs 1 COMMAND`, which defers nothing" : "`gg build COMMAND`";
 			io.err(`gg: ${path} holds the bytes of a placeholder: a program that gg did not catch put it there\n`);
 			io.err(`    remove it, and run the build by ${again}\n`);
 			code = code === 0 ? 1 : code;

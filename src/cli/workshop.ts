@@ -13,7 +13,6 @@ import { type LocalStore, openLocalStore } from "../store/local.js";
 import { Placeholders, readPlaceholder, restoreTime } from "../store/placeholders.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
-import { isThere } from "../util/paths.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
 import type { EngineChoice, RunOptions } from "./options.js";
 import { cacheDirectory, give } from "./project.js";
@@ -52,8 +51,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		isSystem: systemPredicate(root),
 	});
 	const placeholders = new Placeholders(ggDir);
-	const runtime = io.env["XDG_RUNTIME_DIR"];
-	const folder = mkdtempSync(join(runtime?.startsWith("/") && isThere(runtime) ? runtime : tmpdir(), "gg-"));
+	const folder = privateFolder(io.env);
 	const spawner = startSpawner(natives.spawner);
 	const scratch = new ScratchFolders(join(ggDir, "tmp"));
 	const modes = new Map<ObjectHash, number>();
@@ -128,4 +126,17 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			}
 		},
 	};
+}
+
+/** For the socket and what is read once and removed: in memory where the system has a place for that. */
+function privateFolder(env: NodeJS.ProcessEnv): string {
+	for (const base of [env["XDG_RUNTIME_DIR"], "/dev/shm"]) {
+		if (base === undefined || !base.startsWith("/")) continue;
+		try {
+			return mkdtempSync(join(base, "gg-"));
+		} catch {
+			// Absent, or not ours to write to.
+		}
+	}
+	return mkdtempSync(join(tmpdir(), "gg-"));
 }

@@ -135,8 +135,9 @@ export class Session {
 	async settle(): Promise<ForceOutcome[]> {
 		const failed: ForceOutcome[] = [];
 		while (this.#pending.size > 0) {
-			for (const outcome of await Promise.all(this.#pending)) if (outcome.kind === "failed") failed.push(outcome);
-			this.#pending.clear();
+			const known = [...this.#pending];
+			for (const outcome of await Promise.all(known)) if (outcome.kind === "failed") failed.push(outcome);
+			for (const promise of known) this.#pending.delete(promise);
 		}
 		return failed;
 	}

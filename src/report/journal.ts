@@ -11,6 +11,8 @@ export class Journal {
 	readonly #path: string;
 	#lines: string[] = [];
 	#started = false;
+	/** Thunks that the forcer has counted already: a command that waited for one must not be counted again. */
+	readonly #forced = new Set<string>();
 	readonly counts = { commands: 0, cached: 0, ran: 0, unrecorded: 0, deferred: 0, local: 0, forced: 0, failed: 0 };
 
 	/** `name`: "last" for builds, "force" for what forcing did. */
@@ -21,9 +23,11 @@ export class Journal {
 	add(event: Event): void {
 		if (event.kind === "command") {
 			this.counts.commands += 1;
-			this.counts[event.how] += 1;
-		} else if (event.kind === "thunk" && event.how !== "cached") {
-			this.counts.forced += 1;
+			const waited = (event.how === "ran" || event.how === "unrecorded") && this.#forced.has(event.thunk);
+			if (!waited) this.counts[event.how] += 1;
+		} else if (event.kind === "thunk") {
+			this.#forced.add(event.thunk);
+			this.counts[event.how === "cached" ? "cached" : "forced"] += 1;
 			if (event.how === "failed") this.counts.failed += 1;
 		}
 		this.#lines.push(JSON.stringify(event));

@@ -48,10 +48,13 @@ export function replaceFile(path: string, make: (temporary: string) => void): vo
 	}
 }
 
+const umask = process.umask();
+
 export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644): void {
 	replaceFile(path, (temporary) => {
-		writeFileSync(temporary, data, { flag: "wx" });
-		chmodSync(temporary, mode);
+		writeFileSync(temporary, data, { flag: "wx", mode });
+		// Only where the umask takes away what is wanted.
+		if ((mode & umask) !== 0) chmodSync(temporary, mode);
 	});
 }
 

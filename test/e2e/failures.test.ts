@@ -13,6 +13,17 @@ prog: a.o bad.o b.o ; $(CC) -o $@ a.o bad.o b.o
 	"b.c": "int b;\n",
 };
 
+/**
+ * What make shows of the failure. Where commands were deferred, make may have met it first at what needs the failed one,
+ * before it was run again; what the tools say is shown once all the same.
+ */
+function assertShown(stderr: string, wanted: string, by: readonly string[]): void {
+	const seen = withoutSummary(stderr);
+	if (by === HERE) assert.equal(seen, wanted);
+	else assert.match(seen.slice(0, seen.length - wanted.length), /^(?:make: \*\*\* .* Error 1(?: \(ignored\))?\n|make: Target .*\n)*$/);
+	assert.ok(seen.endsWith(wanted), seen);
+}
+
 describe("a build that fails", () => {
 	const project = projects();
 
@@ -26,7 +37,7 @@ describe("a build that fails", () => {
 			p.fresh();
 			const failed = await p.gg([...by, "make"]);
 			assert.equal(failed.status, plain.status);
-			assert.equal(withoutSummary(failed.stderr), plain.stderr);
+			assertShown(failed.stderr, plain.stderr, by);
 			assert.deepEqual(p.placeholders(), []);
 			assert.ok(!p.exists("bad.o") && !p.exists("prog"));
 			p.write("bad.c", "int bad(void) { return 1; }\n");
@@ -44,7 +55,7 @@ describe("a build that fails", () => {
 				const aside = p.aside();
 				const ours = await p.gg([...by, "make", ...args]);
 				assert.equal(ours.status, plain.status, args.join(" "));
-				assert.equal(withoutSummary(ours.stderr), plain.stderr, args.join(" "));
+				assertShown(ours.stderr, plain.stderr, by);
 				p.assertSameTree(aside);
 				p.fresh();
 			}
@@ -60,7 +71,7 @@ describe("a build that fails", () => {
 		const aside = p.aside();
 		const ours = await p.gg([...DEFERRING, "make"]);
 		assert.equal(ours.status, plain.status);
-		assert.equal(withoutSummary(ours.stderr), plain.stderr);
+		assertShown(ours.stderr, plain.stderr, DEFERRING);
 		p.assertSameTree(aside);
 	});
 
@@ -74,7 +85,7 @@ describe("a build that fails", () => {
 		const ours = await p.gg([...DEFERRING, "make"]);
 		assert.equal(ours.status, plain.status);
 		// The temporary object's name is different each time where there is one; here there is none.
-		assert.equal(withoutSummary(ours.stderr), plain.stderr);
+		assertShown(ours.stderr, plain.stderr, DEFERRING);
 		p.assertSameTree(aside);
 	});
 
@@ -89,7 +100,7 @@ describe("a build that fails", () => {
 		assert.equal(
 			inferred.stderr,
 			`gg: ${p.tree}/both holds the bytes of a placeholder: a program that gg did not catch put it there\n` +
-				"    remove it, and run the build by `gg build …`\n" +
+				"    remove it, and run the build by `gg build COMMAND`\n" +
 				"gg: 2 deferred, 0 run here; `gg force` makes them real\n",
 		);
 	});
@@ -169,11 +180,12 @@ describe("a build that is interrupted", () => {
 });
 
 describe("a file system that is full or read-only", () => {
-	const project = projects();
 	const mounts: string[] = [];
+	// Before the project's folder, which they lie in, is removed.
 	afterEach(() => {
 		for (const mount of mounts.splice(0)) execFileSync("umount", ["-l", mount]);
 	});
+	const project = projects();
 	function mounted(test: Mocha.Context, p: Project, options: string): string {
 		const where = p.path("store");
 		fs.mkdirSync(where);

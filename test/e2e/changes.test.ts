@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { counts, DEFERRING, type Files, HERE, type Project, projects, withoutSummary } from "../rig/project.js";
+
+const FILES: Files = {
+	Makefile: `
+OBJECTS = a.o b.o c.o
+prog: $(OBJECTS) ; $(CC) -o $@ $(OBJECTS)
+%.o: %.c ; $(CC) -Wall -Iinc1 -Iinc2 -MMD -MP -c -o $@ $<
+-include $(OBJECTS:.o=.d)
+clean: ; rm -f prog $(OBJECTS) *.d
+`,
+	"inc1/other.h": "",
+	"inc2/h.h": "#define H 1\n",
+	"inc2/k.h": "#define K 2\n",
+	"a.c": "#include <h.h>\nint b(void), c(void); int main(void) { return H + b() + c(); }\n",
+	"b.c": "#include <h.h>\n#include <k.h>\nint b(void) { return H + K; }\n",
+	"c.c": "#include <k.h>\nint c(void) { static int unused; return K; }\n",
+};
+
+/** Changes the sources of two copies of a built tree alike, and asserts that make does the same in both and leaves the same. */
+async function assertSameChange(p: Project, change: () => void, by: readonly string[]): Promise<void> {
+	const steps = async (first: readonly string[]): Promise<{ stdout: string; stderr: string }> => {
+		const built = await p.run([...first, "make"]);
+		assert.equal(built.status, 0, built.stderr);
+		change();
+		const again = await p.run([...first, "make"]);
+		return { stdout: again.stdout, stderr: withoutSummary(again.stderr) };
+	};
+	const plain = await steps([]);
+	const aside = p.aside();
+	assert.deepEqual(await steps([(await import("../rig/project.js")).GG, ...by]), plain);
+	p.assertSameTree(aside);
+	assert.equal((await p.run(["make", "-q"])).status, 0);
+}
+
+describe("after a change make and gg build the same", () => {
+	const project = projects();
+
+	for (const [way, by] of [["here", HERE], ["deferring", DEFERRING]] as const) {
+		it(`a header (${way})`, async () => {
+			const p = project(FILES);
+			await assertSameChange(p, () => p.write("inc2/h.h", "#define H 5\n"), by);
+		});
+
+		it(`a header that is touched and says the same (${way})`, async () => {
+			const p = project(FILES);
+			await assertSameChange(p, () => p.write("inc2/h.h", "#define H 1\n"), by);
+		});
+
+		it(`a header that is gone, with the source that named it changed (${way})`, async () => {
+			const p = project(FILES);
+			const change = (): void => {
+				fs.unlinkSync(p.path("inc2/k.h"));
+				p.write("b.c", "#include <h.h>\nint b(void) { return H; }\n");
+				p.write("c.c", "int c(void) { return 0; }\n");
+			};
+			await assertSameChange(p, change, by);
+		});
+	}
+
+	it("what was built before is not compiled again, and warns as it did", async () => {
+		const p = project(FILES);
+		const first = await p.gg([...HERE, "make"]);
+		await p.run(["make", "clean"]);
+		const second = await p.gg([...HERE, "make"]);
+		assert.deepEqual(counts(second), { stored: 4, made: 0, local: 0 });
+		assert.equal(withoutSummary(second.stderr), withoutSummary(first.stderr));
+		assert.match(second.stderr, /warning: unused variable 'unused'/);
+	});
+
+	it("switching back and forth between two contents compiles neither again", async () => {
+		const p = project(FILES);
+		for (const value of [1, 5]) {
+			p.write("inc2/h.h", `#define H ${value}\n`);
+			assert.equal((await p.gg([...HERE, "make"])).status, 0);
+			await p.run(["make", "clean"]);
+		}
+		for (const value of [1, 5]) {
+			p.write("inc2/h.h", `#define H ${value}\n`);
+			assert.equal(counts(await p.gg([...HERE, "make"])).made, 0);
+			await p.run(["make", "clean"]);
+		}
+	});
+});
+
+describe("an answer from the store is never stale", () => {
+	const project = projects();
+
+	/** Builds, changes, removes what was built, builds again, and asserts that it is what a plain build makes of the change. */
+	async function assertNoticed(p: Project, change: () => void, env: Record<string, string> = {}): Promise<void> {
+		for (const by of [HERE, DEFERRING]) {
+			p.fresh();
+			assert.equal((await p.gg([...by, "make"])).status, 0);
+			await p.run(["make", "clean"]);
+			change();
+			const plain = await p.run(["make"], { env });
+			const wanted = new Map(fs.readdirSync(p.tree).filter((f) => /\.(?:o|txt)$|^prog$/.test(f)).map((f) => [f, p.read(f)]));
+			await p.run(["make", "clean"]);
+			const ours = await p.gg([...by, "make"], { env });
+			assert.equal(withoutSummary(ours.stderr), plain.stderr);
+			for (const [name, content] of wanted) assert.equal(p.read(name) === content, true, `${name} (${by.join(" ")})`);
+		}
+	}
+
+	it("when a header appears earlier on the include path", async () => {
+		const p = project(FILES);
+		await assertNoticed(p, () => p.write("inc1/h.h", "#define H 77\n"));
+	});
+
+	it("when a header appears that __has_include asks for", async () => {
+		const p = project({
+			Makefile: 'a.o: a.c ; $(CC) -c a.c\nclean: ; rm -f a.o\n',
+			"a.c": '#if __has_include("perhaps.h")\n#include "perhaps.h"\n#endif\n#ifdef P\nint p;\n#endif\nint a;\n',
+		});
+		await assertNoticed(p, () => p.write("perhaps.h", "#define P\n"));
+	});
+
+	it("when a library appears earlier on the search path", async () => {
+		const p = project({
+			Makefile: `
+prog: main.c two/libf.a ; mkdir -p one && $(CC) -o $@ main.c -Lone -Ltwo -lf
+two/libf.a: f.c ; mkdir -p two && $(CC) -c -o two/f.o f.c && $(AR) rcs $@ two/f.o
+clean: ; rm -rf prog two
+`,
+			"main.c": "int f(void); int main(void) { return f(); }\n",
+			"f.c": "int f(void) { return 1; }\n",
+			"g.c": "int f(void) { return 2; }\n",
+		});
+		const change = (): void => {
+			fs.mkdirSync(p.path("one"), { recursive: true });
+			fs.writeFileSync(p.path("one/libf.a"), fs.readFileSync(p.path("other.a")));
+		};
+		const make = p.fresh.bind(p);
+		// The other library is made by hand, outside of what is compared.
+		p.fresh = (keep) => {
+			make(keep);
+			p.write("other.mk", "other.a: g.c ; $(CC) -c g.c && $(AR) rcs other.a g.o && rm g.o\n");
+		};
+		p.fresh();
+		await assertNoticed(p, () => {
+			const { execFileSync } = require("node:child_process") as typeof import("node:child_process");
+			execFileSync("make", ["-f", "other.mk"], { cwd: p.tree });
+			change();
+		});
+	});
+
+	it("when CPATH, C_INCLUDE_PATH or LIBRARY_PATH lead elsewhere", async () => {
+		const p = project({ ...FILES, Makefile: (FILES["Makefile"] as string).replace("-Iinc1 -Iinc2", ""), "inc3/h.h": "#define H 9\n", "inc3/k.h": "#define K 9\n" });
+		for (const [first, second] of [["inc2", "inc3"], ["inc3", "inc2"]] as const) {
+			const build = (path: string): Promise<unknown> => p.gg([...HERE, "make"], { env: { CPATH: path } });
+			await build(first);
+			await p.run(["make", "clean"]);
+			await build(second);
+			const ours = p.read("b.o");
+			await p.run(["make", "clean"]);
+			await p.run(["make"], { env: { C_INCLUDE_PATH: second } });
+			assert.equal(p.read("b.o") === ours, true);
+			await p.run(["make", "clean"]);
+		}
+	});
+
+	it("when LANG changes the language of warnings", async () => {
+		const p = project({ Makefile: "a.o: a.c ; $(CC) -Wall -c a.c\nclean: ; rm -f a.o\n", "a.c": "int f(void) { int unused; return 1; }\n" });
+		for (const LC_ALL of ["C.UTF-8", "C"]) {
+			const plain = await p.run(["make"], { env: { LC_ALL } });
+			await p.run(["make", "clean"]);
+			const ours = await p.gg([...HERE, "make"], { env: { LC_ALL } });
+			assert.equal(withoutSummary(ours.stderr), plain.stderr, LC_ALL);
+			await p.run(["make", "clean"]);
+		}
+	});
+
+	it("when SOURCE_DATE_EPOCH fixes __DATE__, and never when nothing does", async () => {
+		const p = project({
+			Makefile: "t.txt: t.c ; $(CC) -E -P -o $@ t.c\na.o: t.c ; $(CC) -c -o $@ t.c\nall: t.txt a.o\n.DEFAULT_GOAL = all\nclean: ; rm -f t.txt a.o\n",
+			"t.c": 'const char when[] = __DATE__ " " __TIME__ " " __TIMESTAMP__;\n',
+		});
+		const dated = async (seconds: number): Promise<string> => {
+			const ended = await p.gg([...HERE, "make"], { env: { SOURCE_DATE_EPOCH: String(seconds) } });
+			assert.equal(ended.status, 0, ended.stderr);
+			const text = p.read("t.txt");
+			await p.run(["make", "clean"]);
+			return text;
+		};
+		const first = await dated(1_000_000_000);
+		assert.match(first, /Sep {2}9 2001" " "01:46:40/);
+		assert.match(await dated(1_100_000_000), /Nov 9 2004|Nov {2}9 2004/);
+		assert.equal(await dated(1_000_000_000), first);
+		for (const by of [HERE, DEFERRING]) {
+			await p.gg([...by, "make"]);
+			await p.run(["make", "clean"]);
+			const again = await p.gg([...by, "make"]);
+			assert.equal(counts(again).stored, 0, again.stderr);
+			await p.run(["make", "clean"]);
+		}
+	});
+
+	it("when __TIMESTAMP__ stands in a header under SOURCE_DATE_EPOCH and its time changes", async () => {
+		const p = project({
+			Makefile: "a.o: a.c ; $(CC) -c a.c\nclean: ; rm -f a.o\n",
+			"a.c": '#include "h.h"\nconst char when[] = STAMP;\n',
+			"h.h": "#define STAMP __TIMESTAMP__\n",
+		});
+		const env = { SOURCE_DATE_EPOCH: "1000000000" };
+		await p.gg([...HERE, "make"], { env });
+		await p.run(["make", "clean"]);
+		fs.utimesSync(p.path("a.c"), 1_200_000_000, 1_200_000_000);
+		await p.run(["make"], { env });
+		const wanted = p.read("a.o");
+		await p.run(["make", "clean"]);
+		await p.gg([...HERE, "make"], { env });
+		assert.equal(p.read("a.o") === wanted, true, "the time of the source is in the object");
+	});
+
+	it("when the store lost objects, or they were cut short or altered", async () => {
+		const p = project(FILES);
+		await p.run(["make"]);
+		const aside = p.aside();
+		await p.gg([...HERE, "make"]);
+		const damages: [string, (path: string) => void][] = [
+			["removed", (path) => fs.rmSync(path)],
+			["cut short", (path) => (fs.chmodSync(path, 0o600), fs.truncateSync(path, 10))],
+			["emptied", (path) => (fs.chmodSync(path, 0o600), fs.truncateSync(path, 0))],
+		];
+		for (const [what, damage] of damages) {
+			for (const name of fs.readdirSync(p.path(".gg/blobs"))) damage(p.path(`.gg/blobs/${name}`));
+			p.fresh(true);
+			const ended = await p.gg([...HERE, "make"]);
+			assert.equal(ended.status, 0, `${what}: ${ended.stderr}`);
+			p.assertSameTree(aside);
+		}
+		for (const folder of ["reductions", "depcache", "hash_cache"]) {
+			fs.rmSync(p.path(`.gg/${folder}`), { recursive: true, force: true });
+			p.fresh(true);
+			assert.equal((await p.gg([...HERE, "make"])).status, 0, folder);
+			p.assertSameTree(aside);
+		}
+	});
+});
