@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { loadResult } from "../executor/results.js";
@@ -8,11 +9,11 @@ import { findTools, makeWrapperFolder, ToolPaths } from "../interpose/tools.js";
 import type { Event } from "../report/events.js";
 import { describeCommand, Journal } from "../report/journal.js";
 import { readPlaceholder as readStanding, sweep } from "../store/placeholders.js";
-import { findProject, openProject } from "../store/project.js";
+import { describeErrnoNumber, findProject, openProject } from "../store/project.js";
 import { decodeThunk } from "../thunk/codec.js";
 import { UserError } from "../util/result.js";
 import { parseRunOptions, type RunOptions, runOptionsHelp } from "./options.js";
-import { give } from "./project.js";
+import { give, undeclaredInput } from "./project.js";
 import type { Io, Run } from "./types.js";
 import { openWorkshop, type Workshop } from "./workshop.js";
 
@@ -39,6 +40,7 @@ async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io
 			hint: `for example: gg ${mode} make -j8`,
 		});
 	}
+	if (options.dryRun) return dryRun(options.rest, io);
 	const found = findProject(io.cwd, io.env);
 	// The main job sets itself up; a folder that is there but unusable is for the user to decide about.
 	const ggDir = !found.ok && found.error.reason === "no-project" ? give(openProject(join(io.cwd, ".gg"))) : give(found);
@@ -79,8 +81,9 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		}
 	};
 	const forcer = workshop.forcer(options, {
-		forced(hash, thunk, forced, how) {
+		forced(hash, thunk, forced, how, _engine, undeclared) {
 			workshop.place(hash, thunk, forced);
+			if (undeclared.length > 0) sink({ kind: "warning", failure: undeclaredInput(thunk, undeclared[0]!) });
 			const { stdout, stderr } = session.shown(hash);
 			if (stdout) process.stdout.write(forced.result.stdout);
 			if (stderr) process.stderr.write(forced.result.stderr);
@@ -123,7 +126,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		await server.close();
 		throw new UserError({
 			reason: "no-command",
-			message: `${options.rest[0]} was not found on PATH`,
+			message: `${options.rest[0]} was not found${options.rest[0]!.includes("/") ? "" : " on PATH"}`,
 			hint: "check the build command's name",
 		});
 	}
@@ -147,7 +150,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		await server.close();
 		throw new UserError({
 			reason: "no-command",
-			message: `cannot start ${options.rest[0]}: ${end.what} (errno ${end.errno})`,
+			message: `cannot start ${options.rest[0]}: ${describeErrnoNumber(end.errno)}`,
 		});
 	}
 	const abandoned = interrupted && end.status !== 0;
@@ -192,7 +195,7 @@ function finish(mode: "build" | "infer", { workshop, journal, io, startedAt }: B
 		io.err(`gg: ${c.deferred} deferred, ${c.local + c.ran + c.unrecorded} run here; \`gg force\` makes them real\n`);
 	else if (c.commands > 0) {
 		io.err(
-			`gg: ${c.cached} from the store, ${c.ran + c.unrecorded + c.forced} compiled, linked or archived, ${c.local} run as they are\n`,
+			`gg: ${c.cached + c.found} from the store, ${c.ran + c.unrecorded + c.forced} compiled, linked or archived, ${c.local} run as they are\n`,
 		);
 	}
 	return code;
@@ -210,10 +213,29 @@ function placeFromStore(workshop: Workshop, path: string): boolean {
 	const first = decoded.value.outputs[0];
 	const main = first === undefined ? undefined : outputs.get(first);
 	if (main !== undefined) outputs.set("", main);
-	return workshop.placeAt(path, { kind: "forced", final: standing.hash, result, outputs }, standing.tag);
+	try {
+		return workshop.placeAt(path, { kind: "forced", final: standing.hash, result, outputs }, standing.tag);
+	} catch {
+		// The disk is full, or the folder may not be written: what cannot be placed is as good as not made.
+		return false;
+	}
 }
 
 /** Leaves no placeholder, moved ones neither: make is to see as missing what was not made. */
+/** What would run is for the builder to say: make and ninja have the same option for it. */
+function dryRun(command: readonly string[], io: Io): number {
+	if (!/^(?:g?make|ninja|samu)$/.test(basename(command[0]!))) {
+		throw new UserError({
+			reason: "usage",
+			message: `--dry-run asks the build command what it would run, and ${command[0]} is neither make nor ninja`,
+			hint: "`gg infer` describes a build without compiling; `gg force --dry-run` then lists the commands",
+		});
+	}
+	const { status, error } = spawnSync(command[0]!, [...command.slice(1), "-n"], { stdio: "inherit", cwd: io.cwd });
+	if (error !== undefined) throw error;
+	return status ?? 1;
+}
+
 function removeStanding(workshop: Workshop, startedAt: number): void {
 	for (const path of new Set([...workshop.placeholders.all(), ...sweep(workshop.root, startedAt).placeholders])) {
 		if (placeFromStore(workshop, path)) workshop.placeholders.forget(path);

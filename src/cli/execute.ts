@@ -117,7 +117,7 @@ async function execute(workshop: Workshop, hash: ObjectHash, thunk: Thunk, io: I
 	const executor =
 		thunk.cwd === ""
 			? classicExecutor({ store, spawner, scratch, keep })
-			: localExecutor({ store, facts, spawner, viewLibrary, scratch, sandbox, keep, modes: new Map() });
+			: localExecutor({ store, facts, spawner, viewLibrary, scratch, timeoutMs: 0, sandbox, keep, modes: new Map() });
 	const execution = await executor.execute(hash, thunk);
 	if (execution.kind === "impossible") {
 		const { message, hint } = execution.failure;

@@ -10,7 +10,7 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { UserError } from "../util/result.js";
 import { parseRunOptions, runOptionsHelp } from "./options.js";
-import { give } from "./project.js";
+import { give, undeclaredInput } from "./project.js";
 import type { Io, Run } from "./types.js";
 import { openWorkshop } from "./workshop.js";
 
@@ -58,10 +58,7 @@ export const run: Run = async (args, io) => {
 						`gg: ${label(thunk)}: ${how === "cached" ? "taken from the store" : `ran here, ${Math.round(forced.result.wall / 1000)} ms`}\n`,
 					);
 				if (undeclared.length > 0) {
-					const failure = {
-						reason: "undeclared-input",
-						message: `${label(thunk)} read ${undeclared[0]}, which it had not declared`,
-					};
+					const failure = undeclaredInput(thunk, undeclared[0]!);
 					journal.add({ kind: "warning", failure });
 					io.err(`gg: ${failure.message}\n`);
 				}

@@ -118,6 +118,8 @@ export async function parseRunOptions(
 			jobs = undefined;
 		}
 	}
+	// After the last engine: meant for it.
+	if (jobs !== undefined && engines.length > 0) engines[engines.length - 1] = { ...engines.at(-1)!, jobs };
 	if (engines.length === 0)
 		engines.push(engineChoice(env["GG_FORCE_DEFAULT_ENGINE"] ?? "local", jobs ?? availableParallelism()));
 	// yargs takes as long to load as all else that a build with nothing to do needs.

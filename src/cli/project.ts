@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type LocalStore, openLocalStore } from "../store/local.js";
 import { findProject } from "../store/project.js";
+import type { Thunk } from "../thunk/types.js";
 import { type Failure, UserError } from "../util/result.js";
 import type { Io } from "./types.js";
 
@@ -34,4 +35,13 @@ export function tellFailure(name: string, failure: Failure, io: Io): void {
 /** A mistake in a command line. */
 export function usageError(name: string, message: string): UserError {
 	return new UserError({ reason: "usage", message, hint: `\`gg ${name} --help\` shows how it is called` });
+}
+
+/** A tool read a file that its thunk does not name: a fault of a model or of the scan. */
+export function undeclaredInput(thunk: Thunk, path: string): Failure {
+	return {
+		reason: "undeclared-input",
+		message: `${thunk.outputPaths[0]?.path ?? thunk.args[0]} read ${path}, which it had not declared`,
+		hint: "its result is used and not remembered; please report this",
+	};
 }

@@ -22,7 +22,7 @@ import type { Io } from "./types.js";
 export interface Workshop {
 	readonly ggDir: string;
 	readonly cacheDir: string;
-	/** The folder that holds `.gg`. */
+	/** The folder that holds `.gg`, or where the build runs if that is elsewhere. */
 	readonly root: string;
 	readonly natives: Natives;
 	readonly store: LocalStore;
@@ -43,7 +43,11 @@ export interface Workshop {
 export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const cacheDir = cacheDirectory(io.env);
 	const natives = give(nativePrograms(cacheDir, io.env, (text) => io.err(`gg: ${text}`)));
-	const root = dirname(ggDir);
+	// A store that GG_DIR names may be anywhere: then the project is where the build runs.
+	const around = dirname(ggDir);
+	const root = `${realpathSync(io.cwd)}/`.startsWith(around === "/" ? around : `${around}/`)
+		? around
+		: realpathSync(io.cwd);
 	const store = openLocalStore(ggDir);
 	const facts = new FileFacts({
 		projectIndex: join(ggDir, "hash_cache", "files"),
@@ -95,6 +99,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					viewLibrary: natives.view,
 					modes,
 					scratch,
+					timeoutMs: options.timeout * 1000,
 					sandbox: options.sandbox,
 					keep: options.keep,
 				});

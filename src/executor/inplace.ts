@@ -21,6 +21,8 @@ export interface LocalExecutorOptions {
 	/** Permission bits of what thunks made, for tools that change a file in place and keep its mode. */
 	readonly modes: ReadonlyMap<ObjectHash, number>;
 	readonly scratch: ScratchFolders;
+	/** For thunks that name no limit themselves; 0 is none. */
+	readonly timeoutMs: number;
 	/** Run in a namespace that holds only what the thunk declares. */
 	readonly sandbox: boolean;
 	/** Leave the folder of a thunk that failed, and name it. */
@@ -126,7 +128,8 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 				stdio: "capture",
 				umask: thunk.umask,
 			} as const;
-			const timeout = thunk.timeout > 0 ? { timeoutMs: thunk.timeout } : {};
+			const limit = thunk.timeout > 0 ? thunk.timeout : o.timeoutMs;
+			const timeout = limit > 0 ? { timeoutMs: limit } : {};
 			let end: Exit | { kind: "not-started"; errno: number; what: string };
 			if (o.sandbox) {
 				const root = namespace(folder, thunk, inputs, staged, o);
@@ -189,7 +192,10 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 		if (end.timedOut) {
 			return {
 				kind: "impossible",
-				failure: { reason: "timeout", message: `${thunk.args[0]} did not end within ${thunk.timeout} ms` },
+				failure: {
+					reason: "timeout",
+					message: `${thunk.args[0]} did not end within ${thunk.timeout > 0 ? thunk.timeout : o.timeoutMs} ms`,
+				},
 			};
 		}
 		const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];

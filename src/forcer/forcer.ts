@@ -53,6 +53,8 @@ export class Forcer {
 	readonly #open = new Set<Node>();
 	readonly #thunks = new Map<ObjectHash, Thunk>();
 	/** Who runs a thunk in its final form: two that come to the same run once. */
+	/** Thunks, in their final form, that read more than they declared. */
+	readonly #fleeting = new Set<ObjectHash>();
 	readonly #finals = new Map<ObjectHash, Node>();
 	#watching = false;
 
@@ -169,14 +171,16 @@ export class Forcer {
 		if (owner !== undefined) {
 			const outcome = await this.#wait(node, owner);
 			if (outcome.kind === "forced") {
-				saveResult(this.#store, hash, thunk, outcome.result);
+				if (!this.#fleeting.has(final)) saveResult(this.#store, hash, thunk, outcome.result);
 				this.#events.forced(hash, replaced, outcome, "cached", "", []);
 			}
 			return outcome;
 		}
 		this.#finals.set(final, node);
 		const outcome = await this.#run(node, final, replaced, bytes);
-		if (outcome.kind === "forced" && final !== hash) saveResult(this.#store, hash, thunk, outcome.result);
+		if (outcome.kind === "forced" && final !== hash && !this.#fleeting.has(final)) {
+			saveResult(this.#store, hash, thunk, outcome.result);
+		}
 		return outcome;
 	}
 
@@ -252,7 +256,9 @@ export class Forcer {
 				const message = `${pool.engine.name}: the result lacks the output ${JSON.stringify(missing)}`;
 				return failure(hash, thunk, { reason: "output-missing", message });
 			}
-			saveResult(this.#store, final, thunk, result);
+			// What depends on more than it declares is right now, and may not be later: it is used, and not remembered.
+			if (undeclared.length > 0) this.#fleeting.add(final);
+			else saveResult(this.#store, final, thunk, result);
 			return { result, undeclared };
 		} catch (error) {
 			return failure(hash, thunk, storeFailure(error));

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import type { ThunkPlan } from "../models/types.js";
 import type { FileFacts } from "../store/filefacts.js";
@@ -47,7 +48,26 @@ export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>): 
 		const value = env.get(name);
 		if (value !== undefined) lines.push(`${name}=${value}`);
 	}
+	// -march=native means this processor: what it compiled to is no answer on another.
+	if (plan.native) lines.push(`GG_CPU=${processorIdentity()}`);
 	return lines.sort();
+}
+
+let processor: string | undefined;
+
+/** Model and features, as the compiler will see them. */
+function processorIdentity(): string {
+	if (processor === undefined) {
+		const wanted = /^(?:vendor_id|cpu family|model|stepping|flags|Features|CPU (?:implementer|part|variant))\s*:.*$/gm;
+		let text: string;
+		try {
+			text = readFileSync("/proc/cpuinfo", "utf8").split("\n\n")[0] ?? "";
+		} catch {
+			text = "";
+		}
+		processor = hashBytes(Buffer.from((text.match(wanted) ?? []).join("\n")));
+	}
+	return processor;
 }
 
 /** Describes one command. Headers and libraries go into one Tree per folder, so that what thunks share is named once. */

@@ -1,5 +1,6 @@
 import { fstatSync, lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { loadResult, saveResult } from "../executor/results.js";
 import type { Trace } from "../executor/trace.js";
@@ -656,7 +657,7 @@ export class Session {
 			tool,
 			argv,
 			cwd,
-			outputs: [],
+			outputs: namedOutput(request),
 			how: "local",
 			reason,
 			detail,
@@ -717,6 +718,13 @@ function statMode(path: string): { regular: boolean; mode: number } | undefined 
 	return s === undefined ? undefined : { regular: s.isFile(), mode: s.mode & 0o7777 };
 }
 
+/** What a command without a model says that it writes: enough for `gg explain` to find it. */
+function namedOutput(request: ShimRequest): string[] {
+	const flag = request.argv.lastIndexOf("-o");
+	const path = flag < 0 ? undefined : request.argv[flag + 1];
+	return path === undefined ? [] : [absolute(request.cwd, path)];
+}
+
 /** N of `-jN` in MAKEFLAGS; a bare -j is no bound; 1 without, and for builders that say nothing it is not known. */
 export function buildParallelism(makeflags: string | undefined): number {
 	if (makeflags === undefined) return Number.POSITIVE_INFINITY;
@@ -725,12 +733,10 @@ export function buildParallelism(makeflags: string | undefined): number {
 	return match[1] === "" ? Number.POSITIVE_INFINITY : Number(match[1]);
 }
 
-const ANSI = /\u001b\[[0-9;]*[mK]|\u001b\]8;[^\u0007\u001b]*(?:\u0007|\u001b\\)/g;
-
 /** What was printed to a terminal is told without its colours to a file. */
 function replyOf(result: ThunkResult, request: ShimRequest): ShimReply {
 	const plain = (bytes: Buffer, isatty: boolean): Buffer =>
-		isatty || !bytes.includes(0x1b) ? bytes : Buffer.from(bytes.toString("latin1").replace(ANSI, ""), "latin1");
+		isatty || !bytes.includes(0x1b) ? bytes : Buffer.from(stripVTControlCharacters(bytes.toString("latin1")), "latin1");
 	return {
 		kind: "exit",
 		status: result.status,

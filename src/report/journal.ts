@@ -13,7 +13,17 @@ export class Journal {
 	#started = false;
 	/** Thunks that the forcer has counted already: a command that waited for one must not be counted again. */
 	readonly #forced = new Set<string>();
-	readonly counts = { commands: 0, cached: 0, ran: 0, unrecorded: 0, deferred: 0, local: 0, forced: 0, failed: 0 };
+	readonly counts = {
+		commands: 0,
+		cached: 0,
+		ran: 0,
+		unrecorded: 0,
+		deferred: 0,
+		local: 0,
+		forced: 0,
+		found: 0,
+		failed: 0,
+	};
 
 	/** `name`: "last" for builds, "force" for what forcing did. */
 	constructor(ggDir: string, name = "last") {

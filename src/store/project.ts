@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { getSystemErrorMap } from "node:util";
 import { errorCode, writeFileAtomic } from "../util/files.js";
 import { err, type Failure, ok, type Result } from "../util/result.js";
 
@@ -39,7 +40,7 @@ export function openProject(path: string): Result<string, ProjectFailure> {
 	const versionFile = join(path, "version");
 	try {
 		if (!existsSync(versionFile)) {
-			mkdirSync(path, { recursive: true });
+			makeFolder(path);
 			for (const folder of ["blobs", "reductions", "depcache", "tmp"])
 				mkdirSync(join(path, folder), { recursive: true });
 			// Keeps the folder out of `git status` without a line in the user's own .gitignore.
@@ -65,6 +66,22 @@ export function openProject(path: string): Result<string, ProjectFailure> {
 			hint: "check its owner and permissions, or name another folder with GG_DIR",
 		});
 	}
+}
+
+/** Not by `recursive` at once: on a read-only file system that says ENOENT, and for a file in its place EEXIST. */
+function makeFolder(path: string): void {
+	try {
+		mkdirSync(path);
+	} catch (error) {
+		if (errorCode(error) === "ENOENT") mkdirSync(path, { recursive: true });
+		else if (errorCode(error) !== "EEXIST") throw error;
+	}
+}
+
+/** The words for an errno of the system, given as a positive number. */
+export function describeErrnoNumber(errno: number): string {
+	const [code, text] = getSystemErrorMap().get(-errno) ?? ["", `errno ${errno}`];
+	return describeErrno(Object.assign(new Error(text), { code }));
 }
 
 export function describeErrno(error: unknown): string {

@@ -92,15 +92,18 @@ export function startSpawner(program: string): Spawner {
 				settle(id, { kind: "not-started", errno, what: r.bytes().toString() });
 			} else if (op === 3) {
 				const { status, signal } = splitWaitStatus(r.u32());
+				const timedOut = r.u8() !== 0;
+				const [wall, user, sys] = [r.u64(), r.u64(), r.u64()];
+				r.u32(); // the peak of memory
 				settle(id, {
 					kind: "exited",
 					status,
 					signal,
-					timedOut: r.u8() !== 0,
-					wall: r.u64(),
-					user: r.u64(),
-					sys: r.u64(),
-					truncated: (r.u32(), r.u8() !== 0),
+					timedOut,
+					wall,
+					user,
+					sys,
+					truncated: r.u8() !== 0,
 					// Copies: the frame's buffer is shared with what follows it.
 					stdout: Buffer.from(r.bytes()),
 					stderr: Buffer.from(r.bytes()),

@@ -20,7 +20,11 @@ prog: a.o bad.o b.o ; $(CC) -o $@ a.o bad.o b.o
 function assertShown(stderr: string, wanted: string, by: readonly string[]): void {
 	const seen = withoutSummary(stderr);
 	if (by === HERE) assert.equal(seen, wanted);
-	else assert.match(seen.slice(0, seen.length - wanted.length), /^(?:make: \*\*\* .* Error 1(?: \(ignored\))?\n|make: Target .*\n)*$/);
+	else
+		assert.match(
+			seen.slice(0, seen.length - wanted.length),
+			/^(?:make: .* Error 1(?: \(ignored\))?\n|make: Target .*\n)*$/,
+		);
 	assert.ok(seen.endsWith(wanted), seen);
 }
 
@@ -147,7 +151,8 @@ describe("a build that is interrupted", () => {
 		it(`by the terminal (${way})`, async () => {
 			const p = project(SLOW);
 			const ended = await interrupted(p, by, (pid) => process.kill(-pid, "SIGINT"));
-			assert.equal(ended.status, 130);
+			// Make dies of the signal, or ends with 2 where it met its child's end first.
+			assert.ok(ended.status === 130 || ended.status === 2, `${ended.status}`);
 			await goesOn(p);
 		});
 
@@ -219,12 +224,24 @@ describe("a file system that is full or read-only", () => {
 		const aside = p.aside();
 		const store = mounted(this, p, "size=1m");
 		const env = { GG_DIR: `${store}/gg` };
-		await p.gg(["init"], { env });
+		await p.gg(["build", "true"], { env });
 		execFileSync("mount", ["-o", "remount,ro", store]);
 		const ours = await p.gg([...HERE, "make"], { env });
 		assert.equal(ours.status, 0, ours.stderr);
 		assert.match(ours.stderr, /^gg: results cannot be kept: .*read-only.*\(the build goes on without\)$/m);
 		p.assertSameTree(aside, ["store"]);
+	});
+
+	it("a store that cannot be made on a read-only file system is named", async function () {
+		const p = project({ Makefile: "a.o: a.c ; $(CC) -c a.c\n", "a.c": "int a;\n" });
+		const store = mounted(this, p, "size=1m,ro");
+		const ours = await p.gg(["build", "make"], { env: { GG_DIR: `${store}/gg` } });
+		assert.equal(ours.status, 1);
+		assert.equal(
+			ours.stderr,
+			`gg-build: cannot use ${store}/gg: the file system is read-only\n` +
+				"    check its owner and permissions, or name another folder with GG_DIR\n",
+		);
 	});
 
 	it("a full tree fails as make does", async function () {

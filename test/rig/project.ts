@@ -77,8 +77,8 @@ export class Project {
 	readonly #processes: ChildProcess[] = [];
 	#asides = 0;
 
-	constructor(files: Files) {
-		this.folder = fs.mkdtempSync(path.join(TEMPORARY, "gg-e2e-"));
+	constructor(files: Files, parent = TEMPORARY) {
+		this.folder = fs.mkdtempSync(path.join(parent, "gg-e2e-"));
 		this.tree = path.join(this.folder, "tree");
 		this.#files = files;
 		fs.mkdirSync(path.join(this.folder, "tmp"));
@@ -281,13 +281,13 @@ export function counts(ended: Ended): { stored: number; made: number; local: num
 }
 
 /** Tests of one describe block share this: `project(files)` makes one that is gone after the test, also after a failure. */
-export function projects(): (files: Files) => Project {
+export function projects(): (files: Files, parent?: string) => Project {
 	const made: Project[] = [];
 	afterEach(() => {
 		for (const project of made.splice(0)) project.dispose();
 	});
-	return (files) => {
-		const project = new Project(files);
+	return (files, parent) => {
+		const project = new Project(files, parent);
 		made.push(project);
 		return project;
 	};
