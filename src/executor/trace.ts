@@ -18,7 +18,8 @@ export interface Trace {
 	readonly listings: ReadonlySet<string>;
 }
 
-const IGNORED = /^\/(?:dev|proc|sys)\//;
+/** No files, but for the memory disk, on which whole projects are built. */
+const IGNORED = /^\/(?:dev(?!\/shm\/)|proc|sys)\//;
 
 /** `canonical` makes one name of the many that a file may have; `records` is the raw content of the trace file. */
 export function parseTrace(records: Buffer, canonical: (path: string) => string): Trace {

@@ -14,12 +14,15 @@ import { DepCache } from "../store/depcache.js";
 import type { FileFacts } from "../store/filefacts.js";
 import type { LocalObjects } from "../store/local.js";
 import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
+import { describeErrno } from "../store/project.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
+import { errorCode } from "../util/files.js";
 import { followLinks, isThere, makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
+import { FileClock } from "./file-clock.js";
 import { groupAbsent, Lookup } from "./lookup.js";
 import { type ExecChange, type RanReport, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
 import { discoverInputs } from "./scan.js";
@@ -72,8 +75,6 @@ interface Shown {
 
 const MODEL_VERSION = "1";
 const DEPFILE_PACKED = 256 << 10;
-/** File times come from a clock that ticks every 10 ms at the most. */
-const CLOCK_TICK_MS = 12;
 const EMPTY = Buffer.alloc(0);
 let traces = 0;
 
@@ -83,6 +84,7 @@ export class Session {
 	readonly #toolchains: Toolchains;
 	readonly #lookup: Lookup;
 	readonly #depcache: DepCache;
+	readonly #clock: FileClock;
 	readonly #scripts = new Map<string, boolean>();
 	readonly #nullDevice: string;
 	readonly #ownOutput: string;
@@ -103,6 +105,7 @@ export class Session {
 		this.#toolchains = new Toolchains({ ...options, objects: options.store.objects });
 		this.#lookup = new Lookup(options.facts, options.store);
 		this.#depcache = new DepCache(options.ggDir);
+		this.#clock = new FileClock(join(options.ggDir, "tmp"));
 		this.#nullDevice = identityOf(() => statSync("/dev/null", { bigint: true }));
 		this.#ownOutput = identityOfFd(1);
 		this.#ownError = identityOfFd(2);
@@ -126,8 +129,11 @@ export class Session {
 	handle(connection: ShimConnection): void {
 		this.#handle(connection).catch((error: unknown) => {
 			// The command must not suffer from a fault of ours: it runs as it would without gg.
-			const message = error instanceof Error ? error.message : String(error);
-			this.#o.sink({ kind: "warning", failure: { reason: "internal", message } });
+			if (errorCode(error) !== "") this.#warnStore(error);
+			else {
+				const message = `Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+				this.#o.sink({ kind: "warning", failure: { reason: "internal", message } });
+			}
 			connection.finish({ kind: "exec", change: this.#plain(connection.request) });
 		});
 	}
@@ -146,6 +152,7 @@ export class Session {
 	/** Writes what is remembered of the commands. */
 	close(): void {
 		this.#depcache.close();
+		this.#clock.close();
 	}
 
 	async #handle(connection: ShimConnection): Promise<void> {
@@ -199,14 +206,16 @@ export class Session {
 		]);
 		const c: Case = { request, plan, real, path, argv, toolchain, key, started };
 		const found = this.#lookup.find(this.#depcache.get(key), toolchain.tree);
-		if (this.#defers(c)) return this.#defer(connection, c, found);
-		if (found !== undefined) {
+		const defers = this.#defers(c);
+		// A build that has the result needs no placeholder, which a program that gg does not catch might read.
+		if (found !== undefined && !(defers && this.#o.mode === "infer")) {
 			const result = loadResult(this.#o.store, found.hash);
 			if (result !== undefined && this.#deliver(c, found.thunk, result)) {
 				this.#tell(c, "cached", "", "", found.hash, 0);
 				return connection.finish(replyOf(result, request));
 			}
 		}
+		if (defers) return this.#defer(connection, c, found);
 		if (this.#o.throughForcer) return this.#await(connection, c);
 		await this.#runHere(connection, c);
 	}
@@ -249,6 +258,8 @@ export class Session {
 			c.plan.family === "ranlib" && seen.observed && (seen.reason === "alternative" || seen.reason === "unclear");
 		if (seen.observed && !harmless) return false;
 		if (this.#o.mode === "infer" || this.#o.remote) return true;
+		// A build's own programs read what was linked (to sign, pack or measure it), hardly ever the objects.
+		if (c.plan.stage === "link") return false;
 		return buildParallelism(c.request.env.get("MAKEFLAGS")) < this.#o.slots;
 	}
 
@@ -407,7 +418,7 @@ export class Session {
 			],
 			unsetenv: ["GG_SESSION"],
 		};
-		const startedAt = Date.now();
+		const startedAt = this.#clock.now();
 		const report = await connection.run({ kind: "run", change, capture: true });
 		const seen = takeTrace(trace, makeCanonical(request.cwd));
 		if (report === undefined) return;
@@ -445,7 +456,7 @@ export class Session {
 			if (c.toolchain.files.has(path) || isVolatile(path) || seen.writes.has(path)) continue;
 			const fact = this.#o.facts.get(path);
 			if (fact === undefined) continue;
-			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt - CLOCK_TICK_MS;
+			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt;
 			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
 			reads.push(path);
 		}
@@ -504,20 +515,17 @@ export class Session {
 			this.#depcache.put(c.key, { thunk: described.hash, absent: groupAbsent(seen.absent, isTemporary) });
 			return { hash: described.hash };
 		} catch (error) {
-			const message = error instanceof Error ? error.message : String(error);
-			if (!this.#warnedStore) {
-				this.#warnedStore = true;
-				this.#o.sink({
-					kind: "warning",
-					failure: {
-						reason: "store",
-						message: `results cannot be kept: ${message}`,
-						hint: "the build goes on without",
-					},
-				});
-			}
-			return { reason: "store", detail: message };
+			this.#warnStore(error);
+			return { reason: "store", detail: describeErrno(error) };
 		}
+	}
+
+	/** Says once that the store cannot be written. */
+	#warnStore(error: unknown): void {
+		if (this.#warnedStore) return;
+		this.#warnedStore = true;
+		const message = `results cannot be kept in ${this.#o.ggDir}: ${describeErrno(error)}`;
+		this.#o.sink({ kind: "warning", failure: { reason: "store", message, hint: "the build goes on without" } });
 	}
 
 	/** Puts an earlier result into the tree. False when the store lost it meanwhile. */
@@ -543,9 +551,16 @@ export class Session {
 	/** Runs it for real, without a thunk, once the placeholders among its inputs are real. */
 	async #local(connection: ShimConnection, started: number, plan: LocalPlan): Promise<void> {
 		const { request } = connection;
-		const failure = await this.#forceInputs(plan.inputs, request.cwd);
+		const failure = await this.#forceInputs([...plan.inputs, ...this.#below(plan, request.cwd)], request.cwd);
 		this.#tellLocal(request, started, plan.reason, plan.detail);
 		connection.finish(failure ?? { kind: "exec", change: this.#plain(request) });
+	}
+
+	/** The placeholders in folders that a program without a model is given: tar and its like take all that lies there. */
+	#below(plan: LocalPlan, cwd: string): string[] {
+		if (!this.#met || plan.reason !== "no-model") return [];
+		const folders = plan.inputs.map((input) => `${followLinks(absolute(cwd, input)).replace(/\/$/, "")}/`);
+		return this.#o.placeholders.all().filter((path) => folders.some((folder) => path.startsWith(folder)));
 	}
 
 	/** A compiler that is a script starts others: those are caught, so it keeps the wrappers. */

@@ -17,13 +17,16 @@ import { errorCode } from "../util/files.js";
 /** The tools that are caught, found on the user's PATH, versioned names (`gcc-12`) and cross compilers included. */
 const TOOL =
 	/^(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|ld|ar|as|ranlib|strip|nm|gcc-ar|gcc-nm|gcc-ranlib|llvm-ar|llvm-nm|llvm-ranlib|llvm-strip|llvm-as|ld\.bfd|ld\.gold|ld\.lld|lld|objcopy)(?:-[0-9]+(?:\.[0-9]+)*)?$/;
+/** Programs that have no model and are caught all the same: they read what was built, and must not meet a placeholder. */
+const READER =
+	/^(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:addr2line|dwp|elfedit|objdump|readelf|size|strings)(?:-[0-9]+(?:\.[0-9]+)*)?$|^(?:b2sum|bzip2|chrpath|cksum|cmp|cpio|dd|dwz|file|gzip|hexdump|ldd|lzma|md5sum|od|patchelf|sha(?:1|224|256|384|512)sum|sum|tar|wc|xxd|xz|zip|zstd)$/;
 /** Named like tools, but not: wrappers and launchers that start the tools themselves. */
 const NOT_TOOLS = /^(?:ccache|distcc|icecc|sccache|colorgcc)-/;
 const LAUNCHER = /\/(?:ccache|distcc|icecc|sccache)$/;
 export const FORCE_AND_RUN = "gg-force-and-run";
 
 export function isToolName(name: string): boolean {
-	return TOOL.test(name) && !NOT_TOOLS.test(name);
+	return (TOOL.test(name) || READER.test(name)) && !NOT_TOOLS.test(name);
 }
 
 export function findTools(path: string): string[] {

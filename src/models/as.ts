@@ -1,7 +1,7 @@
 import { readAsArgs } from "./as-args.js";
 import { asmIncludes } from "./asm-includes.js";
 import { BINUTILS_ENV, expandedArgs, firstMissing, localPlan, mainOutput } from "./binutils.js";
-import { absolute, outputTrouble } from "./probe.js";
+import { absolute, isDevice, outputTrouble } from "./probe.js";
 import { parseToolName } from "./tool-name.js";
 import type { Command, FileProbe, Model, OutputFile, Verdict } from "./types.js";
 
@@ -23,7 +23,7 @@ function planAs(command: Command, probe: FileProbe): Verdict {
 
 	const query = facts.query ?? facts.incomplete;
 	if (query !== undefined) return local("query", query);
-	const stream = operands.find((operand) => operand === "-" || operand.startsWith("/dev/"));
+	const stream = operands.find((operand) => operand === "-" || isDevice(operand));
 	if (operands.length === 0 || stream !== undefined || args.includes("--")) return local("stdin", stream ?? "no files");
 	const missing = firstMissing(command, probe, operands);
 	if (missing !== undefined) return local("no-input-file", missing);

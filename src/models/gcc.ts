@@ -4,7 +4,7 @@ import { asmIncludes } from "./asm-includes.js";
 import { depfilePath, replaceSuffix } from "./depfile.js";
 import { isPreprocessed } from "./gcc-args.js";
 import { GCC_DRIVERS, type GccFacts, gccFacts } from "./gcc-facts.js";
-import { absolute, outputTrouble } from "./probe.js";
+import { absolute, isDevice, outputTrouble } from "./probe.js";
 import { parseToolName } from "./tool-name.js";
 import type {
 	Command,
@@ -80,7 +80,7 @@ function asksOnly(command: Command, facts: GccFacts): Trouble | undefined {
 	if (operands.length === 0) return { reason: "query", detail: "no input files" };
 	const stream = operands.find((operand) => operand === "-" || operand === "/dev/stdin" || operand === "/dev/fd/0");
 	if (stream !== undefined) return { reason: "stdin", detail: stream };
-	const device = operands.find((operand) => operand.startsWith("/dev/"));
+	const device = operands.find(isDevice);
 	if (device !== undefined) return { reason: "query", detail: `${device} is no source` };
 	if (facts.syntaxOnly) return { reason: "query", detail: "-fsyntax-only" };
 	if (facts.sources.length === 0 && facts.stage !== "link") return { reason: "query", detail: "no source files" };

@@ -124,6 +124,7 @@ export class Project {
 			PATH: `/usr/local/bin:/usr/bin:/bin:${path.dirname(process.execPath)}`,
 			HOME: path.join(this.folder, "home"),
 			TMPDIR: path.join(this.folder, "tmp"),
+			XDG_RUNTIME_DIR: path.join(this.folder, "tmp"),
 			LC_ALL: "C",
 			GG_CACHE_DIR: cacheFolder(),
 			...more,

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { assertAllWays, counts, DEFERRING, HERE, projects } from "../rig/project.js";
+
+/** Habits of projects that gg was not made with. */
+describe("a build that has other habits", () => {
+	const project = projects();
+
+	it("links with a library by its plain name, which is a link to the one that was just made", async () => {
+		const p = project({
+			Makefile: `
+all: libf.so prog
+libf.so: libf.so.1.0 ; ln -sf libf.so.1.0 libf.so.1 && ln -sf libf.so.1 libf.so
+libf.so.1.0: f.c ; $(CC) -shared -fPIC -Wl,-soname,libf.so.1 -o $@ f.c -lc
+libf.a: f.o
+	rm -f $@
+	$(AR) cq $@ f.o
+	$(RANLIB) $@
+prog: main.o libf.so libf.a ; $(CC) -o $@ main.o -L. -lf
+`,
+			"main.c": "int f(void); int main(void) { return f(); }\n",
+			"f.c": "int f(void) { return 2; }\n",
+		});
+		await assertAllWays(p, { steps: [["make"]] });
+	});
+
+	it("disassembles, measures, signs, packs and dumps what was just made", async () => {
+		const p = project({
+			Makefile: `
+all: prog.asm prog.size prog.sum prog.gz x.h x.od x.sections x.tar y.part
+prog: x.c ; $(CC) -o $@ $<
+%.o: x.c ; $(CC) -DN=$* -c -o $@ $<
+out/z.o: x.c ; mkdir -p out && $(CC) -c -o $@ $<
+prog.asm: prog ; objdump -d prog > $@
+prog.size: 1.o ; size 1.o > $@
+prog.sum: 2.o ; sha256sum 2.o > $@
+prog.gz: 3.o ; gzip -nc 3.o > $@
+x.h: 4.o ; od -An -tx1 4.o > $@
+x.od: 5.o ; cmp -l 5.o x.c > $@ || true
+x.sections: 6.o ; readelf -S 6.o > $@
+x.tar: out/z.o ; tar --mtime=@0 -cf $@ out
+y.part: 7.o ; dd if=7.o of=$@ bs=64 count=3 status=none
+`,
+			"x.c": "int main(void) { return 0; }\n",
+		});
+		await assertAllWays(p, { steps: [["make"]] });
+	});
+
+	it("reads a program that it has linked by a script of its own", async () => {
+		const p = project({
+			Makefile: `
+image: prog pack ; ./pack prog > $@
+prog: main.o ; $(CC) -o $@ $<
+main.o: main.c ; $(CC) -c -o $@ $<
+`,
+			pack: '#!/bin/sh\nrev "$1" | sort\n',
+			"main.c": "int main(void) { return 0; }\n",
+		});
+		// infer leaves a placeholder for whatever may read it.
+		await assertAllWays(p, { steps: [["make"]], not: ["inferred"] });
+	});
+
+	it("is counted once: each command was run, or its result was at hand", async () => {
+		const p = project({
+			Makefile: "prog: a.o b.o ; $(CC) -o $@ a.o b.o\n%.o: %.c ; $(CC) -c $<\nclean: ; rm -f prog *.o\n",
+			"a.c": "int b(void); int main(void) { return b(); }\n",
+			"b.c": "int b(void) { return 0; }\n",
+		});
+		for (const by of [HERE, DEFERRING, ["build", "--sandbox"]]) {
+			p.fresh();
+			const cold = counts(await p.gg([...by, "make"]));
+			assert.deepEqual(cold, { stored: 0, made: 3, local: 0 }, by.join(" "));
+			await p.run(["make", "clean"]);
+			const warm = counts(await p.gg([...by, "make"]));
+			assert.deepEqual(warm, { stored: 3, made: 0, local: 0 }, by.join(" "));
+		}
+	});
+});
