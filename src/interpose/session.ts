@@ -1,33 +1,31 @@
-import { fstatSync, lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { stripVTControlCharacters } from "node:util";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
-import { loadResult, saveResult } from "../executor/results.js";
-import type { Trace } from "../executor/trace.js";
+import { loadResult } from "../executor/results.js";
 import type { ForceOutcome, Forcer } from "../forcer/forcer.js";
 import { planCommand } from "../models/index.js";
 import type { SystemProbe } from "../models/ld-so.js";
-import { isObserved } from "../models/recipe.js";
-import type { Command, FileProbe, LocalPlan, ThunkPlan } from "../models/types.js";
+import type { Command, FileProbe, LocalPlan } from "../models/types.js";
 import type { CommandEvent, Sink } from "../report/events.js";
-import { DepCache } from "../store/depcache.js";
 import type { FileFacts } from "../store/filefacts.js";
 import type { LocalObjects } from "../store/local.js";
 import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
-import { describeErrno } from "../store/project.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
-import type { Thunk, ThunkResult } from "../thunk/types.js";
+import type { Thunk } from "../thunk/types.js";
 import { errorCode } from "../util/files.js";
 import { followLinks, isThere, makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
-import { absolute, type Described, describe, relevantEnv } from "./describe.js";
+import type { Case } from "./case.js";
+import { absolute, type Described } from "./describe.js";
+import { eventOf, localEvent } from "./events.js";
 import { FileClock } from "./file-clock.js";
-import { groupAbsent, Lookup } from "./lookup.js";
-import { type ExecChange, type RanReport, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
+import { buildParallelism, Observers } from "./observers.js";
+import { type ExecChange, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
+import { Recorder } from "./recorder.js";
+import { fail, replyOf, SILENT_FAILURE } from "./replies.js";
 import { discoverInputs } from "./scan.js";
 import type { ShimConnection } from "./server.js";
-import { type Toolchain, Toolchains } from "./toolchains.js";
+import { Toolchains } from "./toolchains.js";
 import { FORCE_AND_RUN, isScript, type ToolPaths } from "./tools.js";
 
 export interface SessionOptions {
@@ -56,25 +54,11 @@ export interface SessionOptions {
 	readonly traceFolder: string;
 }
 
-/** A command on its way through the session. */
-interface Case {
-	readonly request: ShimRequest;
-	readonly plan: ThunkPlan;
-	readonly real: string;
-	readonly path: string;
-	readonly argv: readonly string[];
-	readonly toolchain: Toolchain;
-	readonly key: string;
-	readonly started: number;
-}
-
 interface Shown {
 	readonly stdout: boolean;
 	readonly stderr: boolean;
 }
 
-const MODEL_VERSION = "1";
-const DEPFILE_PACKED = 256 << 10;
 const EMPTY = Buffer.alloc(0);
 let traces = 0;
 
@@ -82,13 +66,10 @@ let traces = 0;
 export class Session {
 	readonly #o: SessionOptions;
 	readonly #toolchains: Toolchains;
-	readonly #lookup: Lookup;
-	readonly #depcache: DepCache;
+	readonly #recorder: Recorder;
 	readonly #clock: FileClock;
 	readonly #scripts = new Map<string, boolean>();
-	readonly #nullDevice: string;
-	readonly #ownOutput: string;
-	readonly #ownError: string;
+	readonly #observers = new Observers();
 	readonly #pending = new Set<Promise<ForceOutcome>>();
 	/** Thunks in #pending. */
 	readonly #deferred = new Set<ObjectHash>();
@@ -98,17 +79,12 @@ export class Session {
 	#met: boolean;
 	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
 	#deferring = true;
-	#warnedStore = false;
 
 	constructor(options: SessionOptions) {
 		this.#o = options;
 		this.#toolchains = new Toolchains({ ...options, objects: options.store.objects });
-		this.#lookup = new Lookup(options.facts, options.store);
-		this.#depcache = new DepCache(options.ggDir);
+		this.#recorder = new Recorder(options);
 		this.#clock = new FileClock(join(options.ggDir, "tmp"));
-		this.#nullDevice = identityOf(() => statSync("/dev/null", { bigint: true }));
-		this.#ownOutput = identityOfFd(1);
-		this.#ownError = identityOfFd(2);
 		this.#met = options.placeholders.size > 0;
 	}
 
@@ -129,7 +105,7 @@ export class Session {
 	handle(connection: ShimConnection): void {
 		this.#handle(connection).catch((error: unknown) => {
 			// The command must not suffer from a fault of ours: it runs as it would without gg.
-			if (errorCode(error) !== "") this.#warnStore(error);
+			if (errorCode(error) !== "") this.#recorder.warnStore(error);
 			else {
 				const message = `Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 				this.#o.sink({ kind: "warning", failure: { reason: "internal", message } });
@@ -151,7 +127,7 @@ export class Session {
 
 	/** Writes what is remembered of the commands. */
 	close(): void {
-		this.#depcache.close();
+		this.#recorder.close();
 		this.#clock.close();
 	}
 
@@ -192,25 +168,13 @@ export class Session {
 				local("unsupported-flag", "it stores times of modification by default", plan.inputs),
 			);
 		}
-		const key = DepCache.key([
-			MODEL_VERSION,
-			request.cwd,
-			String(request.umask),
-			// `ar r` onto an archive that is there is another command than `ar r` that makes one.
-			plan.inout.join("\0"),
-			toolchain.driver,
-			toolchain.tree,
-			...argv,
-			"",
-			...relevantEnv(plan, request.env),
-		]);
-		const c: Case = { request, plan, real, path, argv, toolchain, key, started };
-		const found = this.#lookup.find(this.#depcache.get(key), toolchain.tree);
+		const c: Case = { request, plan, real, path, argv, toolchain, started };
+		const found = this.#recorder.find(c);
 		const defers = this.#defers(c);
 		// A build that has the result needs no placeholder, which a program that gg does not catch might read.
 		if (found !== undefined && !(defers && this.#o.mode === "infer")) {
 			const result = loadResult(this.#o.store, found.hash);
-			if (result !== undefined && this.#deliver(c, found.thunk, result)) {
+			if (result !== undefined && this.#recorder.deliver(c, found.thunk, result)) {
 				this.#tell(c, "cached", "", "", found.hash, 0);
 				return connection.finish(replyOf(result, request));
 			}
@@ -240,7 +204,7 @@ export class Session {
 			const { message, hint } = outcome.failure ?? { message: "it failed" };
 			return connection.finish(fail(`gg: ${message}\n${hint === undefined ? "" : `    ${hint}\n`}`));
 		}
-		if (!this.#deliver(c, described.thunk, outcome.result)) return this.#runHere(connection, c, "store");
+		if (!this.#recorder.deliver(c, described.thunk, outcome.result)) return this.#runHere(connection, c, "store");
 		this.#tell(c, "ran", "", "", described.hash, 0);
 		connection.finish(replyOf(outcome.result, c.request));
 	}
@@ -248,15 +212,10 @@ export class Session {
 	/** True when the answer may be given before the command has run. */
 	#defers(c: Case): boolean {
 		if (!this.#deferring || !c.plan.deferrable) return false;
-		const [, out, error] = c.request.fds;
-		// Somebody reads what it says.
-		if (out.open && out.id !== this.#ownOutput && out.id !== this.#nullDevice) return false;
-		if (error.open && error.id !== this.#ownError && error.id !== this.#nullDevice) return false;
-		const seen = isObserved({ exe: c.request.parentExe, argv: c.request.parentArgv }, c.request.tool);
-		// `(ranlib x || true)` is an old custom; on an archive that was just made there is nothing for it to fail at.
-		const harmless =
-			c.plan.family === "ranlib" && seen.observed && (seen.reason === "alternative" || seen.reason === "unclear");
-		if (seen.observed && !harmless) return false;
+		if (this.#observers.sees(c.request, c.plan)) return false;
+		// A placeholder would take the place of a real file, whose mode strip and ranlib keep.
+		const replaced = c.plan.inout.map((path) => absolute(c.request.cwd, path));
+		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
 		if (this.#o.mode === "infer" || this.#o.remote) return true;
 		// A build's own programs read what was linked (to sign, pack or measure it), hardly ever the objects.
 		if (c.plan.stage === "link") return false;
@@ -273,7 +232,7 @@ export class Session {
 		if (found !== undefined) {
 			({ hash, thunk } = found);
 			// The dependency file is part of what make sees at once.
-			if (!this.#restoreDepfile(c, hash, thunk)) found = undefined;
+			if (!this.#recorder.restoreDepfile(c, hash, thunk)) found = undefined;
 		}
 		if (found === undefined) {
 			const described = await this.#describeAhead(c);
@@ -291,7 +250,7 @@ export class Session {
 			this.#met = true;
 		}
 		const [, out, error] = c.request.fds;
-		this.#shown.set(hash!, { stdout: out.id === this.#ownOutput, stderr: error.id === this.#ownError });
+		this.#shown.set(hash!, { stdout: out.id === this.#observers.output, stderr: error.id === this.#observers.error });
 		this.#tell(c, "deferred", "", "", hash!, 0);
 		if (this.#o.mode === "build") this.#inBackground(hash!);
 		connection.finish(SILENT_SUCCESS);
@@ -332,61 +291,7 @@ export class Session {
 			inputs = await discover();
 		}
 		if ("reason" in inputs) return inputs;
-		const before = new Map<string, ObjectHash>();
-		const described = describe(
-			{
-				plan: c.plan,
-				argv: c.argv,
-				cwd: c.request.cwd,
-				env: c.request.env,
-				umask: c.request.umask,
-				toolchain: c.toolchain,
-				reads: inputs.reads,
-				before,
-				sideOutputs: [],
-			},
-			this.#o.facts,
-			this.#o.store.objects,
-			true,
-		);
-		if ("reason" in described) return described;
-		this.#o.store.objects.put(described.bytes);
-		this.#keepBuilt(described.thunk);
-		this.#depcache.put(c.key, { thunk: described.hash, absent: groupAbsent(inputs.absent, isTemporary) });
-		return described;
-	}
-
-	/** Copies files that may be gone or changed when the thunk runs: whatever lies in the tree and is not older than the build. */
-	#keepBuilt(thunk: Thunk): void {
-		for (const item of [...thunk.values]) {
-			const fact = this.#o.facts.get(item.name);
-			if (fact === undefined || fact.hash !== item.hash) continue;
-			if (thunk.inout.includes(item.name) || fact.mtimeMs >= this.#startedAt)
-				this.#o.store.objects.putFile(item.name, item.hash);
-		}
-		for (const tree of thunk.trees) {
-			if (tree.name === "/" || this.#o.facts.isSystem(`${tree.name}/`)) continue;
-			for (const e of this.#lookup.tree(tree.hash) ?? []) {
-				const path = `${tree.name}/${e.name}`;
-				const fact = this.#o.facts.get(path);
-				if (fact?.hash === e.hash && fact.mtimeMs >= this.#startedAt) this.#o.store.objects.putFile(path, e.hash);
-			}
-		}
-	}
-
-	readonly #startedAt = Date.now();
-
-	#restoreDepfile(c: Case, hash: ObjectHash, thunk: Thunk): boolean {
-		const depfiles = c.plan.outputs.filter((p) => p.role === "depfile");
-		if (depfiles.length === 0) return true;
-		const result = loadResult(this.#o.store, hash);
-		for (const depfile of depfiles) {
-			const object = result?.outputs.find((r) => r.tag === depfile.tag);
-			const output = thunk.outputPaths.find((p) => p.tag === depfile.tag);
-			if (object === undefined || output === undefined) return false;
-			if (!this.#o.store.objects.copyOut(object.hash, output.path, object.mode)) return false;
-		}
-		return true;
+		return this.#recorder.describe(c, inputs);
 	}
 
 	/** Runs the command in the shim's place, watched, and keeps what it came to. */
@@ -422,7 +327,7 @@ export class Session {
 		const report = await connection.run({ kind: "run", change, capture: true });
 		const seen = takeTrace(trace, makeCanonical(request.cwd));
 		if (report === undefined) return;
-		const kept = this.#keep(c, report, seen, { before, early, startedAt });
+		const kept = this.#recorder.keep(c, report, seen, { before, early, startedAt });
 		if ("hash" in kept) this.#tell(c, "ran", reason, detail, kept.hash, report.status);
 		else
 			this.#tell(
@@ -434,118 +339,6 @@ export class Session {
 				report.status,
 			);
 		connection.finish({ kind: "exit", status: report.status, signal: report.signal, stdout: EMPTY, stderr: EMPTY });
-	}
-
-	#keep(
-		c: Case,
-		report: RanReport,
-		seen: Trace,
-		known: { before: ReadonlyMap<string, ObjectHash>; early: ReadonlyMap<string, ObjectHash>; startedAt: number },
-	): { hash: ObjectHash } | { reason: string; detail: string } {
-		const { before, early, startedAt } = known;
-		if (report.status !== 0) return { reason: "failed", detail: `status ${report.status}` };
-		if (report.truncated) return { reason: "long-output", detail: "it printed more than 16 MiB" };
-		if (!seen.complete) return { reason: "trace-incomplete", detail: [...seen.programs].join(" ") };
-		const cwd = c.request.cwd;
-		const planned = new Set(c.plan.outputs.map((p) => absolute(cwd, p.path)));
-		const writes = [...seen.writes].filter(
-			(p) => !planned.has(p) && !isTemporary(p) && this.#o.facts.get(p) !== undefined,
-		);
-		const reads: string[] = [];
-		for (const path of seen.reads) {
-			if (c.toolchain.files.has(path) || isVolatile(path) || seen.writes.has(path)) continue;
-			const fact = this.#o.facts.get(path);
-			if (fact === undefined) continue;
-			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt;
-			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
-			reads.push(path);
-		}
-		for (const path of seen.rewritten) {
-			if (!before.has(path) && !planned.has(path)) return { reason: "rewritten", detail: path };
-		}
-		for (const path of seen.listings) {
-			if (!this.#o.facts.isSystem(`${path}/`)) return { reason: "listing", detail: path };
-		}
-		try {
-			const described = describe(
-				{
-					plan: c.plan,
-					argv: c.argv,
-					cwd,
-					env: c.request.env,
-					umask: c.request.umask,
-					toolchain: c.toolchain,
-					reads,
-					before,
-					sideOutputs: writes,
-				},
-				this.#o.facts,
-				this.#o.store.objects,
-				false,
-			);
-			if ("reason" in described) return described;
-			if (described.thunk.thunks.length > 0) return { reason: "placeholder", detail: described.thunk.thunks[0]!.name };
-			const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
-			for (const output of described.thunk.outputPaths) {
-				this.#forget(output.path);
-				const state = this.#o.probe.exists(output.path) ? statMode(output.path) : undefined;
-				if (state === undefined) {
-					if (output.optional) continue;
-					return { reason: "no-output", detail: output.path };
-				}
-				if (!state.regular) return { reason: "unsupported-output", detail: output.path };
-				const fact = this.#o.facts.get(output.path);
-				if (fact === undefined) return { reason: "no-output", detail: output.path };
-				const small = output.tag === "depfile" && fact.size < DEPFILE_PACKED;
-				const hash = small
-					? this.#o.store.objects.putPacked(output.path)
-					: this.#o.store.objects.putFile(output.path, fact.hash);
-				outputs.push({ tag: output.tag, hash, mode: state.mode });
-			}
-			const result: ThunkResult = {
-				status: 0,
-				signal: 0,
-				stdout: report.stdout,
-				stderr: report.stderr,
-				outputs,
-				wall: report.wall,
-			};
-			this.#o.store.objects.put(described.bytes);
-			saveResult(this.#o.store, described.hash, described.thunk, result);
-			this.#depcache.put(c.key, { thunk: described.hash, absent: groupAbsent(seen.absent, isTemporary) });
-			return { hash: described.hash };
-		} catch (error) {
-			this.#warnStore(error);
-			return { reason: "store", detail: describeErrno(error) };
-		}
-	}
-
-	/** Says once that the store cannot be written. */
-	#warnStore(error: unknown): void {
-		if (this.#warnedStore) return;
-		this.#warnedStore = true;
-		const message = `results cannot be kept in ${this.#o.ggDir}: ${describeErrno(error)}`;
-		this.#o.sink({ kind: "warning", failure: { reason: "store", message, hint: "the build goes on without" } });
-	}
-
-	/** Puts an earlier result into the tree. False when the store lost it meanwhile. */
-	#deliver(c: Case, thunk: Thunk, result: ThunkResult): boolean {
-		// The main output last, as the tools do: make compares it with what was written beside it.
-		for (const output of [...result.outputs].reverse()) {
-			const where = thunk.outputPaths.find((p) => p.tag === output.tag);
-			if (where === undefined) return false;
-			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.
-			const keeps = output.tag === "depfile" || c.plan.stage === "preprocess" || c.plan.inout.length > 0;
-			const mode = (keeps ? statMode(where.path)?.mode : undefined) ?? output.mode;
-			if (!this.#o.store.objects.copyOut(output.hash, where.path, mode)) return false;
-			this.#forget(where.path);
-			if (c.plan.stage !== "preprocess") this.#o.facts.learn(where.path, output.hash);
-		}
-		return true;
-	}
-
-	#forget(path: string): void {
-		if (this.#o.placeholders.size > 0) this.#o.placeholders.forget(path);
 	}
 
 	/** Runs it for real, without a thunk, once the placeholders among its inputs are real. */
@@ -665,107 +458,14 @@ export class Session {
 	}
 
 	#tellLocal(request: ShimRequest, started: number, reason: string, detail: string): void {
-		const { tool, argv, cwd } = request;
-		const ms = performance.now() - started;
-		this.#o.sink({
-			kind: "command",
-			tool,
-			argv,
-			cwd,
-			outputs: namedOutput(request),
-			how: "local",
-			reason,
-			detail,
-			thunk: "",
-			status: 0,
-			ms,
-		});
+		this.#o.sink(localEvent(request, started, reason, detail));
 	}
 
 	#tell(c: Case, how: CommandEvent["how"], reason: string, detail: string, thunk: string, status: number): void {
-		this.#o.sink({
-			kind: "command",
-			tool: c.request.tool,
-			argv: c.argv,
-			cwd: c.request.cwd,
-			outputs: c.plan.outputs.map((o) => absolute(c.request.cwd, o.path)),
-			how,
-			reason,
-			detail,
-			thunk,
-			status,
-			ms: performance.now() - c.started,
-		});
+		this.#o.sink({ ...eventOf(c), how, reason, detail, thunk, status, ms: performance.now() - c.started });
 	}
 }
 
 function local(reason: LocalPlan["reason"], detail: string, inputs: readonly string[]): LocalPlan {
 	return { kind: "local", reason, detail, inputs };
-}
-
-const SILENT_FAILURE = {
-	kind: "exit",
-	status: 1,
-	signal: 0,
-	stdout: EMPTY,
-	stderr: EMPTY,
-} as const satisfies ShimReply;
-
-function fail(message: string): ShimReply {
-	return { kind: "exit", status: 1, signal: 0, stdout: EMPTY, stderr: Buffer.from(message) };
-}
-
-function identityOfFd(fd: number): string {
-	return identityOf(() => fstatSync(fd, { bigint: true }));
-}
-
-function identityOf(stat: () => { dev: bigint; ino: bigint }): string {
-	try {
-		const s = stat();
-		return `${s.dev.toString(16)}:${s.ino.toString(16)}`;
-	} catch {
-		return "closed";
-	}
-}
-
-function statMode(path: string): { regular: boolean; mode: number } | undefined {
-	const s = isThere(path) ? lstatSync(path) : undefined;
-	return s === undefined ? undefined : { regular: s.isFile(), mode: s.mode & 0o7777 };
-}
-
-/** What a command without a model says that it writes: enough for `gg explain` to find it. */
-function namedOutput(request: ShimRequest): string[] {
-	const flag = request.argv.lastIndexOf("-o");
-	const path = flag < 0 ? undefined : request.argv[flag + 1];
-	return path === undefined ? [] : [absolute(request.cwd, path)];
-}
-
-/** N of `-jN` in MAKEFLAGS; a bare -j is no bound; 1 without, and for builders that say nothing it is not known. */
-export function buildParallelism(makeflags: string | undefined): number {
-	if (makeflags === undefined) return Number.POSITIVE_INFINITY;
-	const match = /(?:^|\s)-j\s*([0-9]*)/.exec(makeflags);
-	if (match === null) return /jobserver/.test(makeflags) ? Number.POSITIVE_INFINITY : 1;
-	return match[1] === "" ? Number.POSITIVE_INFINITY : Number(match[1]);
-}
-
-/** What was printed to a terminal is told without its colours to a file. */
-function replyOf(result: ThunkResult, request: ShimRequest): ShimReply {
-	const plain = (bytes: Buffer, isatty: boolean): Buffer =>
-		isatty || !bytes.includes(0x1b) ? bytes : Buffer.from(stripVTControlCharacters(bytes.toString("latin1")), "latin1");
-	return {
-		kind: "exit",
-		status: result.status,
-		signal: result.signal,
-		stdout: plain(result.stdout, request.fds[1].isatty),
-		stderr: plain(result.stderr, request.fds[2].isatty),
-	};
-}
-
-function isTemporary(path: string): boolean {
-	return /^\/(?:tmp|var\/tmp|dev\/shm)\/(?:cc|lto|tmp)[A-Za-z0-9_.-]*$/.test(path);
-}
-
-/** Read by the C library or the locale system of any program; no part of what a tool makes. */
-function isVolatile(path: string): boolean {
-	return /^\/etc\/|^\/usr\/share\/(?:locale|zoneinfo)|\/locale\/|\/gconv\//.test(path);
 }

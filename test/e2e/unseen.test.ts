@@ -59,6 +59,21 @@ main.o: main.c ; $(CC) -c -o $@ $<
 		await assertAllWays(p, { steps: [["make"]], not: ["inferred"] });
 	});
 
+	it("strips a program that was there, which keeps its mode", async () => {
+		const p = project({
+			Makefile: `
+out/prog: ; mkdir -p out && cp /bin/ls $@ && chmod 751 $@ && strip -R .comment $@
+libx.a: x.o ; cp old.a $@ && $(AR) r $@ x.o && chmod 600 $@ && $(RANLIB) $@
+x.o: x.c ; $(CC) -g -c $<
+all: out/prog libx.a
+.DEFAULT_GOAL = all
+`,
+			"x.c": "int x(void) { return 0; }\n",
+			"old.a": "!<arch>\n",
+		});
+		await assertAllWays(p, { steps: [["make"]] });
+	});
+
 	it("is counted once: each command was run, or its result was at hand", async () => {
 		const p = project({
 			Makefile: "prog: a.o b.o ; $(CC) -o $@ a.o b.o\n%.o: %.c ; $(CC) -c $<\nclean: ; rm -f prog *.o\n",

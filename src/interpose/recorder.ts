@@ -1,0 +1,250 @@
+import { lstatSync } from "node:fs";
+import { loadResult, saveResult } from "../executor/results.js";
+import type { Trace } from "../executor/trace.js";
+import type { FileProbe } from "../models/types.js";
+import type { Sink } from "../report/events.js";
+import { DepCache } from "../store/depcache.js";
+import type { FileFacts } from "../store/filefacts.js";
+import type { LocalObjects } from "../store/local.js";
+import type { Placeholders } from "../store/placeholders.js";
+import { describeErrno } from "../store/project.js";
+import type { Store } from "../store/types.js";
+import type { ObjectHash } from "../thunk/hash.js";
+import type { Thunk, ThunkResult } from "../thunk/types.js";
+import { isThere } from "../util/paths.js";
+import type { Case } from "./case.js";
+import { absolute, type Described, describe, relevantEnv } from "./describe.js";
+import { groupAbsent, Lookup } from "./lookup.js";
+import type { RanReport } from "./protocol.js";
+import type { DiscoveredInputs } from "./scan.js";
+
+export interface RecorderOptions {
+	readonly ggDir: string;
+	readonly store: Store & { readonly objects: LocalObjects };
+	readonly facts: FileFacts;
+	readonly placeholders: Placeholders;
+	readonly probe: FileProbe;
+	readonly sink: Sink;
+}
+
+/** What was known of a command's files before it ran. */
+export interface KnownBefore {
+	/** Content of the files that it rewrites in place. */
+	readonly before: ReadonlyMap<string, ObjectHash>;
+	/** Content of the files that it names. */
+	readonly early: ReadonlyMap<string, ObjectHash>;
+	/** By the clock that file times come from. */
+	readonly startedAt: number;
+}
+
+export interface NotKept {
+	readonly reason: string;
+	readonly detail: string;
+}
+
+const MODEL_VERSION = "1";
+const DEPFILE_PACKED = 256 << 10;
+
+/** Turns commands into thunks, remembers what they came to, and puts that into the tree again. */
+export class Recorder {
+	readonly #o: RecorderOptions;
+	readonly #lookup: Lookup;
+	readonly #depcache: DepCache;
+	readonly #startedAt = Date.now();
+	#warnedStore = false;
+
+	constructor(options: RecorderOptions) {
+		this.#o = options;
+		this.#lookup = new Lookup(options.facts, options.store);
+		this.#depcache = new DepCache(options.ggDir);
+	}
+
+	/** Writes what is remembered of the commands. */
+	close(): void {
+		this.#depcache.close();
+	}
+
+	/** An earlier thunk of the same command whose inputs are as they were. */
+	find(c: Case): { readonly hash: ObjectHash; readonly thunk: Thunk } | undefined {
+		return this.#lookup.find(this.#depcache.get(keyOf(c)), c.toolchain.tree);
+	}
+
+	/** Describes a command that has not run, by the inputs that were found for it. */
+	describe(c: Case, inputs: DiscoveredInputs): Described | NotKept {
+		const described = describe(
+			{ ...descriptionOf(c), reads: inputs.reads, before: new Map(), sideOutputs: [] },
+			this.#o.facts,
+			this.#o.store.objects,
+			true,
+		);
+		if ("reason" in described) return described;
+		this.#o.store.objects.put(described.bytes);
+		this.#keepBuilt(described.thunk);
+		this.#depcache.put(keyOf(c), { thunk: described.hash, absent: groupAbsent(inputs.absent, isTemporary) });
+		return described;
+	}
+
+	/** Copies files that may be gone or changed when the thunk runs: whatever lies in the tree and is not older than the build. */
+	#keepBuilt(thunk: Thunk): void {
+		for (const item of [...thunk.values]) {
+			const fact = this.#o.facts.get(item.name);
+			if (fact === undefined || fact.hash !== item.hash) continue;
+			if (thunk.inout.includes(item.name) || fact.mtimeMs >= this.#startedAt)
+				this.#o.store.objects.putFile(item.name, item.hash);
+		}
+		for (const tree of thunk.trees) {
+			if (tree.name === "/" || this.#o.facts.isSystem(`${tree.name}/`)) continue;
+			for (const e of this.#lookup.tree(tree.hash) ?? []) {
+				const path = `${tree.name}/${e.name}`;
+				const fact = this.#o.facts.get(path);
+				if (fact?.hash === e.hash && fact.mtimeMs >= this.#startedAt) this.#o.store.objects.putFile(path, e.hash);
+			}
+		}
+	}
+
+	/** Writes the depfiles of an earlier run, which make sees at once; false if they are not known. */
+	restoreDepfile(c: Case, hash: ObjectHash, thunk: Thunk): boolean {
+		const depfiles = c.plan.outputs.filter((p) => p.role === "depfile");
+		if (depfiles.length === 0) return true;
+		const result = loadResult(this.#o.store, hash);
+		for (const depfile of depfiles) {
+			const object = result?.outputs.find((r) => r.tag === depfile.tag);
+			const output = thunk.outputPaths.find((p) => p.tag === depfile.tag);
+			if (object === undefined || output === undefined) return false;
+			if (!this.#o.store.objects.copyOut(object.hash, output.path, object.mode)) return false;
+		}
+		return true;
+	}
+
+	/** Keeps what a command came to that ran here under observation; else the reason why it cannot be kept. */
+	keep(c: Case, report: RanReport, seen: Trace, known: KnownBefore): { readonly hash: ObjectHash } | NotKept {
+		const { before, early, startedAt } = known;
+		if (report.status !== 0) return { reason: "failed", detail: `status ${report.status}` };
+		if (report.truncated) return { reason: "long-output", detail: "it printed more than 16 MiB" };
+		if (!seen.complete) return { reason: "trace-incomplete", detail: [...seen.programs].join(" ") };
+		const cwd = c.request.cwd;
+		const planned = new Set(c.plan.outputs.map((p) => absolute(cwd, p.path)));
+		const writes = [...seen.writes].filter(
+			(p) => !planned.has(p) && !isTemporary(p) && this.#o.facts.get(p) !== undefined,
+		);
+		const reads: string[] = [];
+		for (const path of seen.reads) {
+			if (c.toolchain.files.has(path) || isVolatile(path) || seen.writes.has(path)) continue;
+			const fact = this.#o.facts.get(path);
+			if (fact === undefined) continue;
+			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt;
+			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
+			reads.push(path);
+		}
+		for (const path of seen.rewritten) {
+			if (!before.has(path) && !planned.has(path)) return { reason: "rewritten", detail: path };
+		}
+		for (const path of seen.listings) {
+			if (!this.#o.facts.isSystem(`${path}/`)) return { reason: "listing", detail: path };
+		}
+		try {
+			const described = describe(
+				{ ...descriptionOf(c), reads, before, sideOutputs: writes },
+				this.#o.facts,
+				this.#o.store.objects,
+				false,
+			);
+			if ("reason" in described) return described;
+			if (described.thunk.thunks.length > 0) return { reason: "placeholder", detail: described.thunk.thunks[0]!.name };
+			const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
+			for (const output of described.thunk.outputPaths) {
+				this.#forget(output.path);
+				const state = this.#o.probe.exists(output.path) ? statMode(output.path) : undefined;
+				if (state === undefined) {
+					if (output.optional) continue;
+					return { reason: "no-output", detail: output.path };
+				}
+				if (!state.regular) return { reason: "unsupported-output", detail: output.path };
+				const fact = this.#o.facts.get(output.path);
+				if (fact === undefined) return { reason: "no-output", detail: output.path };
+				const small = output.tag === "depfile" && fact.size < DEPFILE_PACKED;
+				const hash = small
+					? this.#o.store.objects.putPacked(output.path)
+					: this.#o.store.objects.putFile(output.path, fact.hash);
+				outputs.push({ tag: output.tag, hash, mode: state.mode });
+			}
+			const result: ThunkResult = {
+				status: 0,
+				signal: 0,
+				stdout: report.stdout,
+				stderr: report.stderr,
+				outputs,
+				wall: report.wall,
+			};
+			this.#o.store.objects.put(described.bytes);
+			saveResult(this.#o.store, described.hash, described.thunk, result);
+			this.#depcache.put(keyOf(c), { thunk: described.hash, absent: groupAbsent(seen.absent, isTemporary) });
+			return { hash: described.hash };
+		} catch (error) {
+			this.warnStore(error);
+			return { reason: "store", detail: describeErrno(error) };
+		}
+	}
+
+	/** Says once that the store cannot be written. */
+	warnStore(error: unknown): void {
+		if (this.#warnedStore) return;
+		this.#warnedStore = true;
+		const message = `results cannot be kept in ${this.#o.ggDir}: ${describeErrno(error)}`;
+		this.#o.sink({ kind: "warning", failure: { reason: "store", message, hint: "the build goes on without" } });
+	}
+
+	/** Puts an earlier result into the tree. False when the store lost it meanwhile. */
+	deliver(c: Case, thunk: Thunk, result: ThunkResult): boolean {
+		// The main output last, as the tools do: make compares it with what was written beside it.
+		for (const output of [...result.outputs].reverse()) {
+			const where = thunk.outputPaths.find((p) => p.tag === output.tag);
+			if (where === undefined) return false;
+			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.
+			const keeps = output.tag === "depfile" || c.plan.stage === "preprocess" || c.plan.inout.length > 0;
+			const mode = (keeps ? statMode(where.path)?.mode : undefined) ?? output.mode;
+			if (!this.#o.store.objects.copyOut(output.hash, where.path, mode)) return false;
+			this.#forget(where.path);
+			if (c.plan.stage !== "preprocess") this.#o.facts.learn(where.path, output.hash);
+		}
+		return true;
+	}
+
+	#forget(path: string): void {
+		if (this.#o.placeholders.size > 0) this.#o.placeholders.forget(path);
+	}
+}
+
+/** All that is known of a command before it is looked into. */
+function keyOf({ request, plan, argv, toolchain }: Case): string {
+	return DepCache.key([
+		MODEL_VERSION,
+		request.cwd,
+		String(request.umask),
+		// `ar r` onto an archive that is there is another command than `ar r` that makes one.
+		plan.inout.join("\0"),
+		toolchain.driver,
+		toolchain.tree,
+		...argv,
+		"",
+		...relevantEnv(plan, request.env),
+	]);
+}
+
+function descriptionOf({ request, plan, argv, toolchain }: Case) {
+	return { plan, argv, cwd: request.cwd, env: request.env, umask: request.umask, toolchain };
+}
+
+function statMode(path: string): { regular: boolean; mode: number } | undefined {
+	const s = isThere(path) ? lstatSync(path) : undefined;
+	return s === undefined ? undefined : { regular: s.isFile(), mode: s.mode & 0o7777 };
+}
+
+function isTemporary(path: string): boolean {
+	return /^\/(?:tmp|var\/tmp|dev\/shm)\/(?:cc|lto|tmp)[A-Za-z0-9_.-]*$/.test(path);
+}
+
+/** Read by the C library or the locale system of any program; no part of what a tool makes. */
+function isVolatile(path: string): boolean {
+	return /^\/etc\/|^\/usr\/share\/(?:locale|zoneinfo)|\/locale\/|\/gconv\//.test(path);
+}
