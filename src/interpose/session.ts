@@ -60,6 +60,8 @@ interface Shown {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** What a compiler driver calls the text that it hands to the assembler. */
+const COMPILERS_OWN = /\/cc[A-Za-z0-9]{6}\.s$/;
 let traces = 0;
 
 /** Answers the shims of one build. */
@@ -79,6 +81,7 @@ export class Session {
 	#met: boolean;
 	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
 	#deferring = true;
+	#warnedUncaught = false;
 
 	constructor(options: SessionOptions) {
 		this.#o = options;
@@ -149,6 +152,11 @@ export class Session {
 		const command: Command = { tool: request.tool, argv: request.argv, cwd: request.cwd, env: request.env };
 		const plan = planCommand(command, this.#o.probe);
 		if (plan.kind === "local") return this.#local(connection, started, plan);
+		// No two runs call it the same, so nothing of it would be found again.
+		if (plan.family === "as" && plan.sources.some((s) => COMPILERS_OWN.test(s.path))) {
+			this.#warnUncaught(request.parentExe);
+			return this.#local(connection, started, local("no-model", `started by ${request.parentExe}`, plan.inputs));
+		}
 		const argv = [request.argv[0]!.includes("/") ? real : request.argv[0]!, ...request.argv.slice(1)];
 		if (this.#isScript(real)) return this.#script(connection, started, real);
 		const tool = Toolchains.key(real, path, request.env);
@@ -339,6 +347,16 @@ export class Session {
 				report.status,
 			);
 		connection.finish({ kind: "exit", status: report.status, signal: report.signal, stdout: EMPTY, stderr: EMPTY });
+	}
+
+	/** Says once that a compiler is called in a way that gg does not see. */
+	#warnUncaught(compiler: string): void {
+		if (this.#warnedUncaught) return;
+		this.#warnedUncaught = true;
+		const message = `the build calls ${compiler} by its full path: gg sees only its assembler, and keeps nothing of it`;
+		const hint =
+			"configure the build again with gg in front, as in `gg build cmake …`, or name the compiler without a path";
+		this.#o.sink({ kind: "warning", failure: { reason: "uncaught-compiler", message, hint } });
 	}
 
 	/** Runs it for real, without a thunk, once the placeholders among its inputs are real. */

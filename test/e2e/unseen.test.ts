@@ -74,6 +74,20 @@ all: out/prog libx.a
 		await assertAllWays(p, { steps: [["make"]] });
 	});
 
+	it("calls the compiler by its full path, which gg cannot catch and says so", async () => {
+		const p = project({
+			Makefile: "prog: a.c b.c\n\t/usr/bin/cc -c a.c\n\t/usr/bin/cc -o $@ a.o b.c\n",
+			"a.c": "int a;\n",
+			"b.c": "int main(void) { return 0; }\n",
+		});
+		await p.run(["make"]);
+		const aside = p.aside();
+		const ended = await p.gg([...HERE, "make"]);
+		p.assertSameTree(aside);
+		assert.deepEqual(counts(ended), { stored: 0, made: 0, local: 3 });
+		assert.equal(ended.stderr.match(/^gg: the build calls .* by its full path: .*gg build cmake/gm)?.length, 1);
+	});
+
 	it("is counted once: each command was run, or its result was at hand", async () => {
 		const p = project({
 			Makefile: "prog: a.o b.o ; $(CC) -o $@ a.o b.o\n%.o: %.c ; $(CC) -c $<\nclean: ; rm -f prog *.o\n",
