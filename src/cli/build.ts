@@ -112,7 +112,9 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		forcer,
 		placeAt: workshop.placeAt,
 		viewLibrary: workshop.natives.view,
-		slots: mayRepeat ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0,
+		// A placeholder may be read by a program that gg does not catch, so a build defers only when it is asked to do more at
+		// once than make does.
+		slots: mayRepeat && options.jobsGiven ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0,
 		remote: false,
 		throughForcer: mode === "build" && options.sandbox,
 		sink,
