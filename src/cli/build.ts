@@ -141,12 +141,12 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	};
 	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, interrupt);
 	if (mode === "build") session.adopt();
-	const child = workshop.spawner.run({ path: program, argv: options.rest, env, cwd: io.cwd, stdio: "foreground" });
 	const forward = (signal: NodeJS.Signals): void => {
 		interrupted = true;
 		child.kill(signal === "SIGTERM" ? 15 : 1);
 	};
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
+	const child = workshop.spawner.run({ path: program, argv: options.rest, env, cwd: io.cwd, stdio: "foreground" });
 	const end = await child.done;
 	if (end.kind === "not-started") {
 		await server.close();

@@ -44,7 +44,7 @@ function realPath(path: string, name: string): string {
 /** Node cannot exec: the program is a child with our descriptors, and we end as it does. */
 function become(path: string, name: string, args: readonly string[], io: Io): Promise<number> {
 	return new Promise((done, fail) => {
-		const child = spawn(path, args, { argv0: name, stdio: "inherit", env: io.env, cwd: io.cwd });
+		// The handlers stand before the child does: a signal that it causes must not end us first.
 		const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
 		const ignore = (): void => {};
 		const restore = (): void => {
@@ -53,6 +53,7 @@ function become(path: string, name: string, args: readonly string[], io: Io): Pr
 		};
 		for (const signal of FORWARDED) process.on(signal, forward);
 		for (const signal of IGNORED) process.on(signal, ignore);
+		const child = spawn(path, args, { argv0: name, stdio: "inherit", env: io.env, cwd: io.cwd });
 		child.once("error", (error) => {
 			restore();
 			fail(new UserError({ reason: "cannot-run", message: `cannot run ${name}: ${describeErrno(error)}` }));
