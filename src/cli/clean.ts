@@ -1,7 +1,6 @@
 import { basename, dirname } from "node:path";
 import { cleanStore } from "../store/clean.js";
-import { Placeholders, readPlaceholder } from "../store/placeholders.js";
-import { placeholdersBelow } from "../store/usage.js";
+import { Placeholders, placeholdersBelow, readPlaceholder } from "../store/placeholders.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import { parse } from "./parse.js";
 import { openProjectStore, usageError } from "./project.js";

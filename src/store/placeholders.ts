@@ -134,10 +134,8 @@ export interface Sweep {
 	readonly swallowed: readonly string[];
 }
 
-/** Looks at every file below `root` that changed since `sinceMs`. Folders named `.gg` and `.git` are passed over. */
-export function sweep(root: string, sinceMs: number): Sweep {
-	const placeholders: string[] = [];
-	const swallowed: string[] = [];
+/** Regular files below `root`, but for folders named `.gg` and `.git`. A folder that cannot be read is passed over. */
+function* filesBelow(root: string): Generator<string> {
 	const folders = [root];
 	for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
 		let entries: Dirent[];
@@ -148,15 +146,26 @@ export function sweep(root: string, sinceMs: number): Sweep {
 		}
 		for (const entry of entries) {
 			const path = `${folder}/${entry.name}`;
-			if (entry.isDirectory()) {
-				if (entry.name !== ".gg" && entry.name !== ".git") folders.push(path);
-			} else if (entry.isFile()) {
-				const s = lstatSync(path, { throwIfNoEntry: false });
-				if (s === undefined || s.ctimeMs < sinceMs) continue;
-				if (readPlaceholder(path) !== undefined) placeholders.push(path);
-				else if (holdsPlaceholder(path)) swallowed.push(path);
-			}
+			if (entry.isFile()) yield path;
+			else if (entry.isDirectory() && entry.name !== ".gg" && entry.name !== ".git") folders.push(path);
 		}
+	}
+}
+
+/** Every placeholder in a tree, in whatever way it came there; other files are told by their size. */
+export function placeholdersBelow(root: string): string[] {
+	return [...filesBelow(root)].filter((path) => readPlaceholder(path) !== undefined);
+}
+
+/** Looks at every file below `root` that changed since `sinceMs`. */
+export function sweep(root: string, sinceMs: number): Sweep {
+	const placeholders: string[] = [];
+	const swallowed: string[] = [];
+	for (const path of filesBelow(root)) {
+		const s = lstatSync(path, { throwIfNoEntry: false });
+		if (s === undefined || s.ctimeMs < sinceMs) continue;
+		if (readPlaceholder(path) !== undefined) placeholders.push(path);
+		else if (holdsPlaceholder(path)) swallowed.push(path);
 	}
 	return { placeholders, swallowed };
 }

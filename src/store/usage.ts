@@ -1,9 +1,8 @@
-import { type Dirent, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeResult, decodeThunk, decodeTree } from "../thunk/codec.js";
 import { isObjectHash, isThunkHash, type ObjectHash } from "../thunk/hash.js";
 import type { LocalObjects, LocalStore } from "./local.js";
-import { readPlaceholder } from "./placeholders.js";
 import { RESULT_TAG } from "./types.js";
 
 /** Something that was used at one time and goes as a whole: what a thunk came to, or a lone object. */
@@ -51,27 +50,6 @@ export function listObjects(ggDir: string, store: LocalStore): Map<ObjectHash, S
 		if (!isObjectHash(name)) continue;
 		const s = statUsed(join(store.objects.folder, name));
 		if (s !== undefined) found.set(name, { ...s, packed: false });
-	}
-	return found;
-}
-
-/** Every placeholder in a tree, in whatever way it came there; other files are told by their size. */
-export function placeholdersBelow(root: string): string[] {
-	const found: string[] = [];
-	const folders = [root];
-	for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-		let entries: Dirent[];
-		try {
-			entries = readdirSync(folder, { withFileTypes: true });
-		} catch {
-			continue;
-		}
-		for (const entry of entries) {
-			const path = join(folder, entry.name);
-			if (entry.isDirectory()) {
-				if (entry.name !== ".gg" && entry.name !== ".git") folders.push(path);
-			} else if (entry.isFile() && readPlaceholder(path) !== undefined) found.push(path);
-		}
 	}
 	return found;
 }
