@@ -1,0 +1,111 @@
+/** The include scanner's contract. It says which files a run of the preprocessor opens, without running it: exact, or refused. */
+
+/** A folder of the include path as the compiler spells it, after it dropped the missing and repeated ones. */
+export interface SearchDir {
+	/** As it appears in depfiles; relative ones are below the working directory. */
+	readonly path: string;
+	/** Files found here are system headers (left out of -MM and -MMD depfiles). */
+	readonly system: boolean;
+}
+
+export type ScanLanguage = "c" | "c++" | "assembler";
+
+export const FEATURE_TESTS = [
+	"__has_attribute",
+	"__has_builtin",
+	"__has_c_attribute",
+	"__has_cpp_attribute",
+	"__has_declspec_attribute",
+	"__has_extension",
+	"__has_feature",
+	"__has_warning",
+	"__is_identifier",
+] as const;
+export type FeatureTest = (typeof FEATURE_TESTS)[number];
+
+/** All that the flags, the environment and the compiler say; the same object for all commands that share them. */
+export interface ScanSetup {
+	readonly flavour: "gcc" | "clang";
+	readonly language: ScanLanguage;
+	/** -iquote, after the folder of the including file. */
+	readonly quoteDirs: readonly SearchDir[];
+	/** -I, -isystem, the compiler's own, -idirafter. */
+	readonly bracketDirs: readonly SearchDir[];
+	/** `#define` and `#undef` lines: the compiler's own, then -D and -U in their order. */
+	readonly predefines: string;
+	/** -imacros first, then -include, as the compiler orders them; names as given. */
+	readonly forced: readonly { readonly kind: "include" | "imacros"; readonly name: string }[];
+	/** Files that the compiler opens before the source by itself (stdc-predef.h), as it spells them. */
+	readonly implicit: readonly string[];
+	readonly dialect: {
+		readonly trigraphs: boolean;
+		readonly digraphs: boolean;
+		/** `true`, `and`, `or` … in #if. */
+		readonly cplusplus: boolean;
+		readonly lineComments: boolean;
+		readonly dollarInNames: boolean;
+		/** `1'000`, `'` inside of pp-numbers (C++14, C23). */
+		readonly digitSeparators: boolean;
+		readonly rawStrings: boolean;
+		/** #elifdef, #elifndef, #embed and others that depend on the version: false where they are unknown words. */
+		readonly elifdef: boolean;
+		readonly vaOpt: boolean;
+	};
+	/** Which of the words above the compiler knows (`#ifdef __has_builtin`, `defined __has_include`). */
+	readonly knows: ReadonlySet<string>;
+	/** The compiler's answer; undefined: it was not asked yet (the scan answers `ask`). */
+	feature(test: FeatureTest, argument: string): number | undefined;
+}
+
+/** What a path holds. `modified` is in nanoseconds where known, for `#pragma once` (gcc: equal content and equal time). */
+export interface ScanFile {
+	readonly content: Uint8Array;
+	/** Same identity: same bytes (a hash). */
+	readonly identity: string;
+	readonly modified: number;
+}
+
+/** Files as the scan sees them; absolute paths. Implementations remember; they never wait. */
+export interface ScanFiles {
+	/** `absent`: nothing there, or a folder in place of a folder's file (the compiler goes on to the next candidate);
+	 * `refused`: there, but not to be read here (FIFO, device, unreadable, too large). */
+	open(path: string): ScanFile | "absent" | "refused";
+}
+
+/** A file that was opened, in the order in which the compiler first lists it. */
+export interface OpenedFile {
+	/** As the compiler spells it in a depfile. */
+	readonly name: string;
+	/** Absolute: the working directory and the name, not normalised further. */
+	readonly path: string;
+	readonly system: boolean;
+}
+
+export type ScanAnswer =
+	| {
+			readonly kind: "scanned";
+			/** The source first. */
+			readonly files: readonly OpenedFile[];
+			/** Candidates that were looked for and not there, absolute, precompiled headers among them. */
+			readonly absent: ReadonlySet<string>;
+			/** __DATE__, __TIME__ or __TIMESTAMP__ stands in a file that was opened. */
+			readonly namesTime: boolean;
+	  }
+	| { readonly kind: "ask"; readonly questions: readonly { readonly test: FeatureTest; readonly argument: string }[] }
+	/** Not understood: the compiler is to be asked. `where` is `FILE:LINE`, `what` the directive. */
+	| { readonly kind: "refused"; readonly reason: RefusalReason; readonly where: string; readonly what: string };
+
+export const REFUSAL_REASONS = [
+	"bad-directive", // the compiler would report an error, or the line is not understood
+	"embed", // #embed or __has_embed
+	"expression", // an #if that is not understood
+	"include-depth", // beyond the compiler's own limit
+	"macro-limit", // expansion beyond bounds of time or memory
+	"missing-header", // an #include that is not found: the compiler says so itself
+	"module", // import, export module
+	"precompiled", // a precompiled header stands beside a header
+	"pragma", // a pragma that can change what is read (push_macro, poison, GCC system_header is understood, …)
+	"unreadable", // a file that is there and cannot be read here
+	"unsupported-character", // bytes whose meaning depends on more than we look at
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
