@@ -1,7 +1,5 @@
-import { basename, dirname } from "node:path";
 import { cleanStore } from "../store/clean.js";
-import { Placeholders, placeholdersBelow, readPlaceholder } from "../store/placeholders.js";
-import type { ObjectHash } from "../thunk/hash.js";
+import { standingThunks } from "../store/placeholders.js";
 import { parse } from "./parse.js";
 import { openProjectStore, usageError } from "./project.js";
 import type { Run } from "./types.js";
@@ -36,7 +34,7 @@ export const run: Run = async (args, io) => {
 	const maxSize = size === undefined ? undefined : toSize(size);
 	const { ggDir, store } = openProjectStore(io);
 	const dryRun = flags["dry-run"] === true;
-	const placeholders = standing(ggDir);
+	const placeholders = standingThunks(ggDir);
 	const c = cleanStore({ ggDir, store, placeholders, usedBefore, maxSize, now, dryRun });
 	const verb = dryRun ? "would remove" : "removed";
 	io.out(
@@ -45,19 +43,6 @@ export const run: Run = async (args, io) => {
 	);
 	return 0;
 };
-
-/** Thunks that placeholders of this project stand for: those that are noted, and those that lie in the tree. */
-function standing(ggDir: string): ObjectHash[] {
-	const paths = new Set(new Placeholders(ggDir).all());
-	// A folder that GG_DIR names by another name may be anywhere: what lies around it is no project.
-	if (basename(ggDir) === ".gg") for (const path of placeholdersBelow(dirname(ggDir))) paths.add(path);
-	const hashes = new Set<ObjectHash>();
-	for (const path of paths) {
-		const hash = readPlaceholder(path)?.hash;
-		if (hash !== undefined) hashes.add(hash);
-	}
-	return [...hashes];
-}
 
 function toAge(text: string): number {
 	const match = /^(\d+)([smhdw])$/.exec(text);

@@ -1,13 +1,12 @@
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { classicExecutor } from "../executor/classic.js";
 import { localExecutor } from "../executor/inplace.js";
 import { saveResult } from "../executor/results.js";
 import { openStorage } from "../storage/open.js";
 import type { Storage } from "../storage/types.js";
+import { dropValues } from "../store/clean.js";
+import { standingThunks } from "../store/placeholders.js";
 import { isObjectHash, isThunkHash, type ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
-import { removeQuietly } from "../util/files.js";
 import { UserError } from "../util/result.js";
 import { readThunk } from "./find-thunk.js";
 import { parse } from "./parse.js";
@@ -34,7 +33,7 @@ const SPEC = {
 		cleanup: {
 			alias: "C",
 			type: "boolean",
-			describe: "first remove values from the store that these thunks do not name",
+			describe: "first remove values that neither these thunks nor unfinished ones need",
 		},
 		timelog: { alias: "T", type: "boolean", describe: "print how long each step took" },
 	},
@@ -63,7 +62,10 @@ export const run: Run = async (args, io) => {
 			clock.point("read_thunk");
 			return thunk;
 		});
-		if (flags.cleanup === true) cleanUp(store.objects.folder, thunks);
+		if (flags.cleanup === true) {
+			const asked = jobs.map(({ hash }) => hash);
+			dropValues(store, asked, standingThunks(ggDir));
+		}
 		const workshop = openWorkshop(ggDir, io);
 		try {
 			for (const [i, { hash, clock }] of jobs.entries()) {
@@ -161,16 +163,6 @@ async function sendOutputs(storage: Storage, workshop: Workshop, result: ThunkRe
 
 function messageOf(error: unknown): string {
 	return error instanceof Error ? error.message : String(error);
-}
-
-/** For a worker whose disk is small. Thunks stay: they are small, and placeholders may stand for them. */
-function cleanUp(folder: string, thunks: readonly Thunk[]): void {
-	const needed = new Set<string>(
-		thunks.flatMap((t) => [...t.values, ...t.executables, ...t.trees].map((item) => item.hash)),
-	);
-	for (const name of readdirSync(folder)) {
-		if (isObjectHash(name) && !isThunkHash(name) && !needed.has(name)) removeQuietly(join(folder, name));
-	}
 }
 
 /** The original's timing log: the start in milliseconds since the epoch, then how long each step took. */

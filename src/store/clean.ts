@@ -7,10 +7,12 @@ import type { LocalObjects, LocalStore } from "./local.js";
 import {
 	closureOfThunk,
 	entriesOfTree,
+	isOpen,
 	listObjects,
 	listResults,
 	listStrays,
 	objectsOfThunk,
+	outputsOfThunk,
 	RESULT_KEY,
 	type StoredObject,
 } from "./usage.js";
@@ -91,6 +93,32 @@ export function cleanStore(o: CleanOptions): Cleaned {
 		keptObjects: stored.size - gone.size,
 		keptBytes: uses.bytes,
 	};
+}
+
+/**
+ * Removes values, for a worker whose disk is small: all but what `asked` names, and what other thunks still need. Those
+ * are the thunks of this store that have no result yet (another process may be running one), and `placeholders`. Thunks
+ * themselves stay: they are small.
+ */
+export function dropValues(
+	store: LocalStore,
+	asked: readonly ObjectHash[],
+	placeholders: readonly ObjectHash[],
+): void {
+	const { objects } = store;
+	const names = readdirSync(objects.folder).filter(isObjectHash);
+	const needed = new Set<ObjectHash>();
+	const open: ObjectHash[] = asked.flatMap((hash) => objectsOfThunk(hash, objects));
+	open.push(...placeholders, ...names.filter((name) => isThunkHash(name) && isOpen(name, store)));
+	for (let at = open.pop(); at !== undefined; at = open.pop()) {
+		if (needed.has(at)) continue;
+		needed.add(at);
+		if (!isThunkHash(at)) open.push(...entriesOfTree(at, objects));
+		else open.push(...(isOpen(at, store) ? objectsOfThunk(at, objects) : outputsOfThunk(at, store)));
+	}
+	for (const name of names) {
+		if (!isThunkHash(name) && !needed.has(name)) removeQuietly(objects.path(name));
+	}
 }
 
 function compactPacks(o: CleanOptions, results: ReadonlySet<ObjectHash>, gone: ReadonlySet<ObjectHash>): void {

@@ -10,8 +10,8 @@ import {
 	utimesSync,
 	writeSync,
 } from "node:fs";
-import { join } from "node:path";
-import { HASH_LENGTH, isObjectHash } from "../thunk/hash.js";
+import { basename, dirname, join } from "node:path";
+import { HASH_LENGTH, isObjectHash, type ObjectHash } from "../thunk/hash.js";
 import {
 	formatPlaceholder,
 	PLACEHOLDER_HEADS,
@@ -125,6 +125,19 @@ export function readPlaceholder(path: string): Placeholder | undefined {
 /** Restores a file's modification time: the order in which make saw files appear is kept. */
 export function restoreTime(path: string, mtimeMs: number): void {
 	utimesSync(path, mtimeMs / 1000, mtimeMs / 1000);
+}
+
+/** Thunks that placeholders of this project stand for: those that are noted, and those that lie in the tree. */
+export function standingThunks(ggDir: string): ObjectHash[] {
+	const paths = new Set(new Placeholders(ggDir).all());
+	// A folder that GG_DIR names by another name may be anywhere: what lies around it is no project.
+	if (basename(ggDir) === ".gg") for (const path of placeholdersBelow(dirname(ggDir))) paths.add(path);
+	const hashes = new Set<ObjectHash>();
+	for (const path of paths) {
+		const hash = readPlaceholder(path)?.hash;
+		if (hash !== undefined) hashes.add(hash);
+	}
+	return [...hashes];
 }
 
 export interface Sweep {

@@ -120,6 +120,21 @@ export function objectsOfThunk(hash: ObjectHash, objects: LocalObjects): ObjectH
 	return [hash, t.functionHash, ...items, ...t.links.map((link) => link.target)];
 }
 
+/** Whether a thunk has come to nothing yet, as far as this store knows. */
+export function isOpen(thunk: ObjectHash, { reductions }: LocalStore): boolean {
+	return reductions.get(thunk, "") === undefined && reductions.get(thunk, RESULT_TAG) === undefined;
+}
+
+/** What a thunk came to, whether its outputs were written with a result or only by name, as the original does. */
+export function outputsOfThunk(thunk: ObjectHash, { objects, reductions }: LocalStore): ObjectHash[] {
+	const result = reductions.get(thunk, RESULT_TAG);
+	const bytes = objects.get(thunk);
+	const decoded = bytes === undefined ? undefined : decodeThunk(bytes);
+	const tags = ["", ...(decoded?.ok === true ? decoded.value.outputs : [])];
+	const named = tags.map((tag) => reductions.get(thunk, tag)).filter((to) => to !== undefined);
+	return result === undefined ? named : [...named, result, ...outputsOfResult(result, objects)];
+}
+
 /** All that lies below a thunk: what a placeholder needs to become real. */
 export function closureOfThunk(hash: ObjectHash, objects: LocalObjects): Set<ObjectHash> {
 	const seen = new Set<ObjectHash>();

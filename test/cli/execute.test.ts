@@ -222,14 +222,28 @@ describe("gg execute", () => {
 		assert.match(send.err, new RegExp(`^gg-execute: cannot send ${hashOf("x\n")}: `));
 	});
 
-	it("removes other values first when told to, but no thunks", () => {
-		writeFileSync(cli.at("v"), "value\n");
-		const other = cli.collect("v");
-		const hash = thunk(": > out");
-		const otherThunk = cli.create("-e", other, "-o", "out", other, "prog");
-		assert.equal(run("-C", hash).status, 0);
-		assert.equal(existsSync(cli.at(`.gg/blobs/${other}`)), false);
-		assert.equal(existsSync(cli.at(`.gg/blobs/${otherThunk}`)), true);
+	it("-C removes values of what is done first, and thunks never", () => {
+		const value = (text: string): ObjectHash => {
+			writeFileSync(cli.at("v"), text);
+			return cli.collect("v");
+		};
+		const [lone, used, waiting] = [value("lone"), value("used"), value("waiting")];
+		const done = thunk("echo done > out", ["-o", "out", "-v", used]);
+		assert.equal(run(done).status, 0);
+		thunk(": > out; echo another", ["-o", "out", "-v", waiting, "-t", done]);
+		const asked = thunk(": > out");
+		assert.equal(run("-C", asked).status, 0);
+		const kept = (hash: ObjectHash): boolean => existsSync(cli.at(`.gg/blobs/${hash}`));
+		assert.deepEqual([lone, used].map(kept), [false, false], "nobody needs these");
+		assert.deepEqual([waiting, hashOf("done\n")].map(kept), [true, true], "a thunk that was not run needs these");
+		assert.equal(kept(done), true);
+	});
+
+	it("-C keeps what a placeholder stands for", () => {
+		const done = thunk("echo done > out", ["-o", "out", "-C", "p"]);
+		assert.equal(run(done).status, 0);
+		assert.equal(run("-C", thunk(": > out")).status, 0);
+		assert.equal(existsSync(cli.at(`.gg/blobs/${hashOf("done\n")}`)), true);
 	});
 
 	it("tells how long each step took", () => {
