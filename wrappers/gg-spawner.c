@@ -28,7 +28,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { OP_SPAWN = 1, OP_KILL = 2, OP_JOURNAL = 3, OP_BYE = 4 };
+enum { OP_SPAWN = 1, OP_KILL = 2, OP_JOURNAL = 3, OP_BYE = 4, OP_FOLDER = 5 };
 enum { REPLY_STARTED = 1, REPLY_FAILED = 2, REPLY_EXITED = 3 };
 enum { FOREGROUND = 1, CAPTURE = 2, CAPTURE_TOGETHER = 4 };
 
@@ -69,7 +69,7 @@ static struct child *children[BUCKETS];
 static size_t child_count, deadline_count, capture_count;
 
 static struct pending *first_pending, *last_pending;
-static char *journal;
+static char *journal, *own_folder;
 static int gg_socket, events, signals, null_fd;
 static sigset_t original_mask;
 
@@ -1123,6 +1123,13 @@ static void clean_up_placeholders(void) {
 			break;
 	}
 	close(fd);
+	static const char version[] = "ggplaceholders1";
+	if (text.len < sizeof version || memcmp(text.data, version, sizeof version) != 0) {
+		if (text.len > 0)
+			gg_say("%s is of another version, so what was left unfinished stays", journal);
+		free(text.data);
+		return;
+	}
 
 	/* Of the records of one path the last one counts. */
 	size_t count = 0;
@@ -1147,9 +1154,30 @@ static void clean_up_placeholders(void) {
 	free(text.data);
 }
 
+/* gg's own folder, which holds nothing but files and sockets. */
+static void clean_up_folder(void) {
+	DIR *dir = own_folder ? opendir(own_folder) : NULL;
+	if (!dir)
+		return;
+	for (struct dirent *e; (e = readdir(dir));)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			unlinkat(dirfd(dir), e->d_name, 0);
+	closedir(dir);
+	if (rmdir(own_folder) < 0 && errno != ENOENT)
+		gg_say("cannot remove %s: %s", own_folder, strerror(errno));
+}
+
 /* ---- requests ---- */
 
 enum verdict { GO_ON, BYE, BROKEN, GONE };
+
+static enum verdict remember(char **where, const char *path, const struct gg_in *in) {
+	if (in->bad)
+		return BROKEN;
+	free(*where);
+	*where = need(strdup(path));
+	return GO_ON;
+}
 
 static enum verdict obey(struct gg_in *in) {
 	switch (gg_get_u8(in)) {
@@ -1164,14 +1192,10 @@ static enum verdict obey(struct gg_in *in) {
 			signal_child(c, (int)sig);
 		return GO_ON;
 	}
-	case OP_JOURNAL: {
-		const char *path = gg_get_cstr(in);
-		if (in->bad)
-			return BROKEN;
-		free(journal);
-		journal = need(strdup(path));
-		return GO_ON;
-	}
+	case OP_JOURNAL:
+		return remember(&journal, gg_get_cstr(in), in);
+	case OP_FOLDER:
+		return remember(&own_folder, gg_get_cstr(in), in);
 	case OP_BYE:
 		return BYE;
 	default:
@@ -1304,5 +1328,6 @@ int main(void) {
 	if (v == BYE)
 		return 0;
 	clean_up_placeholders();
+	clean_up_folder();
 	return 1;
 }

@@ -407,6 +407,8 @@ static struct shared {
 	char records[BUFFER];
 } *shared;
 
+/* The first record of every process. */
+static const char trace_version[] = "Vggtrace1";
 static char trace_file[PATH_MAX];
 static int ended; /* the exit handlers run: whoever comes now writes at once */
 
@@ -564,6 +566,7 @@ static void start(void)
 				__register_atfork(NULL, NULL, forked, NULL);
 			shared = s;
 			any = 1;
+			memcpy(s->records, trace_version, s->used = sizeof trace_version);
 			long r = RAW(readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof exe - 1);
 			if (r > 0) {
 				exe[r] = 0;

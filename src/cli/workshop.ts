@@ -55,8 +55,13 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		isSystem: systemPredicate(root),
 	});
 	const placeholders = new Placeholders(ggDir);
+	if (placeholders.stale) {
+		io.err(`gg: ${placeholders.path} is of another version of gg and is not read\n`);
+		io.err("    placeholders that it names can be named to `gg force`, or inferred again\n");
+	}
 	const folder = privateFolder(io.env);
 	const spawner = startSpawner(natives.spawner);
+	spawner.folder(folder);
 	const scratch = new ScratchFolders(join(ggDir, "tmp"));
 	const modes = new Map<ObjectHash, number>();
 	const placeAt = (path: string, forced: Forced, tag: string): boolean => {

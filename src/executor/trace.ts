@@ -4,7 +4,10 @@ import { posix } from "node:path";
 export interface Trace {
 	/** Executables that were started and observed. */
 	readonly programs: ReadonlySet<string>;
-	/** False when a program was started that did not report: static, privileged or of another architecture. */
+	/**
+	 * False when a program was started that did not report: static, privileged or of another architecture; and when the
+	 * records are of another version.
+	 */
 	readonly complete: boolean;
 	/** Files opened for reading that the command had not written itself. */
 	readonly reads: ReadonlySet<string>;
@@ -17,6 +20,9 @@ export interface Trace {
 	/** Folders whose listing was read. */
 	readonly listings: ReadonlySet<string>;
 }
+
+/** What each process says of its records before all else. */
+const VERSION = "ggtrace1";
 
 /** No files, but for the memory disk, on which whole projects are built. */
 const IGNORED = /^\/(?:dev(?!\/shm\/)|proc|sys)\//;
@@ -41,6 +47,8 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 		return name;
 	};
 	let processes = 0;
+	let understood = false;
+	let foreign = false;
 	let at = 0;
 	while (at < records.length) {
 		let end = records.indexOf(0, at);
@@ -50,6 +58,10 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 		at = end + 1;
 		if (IGNORED.test(raw)) continue;
 		switch (letter) {
+			case 0x56: // V
+				if (raw === VERSION) understood = true;
+				else foreign = true;
+				break;
 			case 0x48: // H
 				programs.add(raw);
 				processes += 1;
@@ -106,6 +118,8 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 	// Every exec that worked is one more hello; failed ones are looked for along PATH and leave no process.
 	const observed = new Set([...programs].map((p) => posix.basename(p)));
 	const complete =
+		understood &&
+		!foreign &&
 		processes > 0 &&
 		started.every((p) => observed.has(posix.basename(p)) || programs.has(nameOf(p)) || aliasSeen(p, programs));
 	return { programs, complete, reads, absent, writes, rewritten, listings };

@@ -1,5 +1,3 @@
-import { splitResponseText } from "./response-file.js";
-
 /**
  * What `gcc -###` and `clang -###` print on standard error: the commands that a driver would run, one a line, each behind
  * one space, with words quoted by `"` where they hold more than letters, digits and `_-./`. Within quotes `\` guards
@@ -83,26 +81,4 @@ export function linkStep(trace: DriverTrace): LinkStep | undefined {
 
 function isLinker(program: string): boolean {
 	return /(^|[/-])(collect2|real-ld|collect-ld|ld|ld\.[a-z0-9.-]+|mold|lld|ld64\.lld)(-[0-9.]+)?$/.test(program);
-}
-
-/** libiberty stops after this many, which can only be a file that names itself. */
-const MAX_RESPONSE_FILES = 2000;
-
-/**
- * The command to trace: a driver that is given a response file hands its linker another, which is gone when the trace is
- * read. `read` gets a name as it is written.
- */
-export function expandResponseFiles(
-	args: readonly string[],
-	read: (name: string) => string | undefined,
-): { readonly args: readonly string[]; readonly files: readonly string[] } {
-	const files: string[] = [];
-	const expand = (word: string): string[] => {
-		if (!word.startsWith("@") || word.length === 1 || files.length >= MAX_RESPONSE_FILES) return [word];
-		const text = read(word.slice(1));
-		if (text === undefined) return [word];
-		files.push(word.slice(1));
-		return splitResponseText(text).flatMap(expand);
-	};
-	return { args: args.flatMap(expand), files };
 }

@@ -100,11 +100,7 @@ export function cleanStore(o: CleanOptions): Cleaned {
  * are the thunks of this store that have no result yet (another process may be running one), and `placeholders`. Thunks
  * themselves stay: they are small.
  */
-export function dropValues(
-	store: LocalStore,
-	asked: readonly ObjectHash[],
-	placeholders: readonly ObjectHash[],
-): void {
+export function dropValues(store: LocalStore, asked: readonly ObjectHash[], placeholders: readonly ObjectHash[]): void {
 	const { objects } = store;
 	const names = readdirSync(objects.folder).filter(isObjectHash);
 	const needed = new Set<ObjectHash>();

@@ -1,6 +1,7 @@
 import {
 	closeSync,
 	type Dirent,
+	fstatSync,
 	lstatSync,
 	mkdirSync,
 	openSync,
@@ -21,18 +22,27 @@ import {
 } from "../thunk/placeholder.js";
 import { removeQuietly, writeFileAtomic } from "../util/files.js";
 
+/** First record of the journal: its version. */
+const HEADER = "ggplaceholders1";
+
 /**
- * Where placeholders stand. Kept as a journal of NUL-terminated records, `P PATH` and `F PATH` (wrappers/PROTOCOL.md), so
- * that after a crash the spawner, or the next gg, knows which files are not what they seem.
+ * Where placeholders stand. Kept as a journal of NUL-terminated records, a version, then `P PATH` and `F PATH`
+ * (wrappers/PROTOCOL.md), so that after a crash the spawner, or the next gg, knows which files are not what they seem.
  */
 export class Placeholders {
 	readonly path: string;
-	readonly #standing = new Set<string>();
+	/** Set when a journal of another version was found, and is not believed. */
+	readonly stale: boolean;
+	readonly #standing: Set<string>;
+	/** What this process noted (true) and forgot, for the journal may be another's too. */
+	readonly #own = new Map<string, boolean>();
 	#fd = -1;
 
 	constructor(ggDir: string) {
 		this.path = join(ggDir, "placeholders");
-		for (const path of readRecords(this.path)) this.#standing.add(path);
+		const found = readRecords(this.path);
+		this.stale = found === undefined;
+		this.#standing = found ?? new Set();
 	}
 
 	get size(): number {
@@ -57,12 +67,12 @@ export class Placeholders {
 	note(path: string): void {
 		if (this.#standing.has(path)) return;
 		this.#standing.add(path);
-		this.#record("P", path);
+		this.#record(path, true);
 	}
 
 	/** It has become real, or is gone. */
 	forget(path: string): void {
-		if (this.#standing.delete(path)) this.#record("F", path);
+		if (this.#standing.delete(path)) this.#record(path, false);
 	}
 
 	/** Removes the placeholder at `path` if one stands there. */
@@ -71,25 +81,45 @@ export class Placeholders {
 		this.forget(path);
 	}
 
-	#record(letter: string, path: string): void {
-		if (this.#fd < 0) {
-			mkdirSync(join(this.path, ".."), { recursive: true });
-			this.#fd = openSync(this.path, "a", 0o600);
-		}
-		writeSync(this.#fd, `${letter} ${path}\0`);
+	#record(path: string, stands: boolean): void {
+		// Another gg that ended meanwhile has written the journal anew.
+		if (this.#fd >= 0 && fstatSync(this.#fd).nlink === 0) {
+			closeSync(this.#fd);
+			this.#open();
+			for (const [known, stood] of this.#own) this.#append(known, stood);
+		} else if (this.#fd < 0) this.#open();
+		this.#own.set(path, stands);
+		this.#append(path, stands);
 	}
 
-	/** Rewrites the journal to what stands. */
+	#open(): void {
+		mkdirSync(dirname(this.path), { recursive: true });
+		if (this.stale && this.#own.size === 0) removeQuietly(this.path);
+		this.#fd = openSync(this.path, "a", 0o600);
+		if (fstatSync(this.#fd).size === 0) writeSync(this.#fd, `${HEADER}\0`);
+	}
+
+	#append(path: string, stands: boolean): void {
+		writeSync(this.#fd, `${stands ? "P" : "F"} ${path}\0`);
+	}
+
+	/** Rewrites the journal to what stands, by this process's and others' word. */
 	close(): void {
 		if (this.#fd < 0) return;
 		closeSync(this.#fd);
 		this.#fd = -1;
-		if (this.#standing.size === 0) removeQuietly(this.path);
-		else writeFileAtomic(this.path, [...this.#standing].map((p) => `P ${p}\0`).join(""), 0o600);
+		const standing = readRecords(this.path) ?? new Set<string>();
+		for (const [path, stands] of this.#own) {
+			if (stands) standing.add(path);
+			else standing.delete(path);
+		}
+		if (standing.size === 0) removeQuietly(this.path);
+		else writeFileAtomic(this.path, [HEADER, ...[...standing].map((p) => `P ${p}`), ""].join("\0"), 0o600);
 	}
 }
 
-function readRecords(path: string): Set<string> {
+/** Undefined for a journal of another version; two that began it at once both wrote its first record. */
+function readRecords(path: string): Set<string> | undefined {
 	const standing = new Set<string>();
 	let text: string;
 	try {
@@ -97,6 +127,7 @@ function readRecords(path: string): Set<string> {
 	} catch {
 		return standing;
 	}
+	if (text !== "" && !text.startsWith(`${HEADER}\0`)) return undefined;
 	for (const record of text.split("\0")) {
 		if (record.startsWith("P ")) standing.add(record.slice(2));
 		else if (record.startsWith("F ")) standing.delete(record.slice(2));

@@ -52,6 +52,8 @@ export interface Spawner {
 	run(request: SpawnRequest): Running;
 	/** A journal of placeholders that are to be removed if this process is killed. */
 	journal(path: string): void;
+	/** A folder of this process's own, without folders in it, that is to be removed if this process is killed. */
+	folder(path: string): void;
 	close(): Promise<void>;
 }
 
@@ -137,6 +139,7 @@ export function startSpawner(program: string): Spawner {
 				kill: (signal) => void channel.write(new FrameWriter().u8(2).u32(id).u32(signal).finish()),
 			};
 		},
+		folder: (path) => void channel.write(new FrameWriter().u8(5).str(path).finish()),
 		journal: (path) => void channel.write(new FrameWriter().u8(3).str(path).finish()),
 		async close() {
 			if (closing) return ended;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
+import path from "node:path";
 import { DEFERRING, type Files, GG, HERE, type Project, projects, withoutSummary } from "../rig/project.js";
 
 const FILES: Files = {
@@ -166,6 +167,8 @@ describe("a build that is interrupted", () => {
 		it(`by SIGKILL (${way})`, async () => {
 			const p = project(SLOW);
 			await interrupted(p, by, (pid) => process.kill(pid, "SIGKILL"));
+			const left = fs.readdirSync(path.join(p.folder, "tmp")).filter((name) => name.startsWith("gg-"));
+			assert.deepEqual(left, [], "gg's own folder");
 			await goesOn(p);
 		});
 	}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { expandResponseFiles, linkStep, parseDriverTrace } from "../../src/models/driver-trace.js";
+import { linkStep, parseDriverTrace } from "../../src/models/driver-trace.js";
 import { type LinkFlavour, type LinkInputs, type LinkRequest, resolveLink } from "../../src/models/link.js";
 import { LINK_FLAGS, readLinkWords } from "../../src/models/link-flags.js";
 import { fakeArchive, fakeElf, type MemoryFiles, memoryProbe } from "./fake-machine.js";
@@ -343,19 +343,5 @@ Target: x86_64-pc-linux-gnu
 	it("that does not link has no link step", () => {
 		assert.equal(linkStep(parseDriverTrace(" /usr/lib/gcc/cc1 a.c\n as -o a.o\n")), undefined);
 		assert.equal(linkStep(parseDriverTrace("")), undefined);
-	});
-
-	it("is taken of a command whose response files are expanded", () => {
-		const texts = new Map([
-			["r", "a.o @s"],
-			["s", "'b c.o'"],
-		]);
-		assert.deepEqual(
-			expandResponseFiles(["gcc", "@r", "@gone", "@"], (name) => texts.get(name)),
-			{
-				args: ["gcc", "a.o", "b c.o", "@gone", "@"],
-				files: ["r", "s"],
-			},
-		);
 	});
 });

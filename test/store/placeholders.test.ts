@@ -32,12 +32,12 @@ describe("placeholders in a tree", () => {
 		assert.deepEqual(readPlaceholder(at("x.o")), plain);
 		assert.deepEqual(readPlaceholder(at("prog")), { hash: T, tag: "two" });
 		assert.equal(statSync(at("prog")).mode & 0o777, 0o755);
-		assert.equal(journal(), `P ${at("x.o")}\0P ${at("prog")}\0`);
+		assert.equal(journal(), `ggplaceholders1\0P ${at("x.o")}\0P ${at("prog")}\0`);
 		placeholders.forget(at("x.o"));
-		assert.equal(journal(), `P ${at("x.o")}\0P ${at("prog")}\0F ${at("x.o")}\0`);
+		assert.equal(journal(), `ggplaceholders1\0P ${at("x.o")}\0P ${at("prog")}\0F ${at("x.o")}\0`);
 		assert.deepEqual(placeholders.all(), [at("prog")]);
 		placeholders.close();
-		assert.equal(journal(), `P ${at("prog")}\0`);
+		assert.equal(journal(), `ggplaceholders1\0P ${at("prog")}\0`);
 	});
 
 	it("are known to the next process, with any name that a file can have", () => {
@@ -54,12 +54,38 @@ describe("placeholders in a tree", () => {
 		placeholders.close();
 	});
 
+	it("of two processes are all known to the next, whoever ends first", () => {
+		const [one, two] = [new Placeholders(at(".gg")), new Placeholders(at(".gg"))];
+		one.write(at("1"), plain);
+		two.write(at("2"), plain);
+		one.close();
+		two.write(at("3"), plain);
+		// As after a crash of the second.
+		assert.deepEqual(new Placeholders(at(".gg")).all().sort(), ["1", "2", "3"].map(at));
+		two.forget(at("1"));
+		two.forget(at("2"));
+		two.close();
+		assert.deepEqual(new Placeholders(at(".gg")).all().sort(), ["1", "3"].map(at));
+	});
+
+	it("in a journal of another version are not believed, and it is written anew", () => {
+		mkdirSync(at(".gg"));
+		writeFileSync(at(".gg/placeholders"), `P ${at("old")}\0`);
+		const placeholders = new Placeholders(at(".gg"));
+		assert.equal(placeholders.stale, true);
+		assert.deepEqual(placeholders.all(), []);
+		placeholders.write(at("new"), plain);
+		assert.equal(journal(), `ggplaceholders1\0P ${at("new")}\0`);
+		placeholders.close();
+		assert.equal(new Placeholders(at(".gg")).stale, false);
+	});
+
 	it("are noted once", () => {
 		const placeholders = new Placeholders(at(".gg"));
 		placeholders.write(at("x"), plain);
 		placeholders.write(at("x"), { hash: T, tag: "two" });
 		placeholders.forget(at("none"));
-		assert.equal(journal(), `P ${at("x")}\0`);
+		assert.equal(journal(), `ggplaceholders1\0P ${at("x")}\0`);
 		assert.equal(placeholders.size, 1);
 		placeholders.close();
 	});

@@ -607,6 +607,7 @@ describe("gg-spawner", function () {
 			const journal = path.join(dir, "journal");
 			const odd = file("odd\nname", script);
 			const records = [
+				"ggplaceholders1",
 				`P ${file("left", script)}`,
 				`P ${file("left.o", linker)}`,
 				`P ${odd}`,
@@ -633,10 +634,22 @@ describe("gg-spawner", function () {
 			assert.deepEqual(fs.readdirSync(files).sort(), ["cut", "finished", "link", "real", "unlisted"]);
 		});
 
+		it("does not believe a journal of another version", async () => {
+			const file = path.join(dir, "placeholder");
+			const journal = path.join(dir, "journal");
+			fs.writeFileSync(file, "#!/usr/bin/env gg-force-and-run\nhash\n");
+			fs.writeFileSync(journal, `ggplaceholders9\0P ${file}\0`);
+			spawner.send(frame(3, str(journal)));
+			await spawner.run({ argv: ["/bin/true"] });
+			spawner.socket.destroy();
+			assert.equal(await spawner.output, `gg: ${journal} is of another version, so what was left unfinished stays\n`);
+			assert.ok(fs.existsSync(file));
+		});
+
 		it("does not touch placeholders after BYE", async () => {
 			const file = path.join(dir, "placeholder");
 			fs.writeFileSync(file, "#!/usr/bin/env gg-force-and-run\nhash\n");
-			fs.writeFileSync(path.join(dir, "journal"), `P ${file}\0`);
+			fs.writeFileSync(path.join(dir, "journal"), `ggplaceholders1\0P ${file}\0`);
 			spawner.send(Buffer.concat([frame(3, str(path.join(dir, "journal"))), frame(4)]));
 			assert.equal(await spawner.exit, 0);
 			assert.ok(fs.existsSync(file));

@@ -71,11 +71,15 @@ function parse(trace: string): Records {
 		.slice(0, -1)
 		.split("\0")
 		.map((record) => ({ letter: record.charAt(0), path: record.slice(1) }));
-	for (const { letter, path } of records) {
+	const versions = records.filter(({ letter }) => letter === "V");
+	for (const { path } of versions) assert.equal(path, "ggtrace1");
+	assert.equal(versions.length, records.filter(({ letter }) => letter === "H").length, "each process says it once");
+	const named = records.filter(({ letter }) => letter !== "V");
+	for (const { letter, path } of named) {
 		assert.match(letter, /^[HXRrSsWCUMNDKPL]$/);
 		assert.ok(path.startsWith("/"), `not absolute: ${letter}${path}`);
 	}
-	return records;
+	return named;
 }
 
 function preloaded(files: { trace?: string; view?: string }): Record<string, string> {
