@@ -166,7 +166,10 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	if (mode === "build" && failed.length > 0) {
 		removeStanding(workshop, startedAt);
 		// Make decides what a failure means (`-k`, `-i`, a leading `-`) and how it is shown, so it is given the chance.
-		if (mayRepeat && !abandoned) return buildOnce(mode, options, { ...build, mayRepeat: false });
+		if (mayRepeat && !abandoned) {
+			io.err("gg: a command that ran beside the build failed; the build command runs again without that, to show it\n");
+			return buildOnce(mode, options, { ...build, mayRepeat: false });
+		}
 	}
 	return finish(mode, build, end.status);
 }

@@ -62,10 +62,12 @@ export const run: Run = async (args, io) => {
 					journal.add({ kind: "warning", failure });
 					io.err(`gg: ${failure.message}\n`);
 				}
-				if (forced.result.stderr.length > 0 || forced.result.stdout.length > 0) {
+				const { stdout, stderr } = forced.result;
+				if (stderr.length > 0 || stdout.length > 0) {
+					const hidden = workshop.placeholders.hidden(hash);
 					progress.clear();
-					process.stdout.write(forced.result.stdout);
-					process.stderr.write(forced.result.stderr);
+					if (!hidden.stdout) process.stdout.write(stdout);
+					if (!hidden.stderr) process.stderr.write(stderr);
 				}
 			},
 			failed(hash, outcome) {

@@ -12,6 +12,7 @@ export class Observers {
 
 	sees(request: ShimRequest, plan: ThunkPlan): boolean {
 		const [, out, error] = request.fds;
+		if (ignoresErrors(request.env.get("MAKEFLAGS"))) return true;
 		// Somebody reads what it says.
 		if (out.open && out.id !== this.output && out.id !== this.#nullDevice) return true;
 		if (error.open && error.id !== this.error && error.id !== this.#nullDevice) return true;
@@ -20,6 +21,11 @@ export class Observers {
 		const harmless = plan.family === "ranlib" && (seen.reason === "alternative" || seen.reason === "unclear");
 		return seen.observed && !harmless;
 	}
+}
+
+/** `make -i`: every recipe's status is looked at, shown and put aside. The first word holds the flags of one letter. */
+export function ignoresErrors(makeflags: string | undefined): boolean {
+	return /^[A-Za-z]*i[A-Za-z]*(?:\s|$)/.test(makeflags ?? "");
 }
 
 /** N of `-jN` in MAKEFLAGS; a bare -j is no bound; 1 without, and for builders that say nothing it is not known. */

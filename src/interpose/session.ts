@@ -258,7 +258,10 @@ export class Session {
 			this.#met = true;
 		}
 		const [, out, error] = c.request.fds;
-		this.#shown.set(hash!, { stdout: out.id === this.#observers.output, stderr: error.id === this.#observers.error });
+		const shown = { stdout: out.id === this.#observers.output, stderr: error.id === this.#observers.error };
+		this.#shown.set(hash!, shown);
+		// For the forcer of another day.
+		if (this.#o.mode === "infer") this.#o.placeholders.hide(hash!, { stdout: !shown.stdout, stderr: !shown.stderr });
 		this.#tell(c, "deferred", "", "", hash!, 0);
 		if (this.#o.mode === "build") this.#inBackground(hash!);
 		connection.finish(SILENT_SUCCESS);

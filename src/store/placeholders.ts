@@ -22,18 +22,26 @@ import {
 } from "../thunk/placeholder.js";
 import { removeQuietly, writeFileAtomic } from "../util/files.js";
 
+/** Streams of a command that the build sent where nobody reads them. */
+export interface Hidden {
+	readonly stdout: boolean;
+	readonly stderr: boolean;
+}
+
 /** First record of the journal: its version. */
 const HEADER = "ggplaceholders1";
 
 /**
- * Where placeholders stand. Kept as a journal of NUL-terminated records, a version, then `P PATH` and `F PATH`
- * (wrappers/PROTOCOL.md), so that after a crash the spawner, or the next gg, knows which files are not what they seem.
+ * Where placeholders stand. Kept as a journal of NUL-terminated records, a version, then `P PATH`, `F PATH`
+ * and `H THUNK STREAMS` (wrappers/PROTOCOL.md), so that after a crash the spawner, or the next gg, knows which files are not what they seem.
  */
 export class Placeholders {
 	readonly path: string;
 	/** Set when a journal of another version was found, and is not believed. */
 	readonly stale: boolean;
 	readonly #standing: Set<string>;
+	/** Thunks of which the build threw something away that they print: `1`, `2` or `12`, the descriptors. */
+	readonly #hidden: Map<string, string>;
 	/** What this process noted (true) and forgot, for the journal may be another's too. */
 	readonly #own = new Map<string, boolean>();
 	#fd = -1;
@@ -42,7 +50,8 @@ export class Placeholders {
 		this.path = join(ggDir, "placeholders");
 		const found = readRecords(this.path);
 		this.stale = found === undefined;
-		this.#standing = found ?? new Set();
+		this.#standing = found?.standing ?? new Set();
+		this.#hidden = found?.hidden ?? new Map();
 	}
 
 	get size(): number {
@@ -70,6 +79,20 @@ export class Placeholders {
 		this.#record(path, true);
 	}
 
+	/** Notes what of a thunk's output nobody would have seen. */
+	hide(thunk: ObjectHash, hidden: Hidden): void {
+		const streams = `${hidden.stdout ? "1" : ""}${hidden.stderr ? "2" : ""}`;
+		if ((this.#hidden.get(thunk) ?? "") === streams) return;
+		this.#hidden.set(thunk, streams);
+		this.#ready();
+		writeSync(this.#fd, `H ${thunk}${streams}\0`);
+	}
+
+	hidden(thunk: ObjectHash): Hidden {
+		const streams = this.#hidden.get(thunk) ?? "";
+		return { stdout: streams.includes("1"), stderr: streams.includes("2") };
+	}
+
 	/** It has become real, or is gone. */
 	forget(path: string): void {
 		if (this.#standing.delete(path)) this.#record(path, false);
@@ -82,14 +105,19 @@ export class Placeholders {
 	}
 
 	#record(path: string, stands: boolean): void {
-		// Another gg that ended meanwhile has written the journal anew.
-		if (this.#fd >= 0 && fstatSync(this.#fd).nlink === 0) {
-			closeSync(this.#fd);
-			this.#open();
-			for (const [known, stood] of this.#own) this.#append(known, stood);
-		} else if (this.#fd < 0) this.#open();
+		this.#ready();
 		this.#own.set(path, stands);
 		this.#append(path, stands);
+	}
+
+	#ready(): void {
+		if (this.#fd >= 0) {
+			if (fstatSync(this.#fd).nlink > 0) return;
+			closeSync(this.#fd);
+		}
+		this.#open();
+		// Where another gg that ended meanwhile has written the journal anew.
+		for (const [known, stood] of this.#own) this.#append(known, stood);
 	}
 
 	#open(): void {
@@ -108,31 +136,48 @@ export class Placeholders {
 		if (this.#fd < 0) return;
 		closeSync(this.#fd);
 		this.#fd = -1;
-		const standing = readRecords(this.path) ?? new Set<string>();
+		const { standing, hidden } = readRecords(this.path) ?? NOTHING();
 		for (const [path, stands] of this.#own) {
 			if (stands) standing.add(path);
 			else standing.delete(path);
 		}
 		if (standing.size === 0) removeQuietly(this.path);
-		else writeFileAtomic(this.path, [HEADER, ...[...standing].map((p) => `P ${p}`), ""].join("\0"), 0o600);
+		else {
+			const streams = new Map([...hidden, ...this.#hidden]);
+			const records = [
+				HEADER,
+				...[...standing].map((p) => `P ${p}`),
+				...[...streams].map((h) => `H ${h.join("")}`),
+				"",
+			];
+			writeFileAtomic(this.path, records.join("\0"), 0o600);
+		}
 	}
 }
 
+interface Records {
+	readonly standing: Set<string>;
+	readonly hidden: Map<string, string>;
+}
+
+const NOTHING = (): Records => ({ standing: new Set(), hidden: new Map() });
+
 /** Undefined for a journal of another version; two that began it at once both wrote its first record. */
-function readRecords(path: string): Set<string> | undefined {
-	const standing = new Set<string>();
+function readRecords(path: string): Records | undefined {
+	const { standing, hidden } = NOTHING();
 	let text: string;
 	try {
 		text = readFileSync(path, "utf8");
 	} catch {
-		return standing;
+		return NOTHING();
 	}
 	if (text !== "" && !text.startsWith(`${HEADER}\0`)) return undefined;
 	for (const record of text.split("\0")) {
 		if (record.startsWith("P ")) standing.add(record.slice(2));
 		else if (record.startsWith("F ")) standing.delete(record.slice(2));
+		else if (record.startsWith("H ")) hidden.set(record.slice(2, 2 + HASH_LENGTH), record.slice(2 + HASH_LENGTH));
 	}
-	return standing;
+	return { standing, hidden };
 }
 
 /** The placeholder at `path`, or undefined if something else or nothing is there. */

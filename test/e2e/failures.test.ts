@@ -24,7 +24,7 @@ function assertShown(stderr: string, wanted: string, by: readonly string[]): voi
 	else
 		assert.match(
 			seen.slice(0, seen.length - wanted.length),
-			/^(?:make: .* Error 1(?: \(ignored\))?\n|make: Target .*\n)*$/,
+			/^(?:(?:make: .* Error 1(?: \(ignored\))?\n|make: Target .*\n)*gg: a command that ran beside the build failed; the build command runs again without that, to show it\n)?$/,
 		);
 	assert.ok(seen.endsWith(wanted), seen);
 }
@@ -66,6 +66,33 @@ describe("a build that fails", () => {
 			}
 		});
 	}
+
+	it("make -i shows each failure when it comes to it: nothing is deferred", async () => {
+		const p = project(FILES);
+		const plain = await p.run(["make", "-i"]);
+		const aside = p.aside();
+		for (const by of [["build", "--jobs", "3"], ["infer"]]) {
+			const ours = await p.gg([...by, "make", "-i"]);
+			assert.equal(ours.status, 0);
+			assert.equal(withoutSummary(ours.stderr), plain.stderr, by.join(" "));
+			p.assertSameTree(aside);
+			p.fresh();
+		}
+	});
+
+	it("under infer and a leading -, the failure is for `gg force` to show, and the rest is made by -k", async () => {
+		const p = project({ ...FILES, Makefile: "all: ; -$(CC) -c bad.c\n\t-$(CC) -c b.c\n" });
+		const plain = await p.run(["make"]);
+		p.fresh();
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		const forced = await p.gg(["force", "-k"]);
+		assert.equal(forced.status, 1);
+		assert.equal(
+			forced.stderr,
+			`${plain.stderr.replace(/^make: .*\n/gm, "")}gg: ${p.tree}/bad.o: ended with status 1\n    cd ${p.tree} && cc -c bad.c\n`,
+		);
+		assert.deepEqual(p.placeholders(), ["bad.o"]);
+	});
 
 	it("in a compound recipe that moves its result", async () => {
 		const p = project({

@@ -115,6 +115,22 @@ describe("infer and force", () => {
 		assert.equal((await p.gg(["force"])).stderr, plain.stderr);
 	});
 
+	it("warnings that the build throws away stay unseen", async () => {
+		const p = project({
+			Makefile: "all: w.o v.o\nw.o: w.c ; $(CC) -Wall -c w.c 2>/dev/null\nv.o: v.c ; $(CC) -Wall -c v.c >/dev/null\n",
+			"w.c": "static int w;\n",
+			"v.c": "static int v;\n",
+		});
+		const plain = await p.run(["make"]);
+		p.fresh();
+		await p.gg(["infer", "make"]);
+		assert.deepEqual(p.placeholders(), ["v.o", "w.o"]);
+		assert.equal((await p.gg(["force"])).stderr, plain.stderr);
+		p.fresh(true);
+		await p.gg(["infer", "make"]);
+		assert.equal((await p.gg(["force"])).stderr, plain.stderr, "from the store, too");
+	});
+
 	it("a compile error is shown once, with its command, and nothing is left half made", async () => {
 		const p = project({ ...FILES, "two.c": "int main(void) { return x; }\n" });
 		const plain = await p.run(["make", "two"]);
