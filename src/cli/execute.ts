@@ -1,182 +1,22 @@
 import { classicExecutor } from "../executor/classic.js";
 import { localExecutor } from "../executor/inplace.js";
-import { saveResult } from "../executor/results.js";
-import { openStorage } from "../storage/open.js";
-import type { Storage } from "../storage/types.js";
-import { dropValues } from "../store/clean.js";
-import { standingThunks } from "../store/placeholders.js";
-import { isObjectHash, isThunkHash, type ObjectHash } from "../thunk/hash.js";
-import type { Thunk, ThunkResult } from "../thunk/types.js";
-import { UserError } from "../util/result.js";
-import { readThunk } from "./find-thunk.js";
-import { parse } from "./parse.js";
-import { give, openProjectStore, tellFailure, usageError } from "./project.js";
-import type { Io, Run } from "./types.js";
-import { openWorkshop, type Workshop } from "./workshop.js";
+import { executeWith } from "./execute-thunks.js";
+import { openWorkshop } from "./workshop.js";
 
-/** What the exit status says, as in the original. */
-export const JOB_STATUS = {
-	success: 0,
-	operationalFailure: 3,
-	fetchDependenciesFailure: 4,
-	executionFailure: 5,
-	uploadOutputFailure: 6,
-} as const;
-
-const SPEC = {
-	name: "execute",
-	usage:
-		"gg execute [options] THUNK-HASH…\n\nRuns thunks whose inputs are all there. Exit status: 0 done, 3 not even tried, 4 inputs could not be\nfetched, 5 the thunk failed, 6 outputs could not be sent.",
-	options: {
-		"get-dependencies": { alias: "g", type: "boolean", describe: "fetch missing inputs from the storage backend" },
-		"put-output": { alias: "p", type: "boolean", describe: "send outputs to the storage backend" },
-		cleanup: {
-			alias: "C",
-			type: "boolean",
-			describe: "first remove values that neither these thunks nor unfinished ones need",
-		},
-		timelog: { alias: "T", type: "boolean", describe: "print how long each step took" },
-	},
-} as const;
-
-class StepFailure extends Error {
-	readonly status: number;
-	constructor(status: number, message: string) {
-		super(message);
-		this.status = status;
-	}
-}
-
-export const run: Run = async (args, io) => {
-	try {
-		const parsed = await parse(SPEC, args, io);
-		if (parsed === undefined) return JOB_STATUS.success;
-		const { flags, rest } = parsed;
-		if (rest.length === 0) throw usageError("execute", "no thunk was given");
-		const { ggDir, store } = openProjectStore(io);
-		const remote = flags["get-dependencies"] === true || flags["put-output"] === true;
-		const storage = remote ? give(openStorage(io.env)) : undefined;
-		const jobs = rest.map((name) => ({ hash: toThunkHash(name), clock: new Clock() }));
-		const thunks = jobs.map(({ hash, clock }) => {
-			const thunk = readThunk(hash, store);
-			clock.point("read_thunk");
-			return thunk;
-		});
-		if (flags.cleanup === true) {
-			const asked = jobs.map(({ hash }) => hash);
-			dropValues(store, asked, standingThunks(ggDir));
-		}
-		const workshop = openWorkshop(ggDir, io);
-		try {
-			for (const [i, { hash, clock }] of jobs.entries()) {
-				const thunk = thunks[i]!;
-				clock.point("do_cleanup");
-				if (storage !== undefined && flags["get-dependencies"] === true) await fetchInputs(storage, workshop, thunk);
-				clock.point("get_dependencies");
-				const result = await execute(workshop, hash, thunk, io);
-				clock.point("execute");
-				if (storage !== undefined && flags["put-output"] === true) await sendOutputs(storage, workshop, result);
-				clock.point("upload_output");
-				if (flags.timelog === true) io.out(`${clock.text()}\n`);
-			}
-		} finally {
-			await workshop.close();
-		}
-		return JOB_STATUS.success;
-	} catch (error) {
-		if (error instanceof StepFailure) {
-			tellFailure("execute", { reason: "step", message: error.message }, io);
-			return error.status;
-		}
-		if (!(error instanceof UserError)) throw error;
-		tellFailure("execute", error.failure, io);
-		return JOB_STATUS.operationalFailure;
-	}
-};
-
-function toThunkHash(name: string): ObjectHash {
-	if (isObjectHash(name) && isThunkHash(name)) return name;
-	throw new UserError({
-		reason: "not-a-thunk",
-		message: `${name} is not the hash of a thunk`,
-		hint: "it begins with T and has 52 letters; a placeholder's second line is one",
-	});
-}
-
-async function execute(workshop: Workshop, hash: ObjectHash, thunk: Thunk, io: Io): Promise<ThunkResult> {
-	const open = thunk.thunks[0];
-	if (open !== undefined) {
-		throw new UserError({
-			reason: "needs-thunks",
-			message: `thunk ${hash} needs ${thunk.thunks.length} other thunks, among them ${open.hash}`,
-			hint: "`gg force` runs those first",
-		});
-	}
+/** Here, with all that gg has: thunks in the original's form, and those of builds. */
+export const run = executeWith((ggDir, io) => {
+	const workshop = openWorkshop(ggDir, io);
 	const { store, facts, spawner, scratch } = workshop;
 	const keep = (io.env["GG_LEAVE_CRASHED_THUNKS"] ?? "") !== "";
 	const sandbox = (io.env["GG_SANDBOXED"] ?? "") !== "";
 	const viewLibrary = workshop.natives.view;
-	const executor =
-		thunk.cwd === ""
-			? classicExecutor({ store, spawner, scratch, keep })
-			: localExecutor({ store, facts, spawner, viewLibrary, scratch, timeoutMs: 0, sandbox, keep, modes: new Map() });
-	const execution = await executor.execute(hash, thunk);
-	if (execution.kind === "impossible") {
-		const { message, hint } = execution.failure;
-		throw new StepFailure(JOB_STATUS.executionFailure, hint === undefined ? message : `${message}\n    ${hint}`);
-	}
-	const { result } = execution;
-	process.stdout.write(result.stdout);
-	process.stderr.write(result.stderr);
-	if (result.status !== 0) {
-		const how = result.signal === 0 ? `ended with status ${result.status}` : `was killed by signal ${result.signal}`;
-		throw new StepFailure(JOB_STATUS.executionFailure, `thunk ${hash} (${thunk.args[0]}) ${how}`);
-	}
-	saveResult(store, hash, thunk, result);
-	return result;
-}
-
-async function fetchInputs(storage: Storage, workshop: Workshop, thunk: Thunk): Promise<void> {
-	const { objects } = workshop.store;
-	const items = [...thunk.values, ...thunk.trees, ...thunk.executables].filter((item) => !objects.has(item.hash));
-	for (const { hash } of items) {
-		const bytes = await storage.get(hash).catch((error: unknown) => {
-			throw new StepFailure(JOB_STATUS.fetchDependenciesFailure, `cannot fetch ${hash}: ${messageOf(error)}`);
-		});
-		if (bytes === undefined) {
-			throw new StepFailure(JOB_STATUS.fetchDependenciesFailure, `${hash} is not in the storage backend`);
-		}
-		objects.put(bytes);
-	}
-}
-
-async function sendOutputs(storage: Storage, workshop: Workshop, result: ThunkResult): Promise<void> {
-	for (const { hash } of result.outputs) {
-		const file = workshop.store.objects.file(hash);
-		if (file === undefined)
-			throw new StepFailure(JOB_STATUS.uploadOutputFailure, `${hash} is not in the store any more`);
-		await storage.put(hash, file).catch((error: unknown) => {
-			throw new StepFailure(JOB_STATUS.uploadOutputFailure, `cannot send ${hash}: ${messageOf(error)}`);
-		});
-	}
-}
-
-function messageOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
-}
-
-/** The original's timing log: the start in milliseconds since the epoch, then how long each step took. */
-class Clock {
-	readonly #lines = [String(Date.now())];
-	#last = performance.now();
-
-	point(step: string): void {
-		const now = performance.now();
-		this.#lines.push(`${step} ${Math.round(now - this.#last)}`);
-		this.#last = now;
-	}
-
-	text(): string {
-		return this.#lines.join("\n");
-	}
-}
+	const more = { timeoutMs: 0, sandbox, keep, modes: new Map() };
+	return {
+		store,
+		executorFor: ({ cwd }) =>
+			cwd === ""
+				? classicExecutor({ store, spawner, scratch, keep })
+				: localExecutor({ store, facts, spawner, viewLibrary, scratch, ...more }),
+		close: () => workshop.close(),
+	};
+});

@@ -1,6 +1,5 @@
-import { describeErrno } from "../store/project.js";
-import { UserError } from "../util/result.js";
-import type { Io, Run } from "./types.js";
+import { processIo, runNamed } from "./main.js";
+import type { Run } from "./types.js";
 
 /** Every subcommand, loaded only when it is asked for: starting must not cost more than the build it starts. */
 const COMMANDS: Readonly<
@@ -49,12 +48,7 @@ function help(): string {
 }
 
 async function main(): Promise<number> {
-	const io: Io = {
-		env: process.env,
-		cwd: process.cwd(),
-		out: (text) => void process.stdout.write(text),
-		err: (text) => void process.stderr.write(text),
-	};
+	const io = processIo();
 	const called = process.env["GG_CALLED_AS"] ?? "gg";
 	delete process.env["GG_CALLED_AS"];
 	let args: readonly string[] = process.argv.slice(2);
@@ -77,21 +71,7 @@ async function main(): Promise<number> {
 		io.err(`gg: there is no command ${JSON.stringify(name)}\n    \`gg help\` lists them\n`);
 		return 1;
 	}
-	try {
-		return await (await command.load()).run(args, io);
-	} catch (error) {
-		if (error instanceof UserError) {
-			const { message, hint } = error.failure;
-			io.err(`gg-${name}: ${message}\n${hint === undefined ? "" : `    ${hint}\n`}`);
-			return 1;
-		}
-		if (error instanceof Error && "code" in error) {
-			io.err(`gg-${name}: ${describeErrno(error)}${"path" in error ? `: ${String(error.path)}` : ""}\n`);
-			return 1;
-		}
-		io.err(`gg-${name}: Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-		return 70;
-	}
+	return runNamed(name, async (rest, given) => (await command.load()).run(rest, given), args, io);
 }
 
 process.exitCode = await main();

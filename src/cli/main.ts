@@ -1,0 +1,36 @@
+import { describeErrno } from "../store/project.js";
+import { UserError } from "../util/result.js";
+import type { Io, Run } from "./types.js";
+
+export function processIo(): Io {
+	return {
+		env: process.env,
+		cwd: process.cwd(),
+		out: (text) => void process.stdout.write(text),
+		err: (text) => void process.stderr.write(text),
+	};
+}
+
+/** Runs a subcommand and says what stopped it; an exit status. */
+export async function runNamed(name: string, run: Run, args: readonly string[], io: Io): Promise<number> {
+	try {
+		return await run(args, io);
+	} catch (error) {
+		if (error instanceof UserError) {
+			const { message, hint } = error.failure;
+			io.err(`gg-${name}: ${message}\n${hint === undefined ? "" : `    ${hint}\n`}`);
+			return 1;
+		}
+		if (error instanceof Error && "code" in error) {
+			io.err(`gg-${name}: ${describeErrno(error)}${"path" in error ? `: ${String(error.path)}` : ""}\n`);
+			return 1;
+		}
+		io.err(`gg-${name}: Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+		return 70;
+	}
+}
+
+/** For a bundle that is one subcommand: `gg-NAME-static`. */
+export async function runAlone(name: string, run: Run): Promise<void> {
+	process.exitCode = await runNamed(name, run, process.argv.slice(2), processIo());
+}
