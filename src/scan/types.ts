@@ -31,12 +31,15 @@ export interface ScanSetup {
 	readonly quoteDirs: readonly SearchDir[];
 	/** -I, -isystem, the compiler's own, -idirafter. */
 	readonly bracketDirs: readonly SearchDir[];
-	/** `#define` and `#undef` lines: the compiler's own, then -D and -U in their order. */
+	/** `#define` and `#undef` lines: the compiler's own, then -D and -U in their order. One character a byte (latin1). */
 	readonly predefines: string;
 	/** -imacros first, then -include, as the compiler orders them; names as given. */
 	readonly forced: readonly { readonly kind: "include" | "imacros"; readonly name: string }[];
-	/** Files that the compiler opens before the source by itself (stdc-predef.h), as it spells them. */
+	/** Headers that the compiler reads by itself before the -include ones (stdc-predef.h): looked for like <name>, and it
+	 * is no error if there is none. */
 	readonly implicit: readonly string[];
+	/** -fcanonical-system-headers: gcc spells a system header by its real path where that is shorter. */
+	readonly canonicalSystemHeaders: boolean;
 	readonly dialect: {
 		readonly trigraphs: boolean;
 		readonly digraphs: boolean;
@@ -51,13 +54,13 @@ export interface ScanSetup {
 		readonly elifdef: boolean;
 		readonly vaOpt: boolean;
 	};
-	/** Which of the words above the compiler knows (`#ifdef __has_builtin`, `defined __has_include`). */
+	/** Which of the words above the compiler knows, and of __has_include, __has_include_next, __has_embed, __FILE_NAME__. */
 	readonly knows: ReadonlySet<string>;
 	/** The compiler's answer; undefined: it was not asked yet (the scan answers `ask`). */
 	feature(test: FeatureTest, argument: string): number | undefined;
 }
 
-/** What a path holds. `modified` is in nanoseconds where known, for `#pragma once` (gcc: equal content and equal time). */
+/** What a path holds. `modified` is in nanoseconds, for `#pragma once` (gcc: equal content, equal time in seconds). */
 export interface ScanFile {
 	readonly content: Uint8Array;
 	/** Same identity: same bytes (a hash). */
@@ -67,16 +70,18 @@ export interface ScanFile {
 
 /** Files as the scan sees them; absolute paths. Implementations remember; they never wait. */
 export interface ScanFiles {
-	/** `absent`: nothing there, or a folder in place of a folder's file (the compiler goes on to the next candidate);
+	/** `absent`: nothing there (ENOENT, ENOTDIR); `folder`: the compiler goes on to the next candidate;
 	 * `refused`: there, but not to be read here (FIFO, device, unreadable, too large). */
-	open(path: string): ScanFile | "absent" | "refused";
+	open(path: string): ScanFile | "absent" | "folder" | "refused";
+	/** Without symbolic links and dots, of something that is there. */
+	realPath(path: string): string | undefined;
 }
 
 /** A file that was opened, in the order in which the compiler first lists it. */
 export interface OpenedFile {
-	/** As the compiler spells it in a depfile. */
+	/** As the compiler spells it in a depfile (without a leading `./`, before quoting). One file may be there twice. */
 	readonly name: string;
-	/** Absolute: the working directory and the name, not normalised further. */
+	/** Absolute: the working directory and what the compiler opened, not normalised further. */
 	readonly path: string;
 	readonly system: boolean;
 }
@@ -88,6 +93,8 @@ export type ScanAnswer =
 			readonly files: readonly OpenedFile[];
 			/** Candidates that were looked for and not there, absolute, precompiled headers among them. */
 			readonly absent: ReadonlySet<string>;
+			/** Files that were found but not read through (by __has_include, or again under another name): absolute. */
+			readonly present: ReadonlySet<string>;
 			/** __DATE__, __TIME__ or __TIMESTAMP__ stands in a file that was opened. */
 			readonly namesTime: boolean;
 	  }

@@ -1,0 +1,159 @@
+/** Finding headers as libcpp does: which file object a name leads to decides what the depfile lists, and how often. */
+
+import { Refusal } from "./refusal.js";
+import type { ScanFile, ScanFiles, ScanSetup, SearchDir } from "./types.js";
+
+/** A folder in which a search can start, or go on. */
+export interface Dir {
+	/** What a name is appended to: the path with its slash, or nothing. */
+	readonly prefix: string;
+	readonly system: boolean;
+	readonly next: Dir | undefined;
+	/** Results of searches that started here. */
+	readonly found: Map<string, Found>;
+	/** Names without a search path: absolute ones, the source. */
+	readonly noSearch: boolean;
+}
+
+/** One file object of libcpp: what one search found. The same file found by two searches is two of them. */
+export interface Found {
+	/** As the compiler spells it; as asked if it is missing. */
+	readonly path: string;
+	readonly dir: Dir | undefined;
+	/** Undefined: missing. */
+	readonly file: ScanFile | undefined;
+	/** Times it was read. */
+	stacked: number;
+	once: boolean;
+}
+
+export type LookFor = "header" | "has-include" | "implicit" | "source";
+
+const directory = (path: string, system: boolean, next: Dir | undefined, noSearch = false): Dir => ({
+	prefix: path === "" || path.endsWith("/") ? path : `${path}/`,
+	system,
+	next,
+	found: new Map(),
+	noSearch,
+});
+
+export class Lookup {
+	readonly all: Found[] = [];
+	readonly absent = new Set<string>();
+	/** Where searches for "…" go on after the including file's folder, and for <…>. */
+	readonly #bracket: Dir | undefined;
+	readonly #quote: Dir | undefined;
+	readonly #current = new Map<string, Dir>();
+	readonly #noSearch = directory("", false, undefined, true);
+	readonly #files: ScanFiles;
+	readonly #setup: ScanSetup;
+	readonly #base: string;
+	/** No header but implicit ones was looked for yet: gcc takes a precompiled one in its place. */
+	#precompiledPossible: boolean;
+
+	constructor(setup: ScanSetup, cwd: string, files: ScanFiles) {
+		const chain = (dirs: readonly SearchDir[], then: Dir | undefined): Dir | undefined =>
+			dirs.reduceRight<Dir | undefined>((next, d) => directory(d.path, d.system, next), then);
+		this.#bracket = chain(setup.bracketDirs, undefined);
+		this.#quote = chain(setup.quoteDirs, this.#bracket);
+		this.#files = files;
+		this.#setup = setup;
+		this.#base = cwd.endsWith("/") ? cwd : `${cwd}/`;
+		this.#precompiledPossible = setup.flavour === "gcc";
+	}
+
+	absolute(path: string): string {
+		return path.charCodeAt(0) === 0x2f ? path : this.#base + path;
+	}
+
+	/** The source, and names from the command line that are not searched for. */
+	get noSearch(): Dir {
+		return this.#noSearch;
+	}
+
+	/** Where a search starts; undefined: nowhere. */
+	start(name: string, angled: boolean, from: Found, fromSystem: boolean, after: boolean): Dir | undefined {
+		if (name.charCodeAt(0) === 0x2f) return this.#noSearch;
+		if (after && from.dir !== undefined && !from.dir.noSearch) return from.dir.next;
+		if (angled) return this.#bracket;
+		return this.besides(from.path.slice(0, from.path.lastIndexOf("/") + 1), fromSystem);
+	}
+
+	/** A folder that is not on the include path, with the quote chain behind it. */
+	besides(path: string, system: boolean): Dir {
+		let dir = this.#current.get(path);
+		if (dir === undefined) {
+			dir = directory(path, system, this.#quote);
+			this.#current.set(path, dir);
+		}
+		return dir;
+	}
+
+	get bracket(): Dir | undefined {
+		return this.#bracket;
+	}
+
+	find(name: string, start: Dir, what: LookFor): Found {
+		const known = start.found.get(name);
+		if (known !== undefined) return known;
+		let passedBracket = false;
+		let passedQuote = false;
+		let found: Found | undefined;
+		let foundInCache: Dir | undefined;
+		for (let dir: Dir | undefined = start; ; ) {
+			found = this.#inFolder(name, dir, what);
+			if (found !== undefined) break;
+			dir = dir.next;
+			if (dir === undefined) {
+				found = { path: name, dir: undefined, file: undefined, stacked: 0, once: false };
+				break;
+			}
+			if (dir === this.#bracket) passedBracket = true;
+			else if (dir === this.#quote) passedQuote = true;
+			else continue;
+			found = dir.found.get(name);
+			if (found !== undefined) {
+				foundInCache = dir;
+				break;
+			}
+		}
+		if (foundInCache === undefined) {
+			if (what === "implicit" && found.file === undefined) return found;
+			this.all.push(found);
+			if (what !== "implicit" && what !== "source") this.#precompiledPossible = false;
+		}
+		start.found.set(name, found);
+		if (passedBracket && this.#bracket !== foundInCache) this.#bracket!.found.set(name, found);
+		if (passedQuote && this.#quote !== foundInCache) this.#quote!.found.set(name, found);
+		return found;
+	}
+
+	#inFolder(name: string, dir: Dir, what: LookFor): Found | undefined {
+		let path = dir.prefix + name;
+		let absolute = this.absolute(path);
+		if (what !== "source" && this.absent.has(absolute)) return undefined;
+		let file = this.#files.open(absolute);
+		if (this.#precompiledPossible) this.#precompiled(absolute);
+		if (file === "absent") {
+			this.absent.add(absolute);
+			return undefined;
+		}
+		if (file === "folder") return undefined;
+		if (dir.system && this.#setup.canonicalSystemHeaders) {
+			const real = this.#files.realPath(absolute);
+			if (real !== undefined && real.length < path.length) {
+				path = real;
+				absolute = real;
+				file = this.#files.open(real);
+			}
+		}
+		if (typeof file === "string") throw new Refusal("unreadable", path);
+		return { path, dir, file, stacked: 0, once: false };
+	}
+
+	#precompiled(absolute: string): void {
+		const path = `${absolute}.gch`;
+		if (this.#files.open(path) !== "absent") throw new Refusal("precompiled", path);
+		this.absent.add(path);
+	}
+}

@@ -1,0 +1,121 @@
+/** The scanner: minimised files and prepared setups, kept from scan to scan. */
+
+import { createHash } from "node:crypto";
+import { minimise } from "./minimise.js";
+import type { PragmaMaker, Program } from "./program.js";
+import * as program from "./program.js";
+import { Macro, type Sym, Symbols } from "./symbols.js";
+import type { ScanAnswer, ScanFile, ScanFiles, ScanSetup } from "./types.js";
+import { BUILTINS, Walk } from "./walk.js";
+
+/** Text of directives kept, in characters; and names. Beyond, all is forgotten at once. */
+const HEAVIEST = 256 << 20;
+const MOST_NAMES = 4_000_000;
+
+interface Prepared {
+	readonly predefined: ReadonlyMap<Sym, Macro>;
+	readonly makers: readonly PragmaMaker[];
+	readonly programs: Map<string, Program>;
+}
+
+/** Scans one source after another; nothing in it waits. */
+export class Scanner {
+	readonly #files: ScanFiles;
+	#symbols = new Symbols();
+	#setups = new WeakMap<ScanSetup, Prepared>();
+	/** By what of the dialect changes how a file is read. */
+	#programs = new Map<string, Map<string, Program>>();
+	/** Equal definitions of different setups are the same macro, so that what rests on them stands for all. */
+	#definitions = new Map<string, Macro>();
+	#weight = 0;
+	#epoch = 0;
+
+	constructor(files: ScanFiles) {
+		this.#files = files;
+	}
+
+	/** `source.name` as the command line has it. */
+	scan(setup: ScanSetup, source: { readonly name: string }, cwd: string): ScanAnswer {
+		if (this.#weight > HEAVIEST || this.#symbols.size > MOST_NAMES) this.#forget();
+		const prepared = this.#prepare(setup);
+		const walk = new Walk(
+			{
+				setup,
+				symbols: this.#symbols,
+				predefined: prepared.predefined,
+				makers: prepared.makers,
+				files: this.#files,
+				epoch: ++this.#epoch,
+				programOf: (file) => this.#program(file, setup, prepared.programs),
+			},
+			cwd,
+		);
+		return walk.run(source.name);
+	}
+
+	#forget(): void {
+		this.#symbols = new Symbols();
+		this.#setups = new WeakMap();
+		this.#programs = new Map();
+		this.#definitions = new Map();
+		this.#weight = 0;
+	}
+
+	#program(file: ScanFile, setup: ScanSetup, programs: Map<string, Program>): Program {
+		let code = programs.get(file.identity);
+		if (code === undefined) {
+			code = minimise(file.content, setup.language, setup.dialect, this.#symbols);
+			programs.set(file.identity, code);
+			this.#weight += code.weight;
+		}
+		return code;
+	}
+
+	#prepare(setup: ScanSetup): Prepared {
+		let prepared = this.#setups.get(setup);
+		if (prepared !== undefined) return prepared;
+		const d = setup.dialect;
+		const key = JSON.stringify([setup.language, Object.entries(d).sort(([a], [b]) => (a < b ? -1 : 1))]);
+		let programs = this.#programs.get(key);
+		if (programs === undefined) {
+			programs = new Map();
+			this.#programs.set(key, programs);
+		}
+		prepared = { ...this.#predefine(setup, key), programs };
+		this.#setups.set(setup, prepared);
+		return prepared;
+	}
+
+	#predefine(setup: ScanSetup, key: string): { predefined: Map<Sym, Macro>; makers: readonly PragmaMaker[] } {
+		const predefined = new Map<Sym, Macro>();
+		for (const name of BUILTINS)
+			predefined.set(this.#symbols.get(name), this.#definition(`${key}${name} builtin`, "", true));
+		for (const name of setup.knows)
+			predefined.set(this.#symbols.get(name), this.#definition(`${key}${name} builtin`, "", true));
+		const text = Buffer.from(setup.predefines, "latin1");
+		const code = minimise(text, setup.language, setup.dialect, this.#symbols);
+		if (code.problem !== undefined) throw new Error(`Internal error: predefined macros: ${code.problem.what}`);
+		for (const op of code.ops) {
+			if (op.sym === undefined || op.reason !== undefined) continue;
+			if (op.kind === program.UNDEF) predefined.delete(op.sym);
+			else if (op.kind === program.DEFINE) {
+				predefined.set(op.sym, this.#definition(`${key}#${op.text}`, op.macro!.text, false));
+			}
+		}
+		return { predefined, makers: code.makers };
+	}
+
+	#definition(key: string, text: string, builtin: boolean): Macro {
+		let macro = this.#definitions.get(key);
+		if (macro === undefined) {
+			macro = new Macro(text, builtin);
+			this.#definitions.set(key, macro);
+		}
+		return macro;
+	}
+}
+
+/** The identity of a file's content. */
+export function identityOf(content: Uint8Array): string {
+	return createHash("sha1").update(content).digest("base64");
+}
