@@ -1,44 +1,46 @@
-// Bundles the command line into dist/: one file to load at start, engines and heavy parts as chunks loaded when asked for.
+// Bundles the command line into dist/: gg.js, which is started, and main-DIGEST.js, which it loads (src/cli/start.ts says why).
 
-import { chmodSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const staging = join(root, "dist", `.new-${process.pid}`);
+const dist = join(root, "dist");
+const staging = join(dist, `.new-${process.pid}`);
+const options = {
+	bundle: true,
+	format: "cjs",
+	platform: "node",
+	target: "node20.19",
+	minifySyntax: true,
+	minifyWhitespace: true,
+	legalComments: "none",
+	logLevel: "warning",
+};
 try {
+	mkdirSync(staging, { recursive: true });
+	const main = join(staging, "main.js");
 	await build({
+		...options,
 		entryPoints: [join(root, "src/cli/gg.ts")],
-		outdir: staging,
-		bundle: true,
-		splitting: true,
-		format: "esm",
-		platform: "node",
-		target: "node20.19",
-		minifySyntax: true,
-		minifyWhitespace: true,
-		legalComments: "none",
-		logLevel: "warning",
-		chunkNames: "chunk-[hash]",
+		outfile: main,
+		// One function, whose code can be kept from start to start. Nothing but ASCII, as esbuild writes by default.
 		banner: {
-			js: 'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);',
+			js: '(function(require,__filename){const __url=require("node:url").pathToFileURL(__filename).href;var module={exports:{}};',
 		},
+		footer: { js: "})" },
+		define: { "import.meta.url": "__url" },
 	});
 	// Programs that are one file each, and work wherever they are copied: the original calls them static. A shell finds
 	// node, with the folders of its own where there is no PATH. A copy without suffix may be read as either kind of module.
 	const alone = ["create-thunk", "execute", "hash"];
 	await build({
+		...options,
 		entryPoints: alone.map((name) => ({ in: join(root, `src/cli/static-${name}.ts`), out: `gg-${name}-static` })),
 		outdir: staging,
-		bundle: true,
 		format: "iife",
-		platform: "node",
-		target: "node20.19",
-		minifySyntax: true,
-		minifyWhitespace: true,
-		legalComments: "none",
-		logLevel: "warning",
 		define: { "import.meta.url": '"file:///"' },
 		banner: { js: '#!/bin/sh\n":" //; exec node "$0" "$@"\nvar require = process.getBuiltinModule;' },
 	});
@@ -47,15 +49,23 @@ try {
 		renameSync(`${file}.js`, file);
 		chmodSync(file, 0o755);
 	}
-	const files = readdirSync(staging);
-	// The entry last: whoever starts meanwhile finds its chunks.
-	for (const file of files.filter((f) => f !== "gg.js")) renameSync(join(staging, file), join(root, "dist", file));
-	renameSync(join(staging, "gg.js"), join(root, "dist", "gg.js"));
-	// Chunks of earlier builds, but for those that a gg started just now may still load.
-	for (const file of readdirSync(join(root, "dist"))) {
-		const path = join(root, "dist", file);
-		if (file.startsWith("chunk-") && !files.includes(file) && Date.now() - statSync(path).mtimeMs > 600_000)
-			rmSync(path);
+	const digest = createHash("sha256").update(readFileSync(main)).digest("hex").slice(0, 16);
+	await build({
+		...options,
+		entryPoints: [join(root, "src/cli/start.ts")],
+		outfile: join(staging, "gg.js"),
+		define: { BUNDLE: JSON.stringify(digest) },
+	});
+	writeFileSync(join(staging, "package.json"), '{"type":"commonjs"}\n');
+	// gg.js last: whoever starts meanwhile finds what it loads.
+	const names = { "main.js": `main-${digest}.js`, "package.json": "package.json" };
+	for (const name of [...alone.map((a) => `gg-${a}-static`), "gg.js"]) names[name] = name;
+	for (const [from, to] of Object.entries(names)) renameSync(join(staging, from), join(dist, to));
+	// Those of earlier builds, but for the one that a gg started just now may still load.
+	for (const name of readdirSync(dist)) {
+		const path = join(dist, name);
+		const old = name.startsWith("main-") && name !== names["main.js"] && Date.now() - statSync(path).mtimeMs > 600_000;
+		if (old || name.startsWith("chunk-")) rmSync(path, { force: true });
 	}
 } finally {
 	rmSync(staging, { recursive: true, force: true });

@@ -5,7 +5,7 @@ import { loadResult } from "../executor/results.js";
 import { systemProbe } from "../interpose/probe.js";
 import { listenForShims } from "../interpose/server.js";
 import { Session } from "../interpose/session.js";
-import { findTools, makeWrapperFolder, ToolPaths } from "../interpose/tools.js";
+import { ToolPaths, wrappersFor } from "../interpose/tools.js";
 import type { Event } from "../report/events.js";
 import { describeCommand, Journal } from "../report/journal.js";
 import { readPlaceholder as readStanding, sweep } from "../store/placeholders.js";
@@ -70,8 +70,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const path = io.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin";
 	const tools = new ToolPaths(workshop.natives.shim);
 	const clean = tools.withoutWrappers(path);
-	const wrappers =
-		io.env["GG_MODELPATH"] ?? makeWrapperFolder(workshop.cacheDir, workshop.natives.shim, findTools(clean));
+	const wrappers = io.env["GG_MODELPATH"] ?? wrappersFor(workshop.cacheDir, workshop.natives.shim, clean);
 	const sink = (event: Event): void => {
 		journal.add(event);
 		if (event.kind === "warning")

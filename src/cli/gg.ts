@@ -74,4 +74,6 @@ async function main(): Promise<number> {
 	return runNamed(name, async (rest, given) => (await command.load()).run(rest, given), args, io);
 }
 
-process.exitCode = await main();
+void main().then((status) => {
+	process.exitCode = status;
+});

@@ -6,13 +6,14 @@ import {
 	mkdirSync,
 	openSync,
 	readdirSync,
+	readFileSync,
 	readSync,
 	realpathSync,
 	statSync,
 	symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
-import { errorCode } from "../util/files.js";
+import { errorCode, statIfThere, writeFileAtomic } from "../util/files.js";
 
 /** The tools that are caught, found on the user's PATH, versioned names (`gcc-12`) and cross compilers included. */
 const TOOL =
@@ -54,12 +55,8 @@ export function makeWrapperFolder(cacheDir: string, shim: string, names: readonl
 		.digest("hex")
 		.slice(0, 16);
 	const folder = join(cacheDir, "wrappers", key);
-	try {
-		statSync(join(folder, FORCE_AND_RUN));
-		return folder;
-	} catch {
-		mkdirSync(folder, { recursive: true });
-	}
+	if (isWrapperFolder(folder)) return folder;
+	mkdirSync(folder, { recursive: true });
 	for (const name of [...names, FORCE_AND_RUN]) {
 		try {
 			symlinkSync(shim, join(folder, name));
@@ -68,6 +65,65 @@ export function makeWrapperFolder(cacheDir: string, shim: string, names: readonl
 		}
 	}
 	return folder;
+}
+
+function isWrapperFolder(folder: string): boolean {
+	return statSync(join(folder, FORCE_AND_RUN), { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Which folder of wrappers a PATH came to, and the folders of that PATH as they were then. */
+interface KnownWrappers {
+	readonly v: 1;
+	readonly shim: string;
+	readonly path: string;
+	/** Device, inode and times of each; null for one that is not there. */
+	readonly folders: readonly (readonly number[] | null)[];
+	readonly wrappers: string;
+}
+
+/** As long as a tick of the clock that file times come from, and some more. */
+const RACY_MS = 12;
+
+/** The wrappers for a PATH without wrapper folders: the listings of its folders are read again once one of them has changed. */
+export function wrappersFor(cacheDir: string, shim: string, path: string): string {
+	const file = join(cacheDir, "wrappers", "known");
+	const folders = statesOf(path);
+	const known = readKnown(file);
+	if (
+		known?.shim === shim &&
+		known.path === path &&
+		JSON.stringify(known.folders) === JSON.stringify(folders) &&
+		isWrapperFolder(known.wrappers)
+	) {
+		return known.wrappers;
+	}
+	const wrappers = makeWrapperFolder(cacheDir, shim, findTools(path));
+	// One that changed just now may change again without a sign.
+	const latest = Math.max(0, ...folders.flatMap((f) => f?.slice(2) ?? []));
+	if (Date.now() - latest > RACY_MS) {
+		try {
+			writeFileAtomic(file, JSON.stringify({ v: 1, shim, path, folders, wrappers } satisfies KnownWrappers), 0o600);
+		} catch {
+			// They are looked for again next time.
+		}
+	}
+	return wrappers;
+}
+
+function statesOf(path: string): (readonly number[] | null)[] {
+	return path.split(":").map((folder) => {
+		const s = folder.startsWith("/") ? statIfThere(folder) : undefined;
+		return s === undefined ? null : [s.dev, s.ino, s.mtimeMs, s.ctimeMs];
+	});
+}
+
+function readKnown(file: string): KnownWrappers | undefined {
+	try {
+		const known = JSON.parse(readFileSync(file, "utf8")) as KnownWrappers | null;
+		return known?.v === 1 ? known : undefined;
+	} catch {
+		return undefined;
+	}
 }
 
 /** True for a compiler that is a script. */

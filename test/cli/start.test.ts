@@ -1,0 +1,67 @@
+import { strict as assert } from "node:assert";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { testCli } from "../rig/cli.js";
+
+const cli = testCli();
+
+function start(cache: string): string {
+	const ran = cli.gg(["help"], { env: { GG_CACHE_DIR: cache } });
+	assert.deepEqual([ran.status, ran.err], [0, ""]);
+	return ran.out;
+}
+
+function codeFiles(cache: string): string[] {
+	return readdirSync(join(cache, "code")).map((name) => join(cache, "code", name));
+}
+
+function isWhole(path: string): boolean {
+	const bytes = readFileSync(path);
+	return createHash("sha256").update(bytes.subarray(32)).digest().equals(bytes.subarray(0, 32));
+}
+
+describe("starting gg", () => {
+	it("keeps its compiled code, and makes it anew where a byte of it is altered or the end is missing", () => {
+		const cache = cli.at("cache");
+		const help = start(cache);
+		const [file, ...others] = codeFiles(cache);
+		assert.ok(file !== undefined && isWhole(file));
+		assert.deepEqual(others, []);
+		const good = readFileSync(file);
+		const altered = Buffer.from(good);
+		altered[good.length >> 1]! ^= 0xff;
+		for (const damaged of [altered, good.subarray(0, good.length >> 1), Buffer.alloc(0)]) {
+			writeFileSync(file, damaged);
+			assert.equal(start(cache), help);
+			assert.ok(isWhole(file));
+		}
+	});
+
+	it("takes no code that V8 refuses", () => {
+		const cache = cli.at("cache");
+		const help = start(cache);
+		const [file] = codeFiles(cache);
+		const junk = Buffer.from("not code at all");
+		writeFileSync(file!, Buffer.concat([createHash("sha256").update(junk).digest(), junk]));
+		assert.equal(start(cache), help);
+		assert.ok(readFileSync(file!).length > 1000);
+	});
+
+	it("removes the code of versions that are long gone", () => {
+		const cache = cli.at("cache");
+		start(cache);
+		const [file] = codeFiles(cache);
+		const old = join(cache, "code", "0123456789abcdef-v20.19.0-x64-build");
+		writeFileSync(old, "old");
+		utimesSync(old, 1, 1);
+		writeFileSync(file!, "");
+		start(cache);
+		assert.deepEqual(codeFiles(cache), [file]);
+	});
+
+	it("works where nothing can be kept", () => {
+		writeFileSync(cli.at("file"), "");
+		assert.match(start(cli.at("file/cache")), /usage: gg COMMAND/);
+	});
+});
