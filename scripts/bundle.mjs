@@ -64,8 +64,8 @@ try {
 	// Those of earlier builds, but for the one that a gg started just now may still load.
 	for (const name of readdirSync(dist)) {
 		const path = join(dist, name);
-		const old = name.startsWith("main-") && name !== names["main.js"] && Date.now() - statSync(path).mtimeMs > 600_000;
-		if (old || name.startsWith("chunk-")) rmSync(path, { force: true });
+		const loaded = /^(?:main|chunk)-/.test(name) && name !== names["main.js"];
+		if (loaded && Date.now() - statSync(path).mtimeMs > 600_000) rmSync(path, { force: true });
 	}
 } finally {
 	rmSync(staging, { recursive: true, force: true });
