@@ -118,6 +118,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		throughForcer: mode === "build" && options.sandbox,
 		sink,
 		traceFolder: workshop.folder,
+		verifyDeps: options.verifyDeps,
 	});
 	const socket = join(workshop.folder, "s");
 	const server = await listenForShims(socket, (connection) => session.handle(connection));
@@ -195,6 +196,12 @@ function finish(mode: "build" | "infer", { workshop, journal, io, startedAt }: B
 		}
 	}
 	const c = journal.counts;
+	if (c.different > 0) {
+		io.err(
+			`gg: ${c.different} differences between gg's scan of includes and the compiler's; the compiler's was used\n`,
+		);
+		code = code === 0 ? 1 : code;
+	}
 	if (c.commands > 0 && mode === "infer")
 		io.err(`gg: ${c.deferred} deferred, ${c.local + c.ran + c.unrecorded} run here; \`gg force\` makes them real\n`);
 	else if (c.commands > 0) {

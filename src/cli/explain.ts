@@ -41,7 +41,7 @@ function explainTargets(targets: readonly string[], events: readonly Event[], js
 	let status = 0;
 	for (const target of targets) {
 		const path = resolve(io.cwd, target);
-		const matches = events.filter((e) => e.kind !== "warning" && e.outputs.includes(path));
+		const matches = events.filter((e) => (e.kind === "command" || e.kind === "thunk") && e.outputs.includes(path));
 		found.push(...matches);
 		if (matches.length === 0) {
 			status = 1;
@@ -88,9 +88,10 @@ function summarise(events: readonly Event[], json: boolean, io: Io): void {
 			add(commands, event.how, event.reason, example);
 		} else if (event.kind === "thunk") add(thunks, event.how, "", event.thunk);
 	}
+	const scans = events.findLast((event) => event.kind === "scans");
 	const sort = (counts: Map<string, Count>): Count[] => [...counts.values()].sort((a, b) => b.count - a.count);
 	if (json) {
-		io.out(`${JSON.stringify({ commands: sort(commands), thunks: sort(thunks) }, null, 1)}\n`);
+		io.out(`${JSON.stringify({ commands: sort(commands), thunks: sort(thunks), scans }, null, 1)}\n`);
 		return;
 	}
 	for (const [title, counts] of [
@@ -104,6 +105,11 @@ function summarise(events: readonly Event[], json: boolean, io: Io): void {
 			const reason = c.reason === "" ? "" : `: ${c.reason}`;
 			io.out(`  ${String(c.count).padStart(width)} ${c.how}${reason} (such as ${c.example})\n`);
 		}
+	}
+	if (scans !== undefined) {
+		io.out(`includes:\n  ${scans.scanned} scanned\n`);
+		for (const { reason, count, example } of scans.asked)
+			io.out(`  ${count} asked of the compiler: ${reason} (such as ${example})\n`);
 	}
 	for (const event of events) {
 		if (event.kind === "warning") io.out(`warning: ${event.failure.message}\n`);

@@ -16,6 +16,8 @@ export interface RunOptions {
 	readonly timeout: number;
 	/** True when the user gave --jobs. */
 	readonly jobsGiven: boolean;
+	/** Compare gg's scan of includes with the compiler's. */
+	readonly verifyDeps: boolean;
 	readonly rest: readonly string[];
 }
 
@@ -62,6 +64,11 @@ export const RUN_OPTIONS = {
 	download: { type: "boolean", default: true, describe: "put results in place (-d: leave them in the store)" },
 	"no-download": { alias: "d", type: "boolean", hidden: true },
 	timeout: { alias: "T", type: "number", default: 0, describe: "seconds that one thunk may take (0: no limit)" },
+	"verify-deps": {
+		type: "boolean",
+		default: false,
+		describe: "compare gg's scan of includes with the compiler's own, and fail if they differ",
+	},
 } as const;
 
 /** Flags that take a word of their own, to find where the options end and the build command begins. */
@@ -138,6 +145,7 @@ export async function parseRunOptions(
 		download: p["download"] !== false && p["noDownload"] !== true && p["d"] !== true,
 		timeout: Number(p["timeout"]) || Number(env["GG_FORCE_TIMEOUT"] ?? 0) || 0,
 		jobsGiven,
+		verifyDeps: p["verifyDeps"] === true,
 		rest,
 	};
 }

@@ -2,15 +2,20 @@ import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { linkStep, parseDriverTrace } from "../models/driver-trace.js";
+import { isPreprocessed } from "../models/gcc-args.js";
+import { type GccFacts, gccFacts } from "../models/gcc-facts.js";
 import type { SystemProbe } from "../models/ld-so.js";
 import { type LinkFlavour, resolveLink } from "../models/link.js";
 import { expandResponseFiles } from "../models/response-file.js";
-import { scanArgv } from "../models/scan-argv.js";
-import type { Command, FileProbe, ThunkPlan } from "../models/types.js";
+import { scanArgv, userDepfile } from "../models/scan-argv.js";
+import type { Command, FileProbe, SourceInput, ThunkPlan } from "../models/types.js";
 import { removeQuietly, writeFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
+import type { IncludeScanner } from "./include-scan.js";
+import { compareIncludes, type ScanTally, type SourceIncludes } from "./scan-tally.js";
+import type { Toolchain } from "./toolchains.js";
 
 export interface ScanRequest {
 	readonly command: Command;
@@ -28,6 +33,11 @@ export interface ScanRequest {
 	readonly umask: number;
 	/** A free name for trace and dependency files. */
 	readonly traceFile: string;
+	readonly toolchain: Toolchain;
+	readonly includes: IncludeScanner;
+	/** Run the compiler's own scan beside ours, and compare. */
+	readonly verify: boolean;
+	readonly tally: ScanTally;
 }
 
 export interface DiscoveredInputs {
@@ -67,41 +77,84 @@ async function scanIncludes(
 	reads: Set<string>,
 	absent: Set<string>,
 ): Promise<NotDiscovered | undefined> {
-	const { command } = r;
-	const canonical = makeCanonical(command.cwd);
-	const scans = scanArgv(command, { probe: r.probe, depfileTo: (i) => `${r.traceFile}.d${i}` });
-	const depfiles: [string, Buffer][] = [];
-	const failures = await Promise.all(
-		scans.map(async (scan, i): Promise<NotDiscovered | undefined> => {
-			const trace = `${r.traceFile}.${i}`;
-			const env = [...command.env]
-				.filter(([n]) => n !== "LD_PRELOAD" && n !== "GG_SESSION" && n !== "PATH")
-				.map(([n, v]) => `${n}=${v}`);
-			env.push(`PATH=${r.path}`, ...viewEnvironment(r.viewLibrary, trace, undefined, undefined));
-			const end = await r.spawner.run({ path: r.real, argv: scan.argv, env, cwd: command.cwd, stdio: "capture" }).done;
-			const seen = takeTrace(trace, canonical);
-			const depfile = `${r.traceFile}.d${i}`;
-			try {
-				const needs = [...seen.reads].filter(r.isPlaceholder);
-				if (needs.length > 0) return { reason: "placeholder", detail: needs[0]!, needs };
-				if (end.kind !== "exited" || end.status !== 0) {
-					return { reason: "scan-failed", detail: end.kind === "exited" ? firstLine(end.stderr) : end.what };
-				}
-				if (!seen.complete) return { reason: "trace-incomplete", detail: r.real };
-				for (const path of seen.reads) if (r.probe.stat(path) === "file" && path !== depfile) reads.add(path);
-				for (const path of seen.absent) if (path !== depfile) absent.add(path);
-				if (scan.depfile === "-") return { reason: "scan-failed", detail: "dependencies go to standard output" };
-				if (scan.depfile !== undefined) depfiles.push([absolute(command.cwd, scan.depfile), readFileSync(depfile)]);
-			} finally {
-				removeQuietly(depfile);
-			}
-			return undefined;
-		}),
-	);
-	const failure = failures.find((f) => f !== undefined);
-	if (failure !== undefined) return failure;
-	for (const [path, bytes] of depfiles) writeFileAtomic(path, bytes, 0o666 & ~r.umask);
+	const facts = gccFacts(r.command, r.probe);
+	const sources = facts.sources.filter((source) => isPreprocessed(source.language));
+	const all = await Promise.all(sources.map((source, i) => includesOf(r, facts, source, i)));
+	const failure = all.find((found) => "reason" in found);
+	if (failure !== undefined && "reason" in failure) return failure;
+	for (const [i, found] of all.entries()) {
+		if ("reason" in found) continue;
+		for (const path of found.reads) reads.add(path);
+		for (const path of found.absent) absent.add(path);
+		const depfile = userDepfile(facts, sources[i]!);
+		if (depfile !== undefined && found.depfile !== undefined)
+			writeFileAtomic(absolute(r.command.cwd, depfile), found.depfile, 0o666 & ~r.umask);
+	}
 	return undefined;
+}
+
+async function includesOf(
+	r: ScanRequest,
+	facts: GccFacts,
+	source: SourceInput,
+	index: number,
+): Promise<SourceIncludes | NotDiscovered> {
+	if (userDepfile(facts, source) === "-")
+		return { reason: "scan-failed", detail: "dependencies go to standard output" };
+	const { command, plan, real, path, toolchain } = r;
+	const found = await r.includes.scan({ command, facts, plan, source, real, path, toolchain });
+	if (found.kind === "refused") {
+		r.tally.asked(found.reason, found.detail);
+		return compilersIncludes(r, index);
+	}
+	const canonical = makeCanonical(command.cwd);
+	const ours = {
+		reads: new Set(found.files.map((file) => canonical(file.path))),
+		absent: new Set([...found.absent].map(canonical)),
+		depfile: found.depfile === undefined ? undefined : Buffer.from(found.depfile),
+	};
+	if (!r.verify) {
+		r.tally.scanned();
+		return ours;
+	}
+	const theirs = await compilersIncludes(r, index);
+	if ("reason" in theirs) {
+		r.tally.differs(`${source.path}: the compiler's own scan ended otherwise: ${theirs.detail}`);
+		return theirs;
+	}
+	const differences = compareIncludes(ours, theirs, toolchain.files);
+	for (const difference of differences) r.tally.differs(`${source.path}: ${difference}`);
+	if (differences.length > 0) return theirs;
+	r.tally.scanned();
+	return ours;
+}
+
+/** What the compiler itself opens, watched. */
+async function compilersIncludes(r: ScanRequest, index: number): Promise<SourceIncludes | NotDiscovered> {
+	const { command } = r;
+	const depfile = `${r.traceFile}.d${index}`;
+	const scan = scanArgv(command, { probe: r.probe, depfileTo: () => depfile })[index]!;
+	const trace = `${r.traceFile}.${index}`;
+	const env = [...command.env]
+		.filter(([n]) => n !== "LD_PRELOAD" && n !== "GG_SESSION" && n !== "PATH")
+		.map(([n, v]) => `${n}=${v}`);
+	env.push(`PATH=${r.path}`, ...viewEnvironment(r.viewLibrary, trace, undefined, undefined));
+	const end = await r.spawner.run({ path: r.real, argv: scan.argv, env, cwd: command.cwd, stdio: "capture" }).done;
+	const seen = takeTrace(trace, makeCanonical(command.cwd));
+	try {
+		const needs = [...seen.reads].filter(r.isPlaceholder);
+		if (needs.length > 0) return { reason: "placeholder", detail: needs[0]!, needs };
+		if (end.kind !== "exited" || end.status !== 0) {
+			return { reason: "scan-failed", detail: end.kind === "exited" ? firstLine(end.stderr) : end.what };
+		}
+		if (!seen.complete) return { reason: "trace-incomplete", detail: r.real };
+		const reads = [...seen.reads].filter((path) => path !== depfile && r.probe.stat(path) === "file");
+		const absent = [...seen.absent].filter((path) => path !== depfile);
+		const bytes = scan.depfile === undefined ? undefined : readFileSync(depfile);
+		return { reads: new Set(reads), absent: new Set(absent), depfile: bytes };
+	} finally {
+		removeQuietly(depfile);
+	}
 }
 
 function firstLine(bytes: Buffer): string {

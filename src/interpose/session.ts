@@ -6,6 +6,7 @@ import { planCommand } from "../models/index.js";
 import type { SystemProbe } from "../models/ld-so.js";
 import type { Command, FileProbe, LocalPlan } from "../models/types.js";
 import type { CommandEvent, Sink } from "../report/events.js";
+import { Scanner } from "../scan/scanner.js";
 import type { FileFacts } from "../store/filefacts.js";
 import type { LocalObjects } from "../store/local.js";
 import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
@@ -19,11 +20,13 @@ import type { Case } from "./case.js";
 import { absolute, type Described } from "./describe.js";
 import { eventOf, localEvent } from "./events.js";
 import { FileClock } from "./file-clock.js";
+import { IncludeScanner } from "./include-scan.js";
 import { buildParallelism, Observers } from "./observers.js";
 import { type ExecChange, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
 import { Recorder } from "./recorder.js";
 import { fail, replyOf, SILENT_FAILURE } from "./replies.js";
 import { discoverInputs } from "./scan.js";
+import { ScanTally } from "./scan-tally.js";
 import type { ShimConnection } from "./server.js";
 import { Toolchains } from "./toolchains.js";
 import { FORCE_AND_RUN, isScript, type ToolPaths } from "./tools.js";
@@ -52,6 +55,8 @@ export interface SessionOptions {
 	readonly throughForcer: boolean;
 	readonly sink: Sink;
 	readonly traceFolder: string;
+	/** The compiler's own scan of includes runs beside ours, and both are compared. */
+	readonly verifyDeps: boolean;
 }
 
 interface Shown {
@@ -70,6 +75,8 @@ export class Session {
 	readonly #toolchains: Toolchains;
 	readonly #recorder: Recorder;
 	readonly #clock: FileClock;
+	readonly #includes: IncludeScanner;
+	readonly #tally: ScanTally;
 	readonly #scripts = new Map<string, boolean>();
 	readonly #observers = new Observers();
 	readonly #pending = new Set<Promise<ForceOutcome>>();
@@ -88,6 +95,8 @@ export class Session {
 		this.#toolchains = new Toolchains({ ...options, objects: options.store.objects });
 		this.#recorder = new Recorder(options);
 		this.#clock = new FileClock(join(options.ggDir, "tmp"));
+		this.#includes = new IncludeScanner({ ...options, core: (files) => new Scanner(files) });
+		this.#tally = new ScanTally(options.sink);
 		this.#met = options.placeholders.size > 0;
 	}
 
@@ -130,6 +139,7 @@ export class Session {
 
 	/** Writes what is remembered of the commands. */
 	close(): void {
+		this.#tally.close();
 		this.#recorder.close();
 		this.#clock.close();
 	}
@@ -291,6 +301,10 @@ export class Session {
 				isPlaceholder: (path) => this.#o.placeholders.has(path),
 				umask: c.request.umask,
 				traceFile: this.#traceFile(),
+				toolchain: c.toolchain,
+				includes: this.#includes,
+				verify: this.#o.verifyDeps,
+				tally: this.#tally,
 			});
 		let inputs = await discover();
 		const asked = new Set<string>();

@@ -58,7 +58,8 @@ export function scanArgv(command: Command, options: ScanOptions): Scan[] {
 	});
 }
 
-function userDepfile(facts: GccFacts, source: SourceInput): string | undefined {
+/** Where the user's command puts the depfile of a source; `-` is stdout, undefined: it writes none. */
+export function userDepfile(facts: GccFacts, source: SourceInput): string | undefined {
 	const { deps, output } = facts;
 	if (deps === undefined) return undefined;
 	return deps.only ? (deps.file ?? output ?? "-") : depfilePath(deps, output, source.path);

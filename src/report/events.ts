@@ -10,7 +10,17 @@ export type Event =
 			readonly outputs: readonly string[];
 			readonly ms: number;
 	  }
+	| ScansEvent
 	| { readonly kind: "warning"; readonly failure: Failure };
+
+/** How the includes of sources were found, once at the end. */
+export interface ScansEvent {
+	readonly kind: "scans";
+	/** By the scanner. */
+	readonly scanned: number;
+	/** By the compiler, and why. */
+	readonly asked: readonly { readonly reason: string; readonly count: number; readonly example: string }[];
+}
 
 /** How a thunk got its result. */
 export type ThunkHow = "cached" | "ran" | "ran-sandboxed" | "failed";

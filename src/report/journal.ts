@@ -23,6 +23,7 @@ export class Journal {
 		forced: 0,
 		found: 0,
 		failed: 0,
+		different: 0,
 	};
 
 	/** `name`: "last" for builds, "force" for what forcing did. */
@@ -39,7 +40,7 @@ export class Journal {
 			this.#forced.add(event.thunk);
 			this.counts[event.how === "cached" ? "cached" : "forced"] += 1;
 			if (event.how === "failed") this.counts.failed += 1;
-		}
+		} else if (event.kind === "warning" && event.failure.reason === "deps-differ") this.counts.different += 1;
 		this.#lines.push(JSON.stringify(event));
 		if (this.#lines.length >= FLUSH_AT) this.flush();
 	}

@@ -58,13 +58,14 @@ export class FileFacts {
 		return this.#isSystem(path);
 	}
 
-	/** Undefined when `path` is not a readable regular file. */
-	get(path: string): FileFact | undefined {
+	/** Undefined when `path` is not a readable regular file. `onRead` is given its content if that had to be read for this,
+	 * unless it is large. */
+	get(path: string, onRead?: (content: Buffer) => void): FileFact | undefined {
 		if (this.#checked.size > 0 || this.#isSystem(path)) {
 			const known = this.#checked.get(path);
 			if (known !== undefined || this.#checked.has(path)) return known;
 		}
-		const fact = this.#look(path);
+		const fact = this.#look(path, onRead);
 		if (this.#isSystem(path)) this.#checked.set(path, fact);
 		return fact;
 	}
@@ -94,7 +95,7 @@ export class FileFacts {
 		}
 	}
 
-	#look(path: string): Entry | undefined {
+	#look(path: string, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
 		if (!this.#loaded) {
 			this.#loaded = true;
 			this.#load(this.#userIndex);
@@ -109,10 +110,10 @@ export class FileFacts {
 		if (s === undefined || !s.isFile()) return undefined;
 		const known = this.#files.get(path);
 		if (known !== undefined && same(known, s) && known.readAt - Math.max(s.ctimeMs, s.mtimeMs) > RACY_MS) return known;
-		return this.#read(path, s);
+		return this.#read(path, s, onRead);
 	}
 
-	#read(path: string, s: Stats): Entry | undefined {
+	#read(path: string, s: Stats, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
 		let namesTime = false;
 		let namesAssemblerFile = false;
 		let placeholder: Placeholder | undefined;
@@ -124,6 +125,7 @@ export class FileFacts {
 				if (at === 0) {
 					if (chunk.length <= PLACEHOLDER_MAX) placeholder = parsePlaceholder(chunk);
 					text = s.size <= SEARCH_LIMIT && !isBinary(chunk);
+					if (chunk.length === s.size) onRead?.(chunk);
 				}
 				if (!text) return;
 				const searched = tail + chunk.toString("latin1");

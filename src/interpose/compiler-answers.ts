@@ -1,0 +1,226 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { encodeDepfile } from "../scan/depfile.js";
+import {
+	type CompilerAnswer,
+	type FeatureQuestion,
+	featureSource,
+	ODD_HEADERS,
+	ODD_TARGETS,
+	parseAnswer,
+	parseFeatures,
+	QUESTIONS,
+} from "../scan/setup-answer.js";
+import type { FeatureTest, ScanLanguage } from "../scan/types.js";
+import { DepCache } from "../store/depcache.js";
+import { removeQuietly, writeFileAtomic } from "../util/files.js";
+import type { Spawner } from "../util/spawner.js";
+
+/** A compiler with all that can change its predefined macros and its own include path. */
+export interface Asked {
+	/** The real tool, absolute. */
+	readonly real: string;
+	/** The name that it is called by. */
+	readonly argv0: string;
+	/** Names all of its programs by content. */
+	readonly toolchain: string;
+	readonly language: ScanLanguage;
+	readonly flags: readonly string[];
+	/** PATH without wrappers and what else matters, as `NAME=VALUE`. */
+	readonly env: readonly string[];
+	/** This processor, where `native` is among the flags. */
+	readonly processor: readonly string[];
+}
+
+interface Record {
+	readonly v: 1;
+	readonly answer: CompilerAnswer;
+	/** Our depfile of an odd list of files was the compiler's. */
+	readonly depfile: boolean;
+	/** `TEST(ARGUMENT)` → value. */
+	readonly features: { [question: string]: number };
+}
+
+/** What one compiler with one set of flags said. */
+export class Answers {
+	readonly answer: CompilerAnswer;
+	readonly depfile: boolean;
+	readonly #features: Map<string, number>;
+	readonly #asked: Asked;
+	readonly key: string;
+
+	constructor(key: string, asked: Asked, record: Record) {
+		this.key = key;
+		this.#asked = asked;
+		this.answer = record.answer;
+		this.depfile = record.depfile;
+		this.#features = new Map(Object.entries(record.features));
+	}
+
+	get asked(): Asked {
+		return this.#asked;
+	}
+
+	feature(test: FeatureTest, argument: string): number | undefined {
+		return this.#features.get(`${test}(${argument})`);
+	}
+
+	learn(question: FeatureQuestion, value: number): void {
+		this.#features.set(`${question.test}(${question.argument})`, value);
+	}
+
+	record(): Record {
+		return { v: 1, answer: this.answer, depfile: this.depfile, features: Object.fromEntries(this.#features) };
+	}
+}
+
+const VERSION = "1";
+/** Sets of flags that are remembered; the oldest go first. */
+const KEPT = 400;
+const LANGUAGE_NAMES = { c: "c", "c++": "c++", assembler: "assembler-with-cpp" } as const;
+
+/** Asks compilers what they define and where they search, once for each set of flags, and remembers it for the user. */
+export class CompilerAnswers {
+	readonly #known = new Map<string, Answers | { readonly unclear: string }>();
+	readonly #running = new Map<string, Promise<Answers | { readonly unclear: string }>>();
+	readonly #spawner: Spawner;
+	readonly #cache: string;
+	/** For sources with questions; the session's own. */
+	readonly #folder: string;
+	#prepared = false;
+	#sources = 0;
+
+	constructor(options: { spawner: Spawner; cacheDir: string; traceFolder: string }) {
+		this.#spawner = options.spawner;
+		this.#cache = join(options.cacheDir, "scan");
+		this.#folder = join(options.traceFolder, "questions");
+	}
+
+	static key(a: Asked): string {
+		const parts = [VERSION, a.real, a.argv0, a.toolchain, a.language, ...a.flags, "", ...a.env, "", ...a.processor];
+		return DepCache.key(parts);
+	}
+
+	/** What is known already, without waiting. */
+	known(key: string): Answers | { readonly unclear: string } | undefined {
+		return this.#known.get(key);
+	}
+
+	/** `holds`: the folders of a remembered answer are as they were. */
+	get(
+		key: string,
+		asked: Asked,
+		holds: (answer: CompilerAnswer) => boolean,
+	): Promise<Answers | { readonly unclear: string }> {
+		let running = this.#running.get(key);
+		if (running === undefined) {
+			running = this.#get(key, asked, holds).finally(() => this.#running.delete(key));
+			this.#running.set(key, running);
+		}
+		return running;
+	}
+
+	async #get(key: string, asked: Asked, holds: (answer: CompilerAnswer) => boolean) {
+		const remembered = this.#read(key);
+		const record = remembered !== undefined && holds(remembered.answer) ? remembered : await this.#ask(asked);
+		const known = "unclear" in record ? record : new Answers(key, asked, record);
+		this.#known.set(key, known);
+		if (known instanceof Answers && record !== remembered) this.#write(known);
+		return known;
+	}
+
+	/** Asks for values of feature tests; false if the compiler does not tell. */
+	async features(known: Answers, questions: readonly FeatureQuestion[]): Promise<boolean> {
+		this.#prepare();
+		const source = this.#name();
+		writeFileSync(source, featureSource(questions));
+		const { asked } = known;
+		const end = await this.#run(asked, ["-E", "-P", "-w", "-x", LANGUAGE_NAMES[asked.language], source]);
+		removeQuietly(source);
+		const values = parseFeatures(end?.stdout ?? "");
+		for (const [i, value] of values) known.learn(questions[i]!, value);
+		this.#write(known);
+		return values.size === questions.length;
+	}
+
+	async #ask(asked: Asked): Promise<Record | { readonly unclear: string }> {
+		this.#prepare();
+		const source = this.#name();
+		const depfile = `${source}.d`;
+		const included = ODD_HEADERS.map((name) => `#include "${name}"\n`).join("");
+		writeFileSync(source, QUESTIONS + included);
+		const targets = ODD_TARGETS.flatMap(({ name, quoted }) => [quoted ? "-MQ" : "-MT", name]);
+		const flags = ["-E", "-dD", "-v", "-w", "-x", LANGUAGE_NAMES[asked.language], source];
+		const end = await this.#run(asked, [...flags, "-MD", "-MP", "-MF", depfile, ...targets]);
+		removeQuietly(source);
+		try {
+			if (end === undefined) return { unclear: "it does not start" };
+			const answer = parseAnswer(end.stdout, end.stderr, asked.language);
+			if ("unclear" in answer) return answer;
+			const odd = ODD_HEADERS.map((name) => join(this.#folder, name));
+			const files = [source, ...answer.implicit, ...odd];
+			const ours = encodeDepfile({ flavour: answer.flavour, targets: ODD_TARGETS, files, phony: true });
+			return { v: 1, answer, depfile: readQuietly(depfile) === ours, features: {} };
+		} finally {
+			removeQuietly(depfile);
+		}
+	}
+
+	async #run(asked: Asked, words: readonly string[]): Promise<{ stdout: string; stderr: string } | undefined> {
+		const argv = [asked.argv0, ...asked.flags, ...words];
+		const env = [...asked.env, "LC_ALL=C"];
+		const end = await this.#spawner.run({ path: asked.real, argv, env, cwd: "/", stdio: "capture", timeoutMs: 60_000 })
+			.done;
+		if (end.kind === "not-started" || end.truncated || end.timedOut) return undefined;
+		return { stdout: end.stdout.toString(), stderr: end.stderr.toString() };
+	}
+
+	#prepare(): void {
+		if (this.#prepared) return;
+		mkdirSync(this.#folder, { recursive: true });
+		for (const name of ODD_HEADERS) writeFileSync(join(this.#folder, name), "");
+		this.#prepared = true;
+	}
+
+	#name(): string {
+		this.#sources += 1;
+		return join(this.#folder, `q${this.#sources}.c`);
+	}
+
+	#read(key: string): Record | undefined {
+		try {
+			const record = JSON.parse(readFileSync(join(this.#cache, key), "utf8")) as Record;
+			return record.v === 1 ? record : undefined;
+		} catch {
+			return undefined;
+		}
+	}
+
+	#write(known: Answers): void {
+		try {
+			writeFileAtomic(join(this.#cache, known.key), JSON.stringify(known.record()), 0o600);
+			this.#bound();
+		} catch {
+			// It will be asked again next time.
+		}
+	}
+
+	#bound(): void {
+		const names = readdirSync(this.#cache);
+		if (names.length <= KEPT) return;
+		const times = names.map((name): [string, number] => {
+			const path = join(this.#cache, name);
+			return [path, statSync(path).mtimeMs];
+		});
+		times.sort((a, b) => a[1] - b[1]);
+		for (const [path] of times.slice(0, names.length - KEPT / 2)) unlinkSync(path);
+	}
+}
+
+function readQuietly(path: string): string | undefined {
+	try {
+		return readFileSync(path, "utf8");
+	} catch {
+		return undefined;
+	}
+}

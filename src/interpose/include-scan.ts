@@ -1,0 +1,214 @@
+import { depfileFlags } from "../models/depfile.js";
+import { type GccFacts, gccFlavor } from "../models/gcc-facts.js";
+import type { Command, SourceInput, ThunkPlan } from "../models/types.js";
+import { encodeDepfile } from "../scan/depfile.js";
+import type { CompilerAnswer } from "../scan/setup-answer.js";
+import { type ScanFlags, scanFlags } from "../scan/setup-flags.js";
+import { type SearchPath, searchPath } from "../scan/setup-search.js";
+import type { OpenedFile, ScanAnswer, ScanSetup } from "../scan/types.js";
+import type { FileFacts } from "../store/filefacts.js";
+import type { Spawner } from "../util/spawner.js";
+import { type Answers, type Asked, CompilerAnswers } from "./compiler-answers.js";
+import { relevantEnv } from "./describe.js";
+import { ChangedMeanwhile, DiskFiles } from "./scan-files.js";
+import type { Toolchain } from "./toolchains.js";
+
+/** The include scanner proper. */
+export interface ScanCore {
+	scan(setup: ScanSetup, source: { readonly name: string }, cwd: string): ScanAnswer;
+}
+
+export interface IncludeRequest {
+	readonly command: Command;
+	readonly facts: GccFacts;
+	readonly plan: ThunkPlan;
+	readonly source: SourceInput;
+	/** The real tool. */
+	readonly real: string;
+	/** PATH without wrappers. */
+	readonly path: string;
+	readonly toolchain: Toolchain;
+}
+
+export type Includes =
+	| {
+			readonly kind: "scanned";
+			/** In the compiler's order. */
+			readonly files: readonly OpenedFile[];
+			readonly absent: ReadonlySet<string>;
+			/** The bytes of the depfile that the flags ask for, if they do. */
+			readonly depfile: string | undefined;
+	  }
+	/** The compiler has to be asked. */
+	| { readonly kind: "refused"; readonly reason: string; readonly detail: string };
+
+/** Variables that change what a compiler defines or where it searches. */
+const VARIABLES = [
+	"COMPILER_PATH",
+	"CPLUS_INCLUDE_PATH",
+	"C_INCLUDE_PATH",
+	"GCC_EXEC_PREFIX",
+	"LD_LIBRARY_PATH",
+] as const;
+/** Setups that are kept: a command with a -D of its own has one of its own. */
+const SETUPS = 2000;
+/** The compiler is asked so many times for feature tests of one source, each time for all that could be seen. */
+const ROUNDS = 40;
+
+/** Says which files a compiler's preprocessor opens without running it, or that the compiler has to be asked. */
+export class IncludeScanner {
+	readonly #files: DiskFiles;
+	readonly #core: ScanCore;
+	readonly #answers: CompilerAnswers;
+	readonly #setups = new Map<string, ScanSetup>();
+
+	constructor(options: {
+		readonly facts: FileFacts;
+		readonly spawner: Spawner;
+		readonly cacheDir: string;
+		readonly traceFolder: string;
+		readonly core: (files: DiskFiles) => ScanCore;
+	}) {
+		this.#files = new DiskFiles(options.facts);
+		this.#core = options.core(this.#files);
+		this.#answers = new CompilerAnswers(options);
+	}
+
+	async scan(r: IncludeRequest): Promise<Includes> {
+		const { command, facts, source } = r;
+		const flags = scanFlags(facts.tokens, source.language, command.env);
+		if ("reason" in flags) return refused(flags.reason, flags.detail);
+		const known = await this.#known(r, flags);
+		if ("unclear" in known) return refused("compiler", known.unclear);
+		const { answer } = known;
+		// Behind `cc` may be either; what a depfile is called follows the name.
+		if (answer.flavour !== gccFlavor(command.tool)) return refused("compiler", `${r.real} is ${answer.flavour}`);
+		if (facts.deps !== undefined && !known.depfile) return refused("depfile", `that of ${r.real} is of another form`);
+		for (let round = 0; round < ROUNDS; round++) {
+			this.#files.begin();
+			const ready = this.#prepare(known, flags, command.cwd);
+			if ("kind" in ready) return ready;
+			const found = this.#scan(ready.setup, source, command.cwd);
+			if (found.kind === "refused") return refused(found.reason, `${found.where}: ${found.what}`);
+			if (found.kind === "scanned") return finish(r, found, [...ready.absent, ...answer.missing]);
+			if (!(await this.#answers.features(known, found.questions))) {
+				return refused("feature", found.questions.map((q) => `${q.test}(${q.argument})`).join(" "));
+			}
+		}
+		return refused("feature", "too many questions");
+	}
+
+	#scan(setup: ScanSetup, source: SourceInput, cwd: string): ScanAnswer {
+		try {
+			return this.#core.scan(setup, { name: source.path }, cwd);
+		} catch (error) {
+			if (!(error instanceof ChangedMeanwhile)) throw error;
+			return { kind: "refused", reason: "unreadable", where: error.message, what: "it changes while it is read" };
+		}
+	}
+
+	async #known(r: IncludeRequest, flags: ScanFlags): Promise<Answers | { readonly unclear: string }> {
+		const env = VARIABLES.flatMap((name) => {
+			const value = r.command.env.get(name);
+			return value === undefined ? [] : [`${name}=${value}`];
+		});
+		const asked: Asked = {
+			real: r.real,
+			argv0: r.command.argv[0]!,
+			toolchain: r.toolchain.tree,
+			language: flags.language,
+			flags: flags.asked,
+			env: [`PATH=${r.path}`, ...env],
+			processor: relevantEnv(r.plan, new Map()),
+		};
+		const key = CompilerAnswers.key(asked);
+		const holds = (answer: CompilerAnswer): boolean =>
+			answer.own.every((path) => this.#files.folder(path).kind === "folder") &&
+			answer.missing.every((path) => this.#files.folder(path).kind === "absent") &&
+			answer.implicit.every((path) => typeof this.#files.open(path) === "object");
+		const known = this.#answers.known(key);
+		if (known !== undefined && ("unclear" in known || holds(known.answer))) return known;
+		return this.#answers.get(key, asked, holds);
+	}
+
+	/** What the scan goes by, as the folders are now; and where the implicit files could have been, too. */
+	#prepare(
+		known: Answers,
+		flags: ScanFlags,
+		cwd: string,
+	): { readonly setup: ScanSetup; readonly absent: readonly string[] } | Includes {
+		const { answer } = known;
+		const full = (path: string): string => (path.startsWith("/") ? path : `${cwd}/${path}`);
+		const { quote, bracket, system, after } = flags;
+		const own = answer.own;
+		const search = searchPath({ flavour: answer.flavour, quote, bracket, system, own, after }, (path) =>
+			this.#files.folder(full(path)),
+		);
+		if ("trouble" in search) return refused("search-path", `${search.trouble} is no folder`);
+		const absent = search.missing.map(full);
+		for (const file of answer.implicit) {
+			const name = file.slice(file.lastIndexOf("/") + 1);
+			for (const dir of search.bracketDirs) {
+				const candidate = `${full(dir.path)}/${name}`;
+				if (candidate === file) break;
+				if (this.#files.open(candidate) !== "absent") return refused("search-path", candidate);
+				absent.push(candidate);
+			}
+		}
+		return { setup: this.#setup(known, flags, search), absent };
+	}
+
+	#setup(known: Answers, flags: ScanFlags, search: SearchPath): ScanSetup {
+		const { quoteDirs, bracketDirs } = search;
+		const parts = [known.key, flags.defines, ...[...quoteDirs, ...bracketDirs].map((d) => `${d.path}${d.system}`)];
+		for (const { kind, name } of flags.forced) parts.push(kind, name);
+		parts.push(String(quoteDirs.length), String(flags.forced.length));
+		const key = parts.join("\0");
+		let setup = this.#setups.get(key);
+		if (setup === undefined) {
+			const { answer } = known;
+			setup = {
+				flavour: answer.flavour,
+				language: flags.language,
+				quoteDirs,
+				bracketDirs,
+				predefines: answer.predefines + flags.defines,
+				forced: flags.forced,
+				implicit: answer.implicit,
+				dialect: answer.dialect,
+				knows: new Set(answer.knows),
+				feature: (test, argument) => known.feature(test, argument),
+			};
+			if (this.#setups.size >= SETUPS) this.#setups.clear();
+			this.#setups.set(key, setup);
+		}
+		return setup;
+	}
+}
+
+function refused(reason: string, detail: string): Includes {
+	return { kind: "refused", reason, detail };
+}
+
+function finish(
+	r: IncludeRequest,
+	found: ScanAnswer & { readonly kind: "scanned" },
+	missing: readonly string[],
+): Includes {
+	const absent = missing.length === 0 ? found.absent : new Set([...found.absent, ...missing]);
+	return { kind: "scanned", files: found.files, absent, depfile: depfileOf(r, found.files) };
+}
+
+function depfileOf({ facts, source }: IncludeRequest, files: readonly OpenedFile[]): string | undefined {
+	const { deps, flavor, stage, output } = facts;
+	if (deps === undefined) return undefined;
+	const preprocessOnly = stage === "preprocess";
+	const flags = depfileFlags(deps, { flavor, preprocessOnly, output, source: source.path, file: "" });
+	const targets: { name: string; quoted: boolean }[] = [];
+	// After the mode and -MF with its value.
+	for (let i = 3; i < flags.length; i++) {
+		if (flags[i] === "-MT" || flags[i] === "-MQ") targets.push({ quoted: flags[i] === "-MQ", name: flags[++i]! });
+	}
+	const names = files.filter((file, i) => i === 0 || deps.system || !file.system).map((file) => file.name);
+	return encodeDepfile({ flavour: flavor, targets, files: names, phony: flags.includes("-MP", 3) });
+}

@@ -1,0 +1,190 @@
+import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import type { FolderState } from "../scan/setup-search.js";
+import type { ScanFile, ScanFiles } from "../scan/types.js";
+import type { FileFact, FileFacts } from "../store/filefacts.js";
+import { hashBytes } from "../thunk/hash.js";
+
+/** Larger files are handed to the compiler. */
+const SIZE_LIMIT = 32 << 20;
+/** As for file facts: a listing that was read this soon after a change may lack a later one of the same tick. */
+const RACY_MS = 12;
+/** So many vain looks into a changed folder are paid one by one, before it is listed again. */
+const LOOKS = 24;
+
+interface Folder {
+	readonly state: FolderState;
+	readonly mtimeMs: number;
+	readonly ctimeMs: number;
+	/** The names in it; undefined: not listed since it changed. */
+	names: ReadonlySet<string> | undefined;
+	/** How many names were in it when it was last listed. */
+	size: number;
+	listedAt: number;
+	/** Looks since it was last seen to have changed. */
+	looks: number;
+	/** The command at which it was looked at last. */
+	turn: number;
+}
+
+/**
+ * The machine's files for the include scanner. Within one command each file and folder is looked at once; folders that did
+ * not change answer by their listing what is absent; those of the system are looked at once a session.
+ */
+export class DiskFiles implements ScanFiles {
+	readonly #facts: FileFacts;
+	readonly #folders = new Map<string, Folder>();
+	/** Of files of the system. */
+	readonly #kept = new Map<string, ScanFile | "absent" | "refused">();
+	readonly #opened = new Map<string, KnownFile>();
+	#seen = new Map<string, ScanFile | "absent" | "refused">();
+	#turn = 0;
+
+	constructor(facts: FileFacts) {
+		this.#facts = facts;
+	}
+
+	/** A new command: files of the project may have changed. */
+	begin(): void {
+		this.#turn += 1;
+		this.#seen = new Map();
+	}
+
+	open(path: string): ScanFile | "absent" | "refused" {
+		const known = this.#kept.get(path) ?? this.#seen.get(path);
+		if (known !== undefined) return known;
+		const found = this.#look(path);
+		if (this.#facts.isSystem(path)) this.#kept.set(path, found);
+		else this.#seen.set(path, found);
+		return found;
+	}
+
+	/** What stands at a path of the include path. */
+	folder(path: string): FolderState {
+		return this.#folder(path).state;
+	}
+
+	#look(path: string): ScanFile | "absent" | "refused" {
+		if (!this.#mayHold(path)) return "absent";
+		let content: Buffer | undefined;
+		const fact = this.#facts.get(path, (read) => {
+			content = read;
+		});
+		if (fact === undefined) return notReadable(path);
+		if (fact.placeholder !== undefined || fact.size > SIZE_LIMIT) return "refused";
+		const known = this.#opened.get(path);
+		if (known?.is(fact)) return known;
+		const file = new KnownFile(path, fact, content);
+		this.#opened.set(path, file);
+		return file;
+	}
+
+	/** False if the folder is known not to hold the file. */
+	#mayHold(path: string): boolean {
+		const slash = path.lastIndexOf("/");
+		const name = slash <= 0 ? "/" : path.slice(0, slash);
+		const folder = this.#folder(name);
+		if (folder.state.kind === "absent") return false;
+		if (folder.state.kind === "other") return true;
+		if (folder.names === undefined) {
+			folder.looks += 1;
+			if (!this.#facts.isSystem(`${name}/`) && folder.looks < LOOKS + folder.size / 8) return true;
+			list(name, folder);
+		}
+		return folder.names?.has(path.slice(slash + 1)) ?? true;
+	}
+
+	/** Where the folder `path` would be. */
+	#below(path: string): FolderState {
+		return this.#folder(path.slice(0, path.replace(/\/+$/, "").lastIndexOf("/")) || "/").state;
+	}
+
+	#folder(path: string): Folder {
+		const known = this.#folders.get(path);
+		if (known !== undefined && (known.turn === this.#turn || this.#facts.isSystem(`${path}/`))) return known;
+		let s: Stats | undefined;
+		let state: FolderState;
+		try {
+			s = statSync(path, { throwIfNoEntry: false });
+			if (s === undefined) state = { kind: path !== "/" && this.#below(path).kind === "other" ? "other" : "absent" };
+			else state = s.isDirectory() ? { kind: "folder", identity: `${s.dev}:${s.ino}` } : { kind: "other" };
+		} catch {
+			state = { kind: "other" };
+		}
+		const [mtimeMs, ctimeMs] = [s?.mtimeMs ?? 0, s?.ctimeMs ?? 0];
+		if (known !== undefined && same(known, state, mtimeMs, ctimeMs)) {
+			known.turn = this.#turn;
+			if (known.listedAt - Math.max(mtimeMs, ctimeMs) <= RACY_MS) known.names = undefined;
+			return known;
+		}
+		const folder = {
+			state,
+			mtimeMs,
+			ctimeMs,
+			names: undefined,
+			size: known?.size ?? 0,
+			listedAt: 0,
+			looks: 0,
+			turn: this.#turn,
+		};
+		this.#folders.set(path, folder);
+		return folder;
+	}
+}
+
+function same(known: Folder, state: FolderState, mtimeMs: number, ctimeMs: number): boolean {
+	if (known.state.kind !== state.kind || known.mtimeMs !== mtimeMs || known.ctimeMs !== ctimeMs) return false;
+	return state.kind !== "folder" || (known.state.kind === "folder" && known.state.identity === state.identity);
+}
+
+function list(path: string, folder: Folder): void {
+	folder.looks = 0;
+	folder.listedAt = Date.now();
+	try {
+		const names = readdirSync(path);
+		folder.size = names.length;
+		folder.names = new Set(names);
+	} catch {
+		// A folder that may be entered and not listed: its files are looked at one by one.
+		folder.names = undefined;
+		folder.size = Number.POSITIVE_INFINITY;
+	}
+}
+
+function notReadable(path: string): "absent" | "refused" {
+	try {
+		const s = statSync(path, { throwIfNoEntry: false });
+		return s === undefined || s.isDirectory() ? "absent" : "refused";
+	} catch {
+		return "refused";
+	}
+}
+
+class KnownFile implements ScanFile {
+	readonly identity: string;
+	readonly modified: number;
+	readonly #path: string;
+	#content: Buffer | undefined;
+
+	constructor(path: string, fact: FileFact, content: Buffer | undefined) {
+		this.#path = path;
+		this.identity = fact.hash;
+		this.modified = fact.mtimeMs * 1e6;
+		this.#content = content;
+	}
+
+	is(fact: FileFact): boolean {
+		return this.identity === fact.hash && this.modified === fact.mtimeMs * 1e6;
+	}
+
+	/** It is kept until it was asked for; a second question reads the file again. */
+	get content(): Uint8Array {
+		const content = this.#content ?? readFileSync(this.#path);
+		const fresh = this.#content === undefined;
+		this.#content = undefined;
+		if (fresh && hashBytes(content) !== this.identity) throw new ChangedMeanwhile(this.#path);
+		return content;
+	}
+}
+
+/** A file is not what it was when it was looked at; the compiler is to be asked. */
+export class ChangedMeanwhile extends Error {}
