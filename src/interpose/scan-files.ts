@@ -3,6 +3,7 @@ import type { FolderState } from "../scan/setup-search.js";
 import type { ScanFile, ScanFiles } from "../scan/types.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
 import { hashBytes } from "../thunk/hash.js";
+import { errorCode } from "../util/files.js";
 
 /** Larger files are handed to the compiler. */
 const SIZE_LIMIT = 32 << 20;
@@ -93,11 +94,6 @@ export class DiskFiles implements ScanFiles {
 		return folder.names?.has(path.slice(slash + 1)) ?? true;
 	}
 
-	/** Where the folder `path` would be. */
-	#below(path: string): FolderState {
-		return this.#folder(path.slice(0, path.replace(/\/+$/, "").lastIndexOf("/")) || "/").state;
-	}
-
 	#folder(path: string): Folder {
 		const known = this.#folders.get(path);
 		if (known !== undefined && (known.turn === this.#turn || this.#facts.isSystem(`${path}/`))) return known;
@@ -105,7 +101,7 @@ export class DiskFiles implements ScanFiles {
 		let state: FolderState;
 		try {
 			s = statSync(path, { throwIfNoEntry: false });
-			if (s === undefined) state = { kind: path !== "/" && this.#below(path).kind === "other" ? "other" : "absent" };
+			if (s === undefined) state = { kind: "absent" };
 			else state = s.isDirectory() ? { kind: "folder", identity: `${s.dev}:${s.ino}` } : { kind: "other" };
 		} catch {
 			state = { kind: "other" };
@@ -154,8 +150,9 @@ function notReadable(path: string): "absent" | "refused" {
 	try {
 		const s = statSync(path, { throwIfNoEntry: false });
 		return s === undefined || s.isDirectory() ? "absent" : "refused";
-	} catch {
-		return "refused";
+	} catch (error) {
+		// A file in the place of a folder: the compiler goes on looking.
+		return errorCode(error) === "ENOTDIR" ? "absent" : "refused";
 	}
 }
 
