@@ -3,31 +3,9 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Answers, type Asked, CompilerAnswers } from "../../src/interpose/compiler-answers.js";
-import type { Exit, Spawner } from "../../src/util/spawner.js";
+import type { Spawner } from "../../src/util/spawner.js";
 import { testFolder } from "../rig/folder.js";
-
-/** Runs programs at once, and counts them. */
-function countingSpawner(): Spawner & { runs: number } {
-	const spawner = {
-		runs: 0,
-		run(request: Parameters<Spawner["run"]>[0]) {
-			spawner.runs += 1;
-			const env = Object.fromEntries(request.env.map((line) => line.split(/=(.*)/s) as [string, string]));
-			const options = { argv0: request.argv[0], env, cwd: request.cwd };
-			const end = spawnSync(request.path, request.argv.slice(1), options);
-			const { stdout, stderr } = end;
-			const times = { wall: 0, user: 0, sys: 0 };
-			const exit: Exit = {
-				...{ kind: "exited", status: end.status ?? 1, signal: 0, timedOut: false, ...times },
-				...{ truncated: false, stdout, stderr },
-			};
-			return { done: Promise.resolve(exit), kill: () => {} };
-		},
-		journal: () => {},
-		close: async () => {},
-	};
-	return spawner;
-}
+import { countingSpawner } from "../rig/spawner.js";
 
 const REAL = { gcc: "/usr/bin/gcc", "g++": "/usr/bin/g++", clang: "/usr/bin/clang", "clang++": "/usr/bin/clang++" };
 const always = () => true;
