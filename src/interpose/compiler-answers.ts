@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, realpathSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeDepfile } from "../scan/depfile.js";
 import {
@@ -37,6 +37,8 @@ interface Record {
 	readonly answer: CompilerAnswer;
 	/** Our depfile of an odd list of files was the compiler's. */
 	readonly depfile: boolean;
+	/** System headers are called by their real paths where those are shorter. */
+	readonly canonical: boolean;
 	/** `TEST(ARGUMENT)` → value. */
 	readonly features: { [question: string]: number };
 }
@@ -45,6 +47,7 @@ interface Record {
 export class Answers {
 	readonly answer: CompilerAnswer;
 	readonly depfile: boolean;
+	readonly canonical: boolean;
 	readonly #features: Map<string, number>;
 	readonly #asked: Asked;
 	readonly key: string;
@@ -54,6 +57,7 @@ export class Answers {
 		this.#asked = asked;
 		this.answer = record.answer;
 		this.depfile = record.depfile;
+		this.canonical = record.canonical;
 		this.#features = new Map(Object.entries(record.features));
 	}
 
@@ -70,13 +74,16 @@ export class Answers {
 	}
 
 	record(): Record {
-		return { v: 1, answer: this.answer, depfile: this.depfile, features: Object.fromEntries(this.#features) };
+		const { answer, depfile, canonical } = this;
+		return { v: 1, answer, depfile, canonical, features: Object.fromEntries(this.#features) };
 	}
 }
 
 const VERSION = "1";
 /** Sets of flags that are remembered; the oldest go first. */
 const KEPT = 400;
+const SYSTEM_FOLDER = "system";
+const SYSTEM_HEADER = "gg-system.h";
 const LANGUAGE_NAMES = { c: "c", "c++": "c++", assembler: "assembler-with-cpp" } as const;
 
 /** Asks compilers what they define and where they search, once for each set of flags, and remembers it for the user. */
@@ -147,20 +154,28 @@ export class CompilerAnswers {
 		this.#prepare();
 		const source = this.#name();
 		const depfile = `${source}.d`;
+		const detour = `${this.#folder}/${SYSTEM_FOLDER}/../${SYSTEM_FOLDER}`;
 		const included = ODD_HEADERS.map((name) => `#include "${name}"\n`).join("");
-		writeFileSync(source, QUESTIONS + included);
+		writeFileSync(source, `${QUESTIONS}${included}#include <${SYSTEM_HEADER}>\n`);
 		const targets = ODD_TARGETS.flatMap(({ name, quoted }) => [quoted ? "-MQ" : "-MT", name]);
-		const flags = ["-E", "-dD", "-v", "-w", "-x", LANGUAGE_NAMES[asked.language], source];
+		const flags = ["-E", "-dD", "-v", "-w", "-idirafter", detour, "-x", LANGUAGE_NAMES[asked.language], source];
 		const end = await this.#run(asked, [...flags, "-MD", "-MP", "-MF", depfile, ...targets]);
 		removeQuietly(source);
 		try {
 			if (end === undefined) return { unclear: "it does not start" };
-			const answer = parseAnswer(end.stdout, end.stderr, asked.language);
+			const answer = parseAnswer(end.stdout, end.stderr, asked.language, detour);
 			if ("unclear" in answer) return answer;
-			const odd = ODD_HEADERS.map((name) => join(this.#folder, name));
-			const files = [source, ...answer.implicit, ...odd];
-			const ours = encodeDepfile({ flavour: answer.flavour, targets: ODD_TARGETS, files, phony: true });
-			return { v: 1, answer, depfile: readQuietly(depfile) === ours, features: {} };
+			const theirs = readQuietly(depfile);
+			const odd = [...answer.opened, ...ODD_HEADERS.map((name) => join(this.#folder, name))];
+			const ours = (system: string): string =>
+				encodeDepfile({
+					flavour: answer.flavour,
+					targets: ODD_TARGETS,
+					files: [source, ...odd, `${system}/${SYSTEM_HEADER}`],
+					phony: true,
+				});
+			const canonical = theirs === ours(realpathSync(detour));
+			return { v: 1, answer, depfile: canonical || theirs === ours(detour), canonical, features: {} };
 		} finally {
 			removeQuietly(depfile);
 		}
@@ -179,6 +194,8 @@ export class CompilerAnswers {
 		if (this.#prepared) return;
 		mkdirSync(this.#folder, { recursive: true });
 		for (const name of ODD_HEADERS) writeFileSync(join(this.#folder, name), "");
+		mkdirSync(join(this.#folder, SYSTEM_FOLDER), { recursive: true });
+		writeFileSync(join(this.#folder, SYSTEM_FOLDER, SYSTEM_HEADER), "");
 		this.#prepared = true;
 	}
 

@@ -35,6 +35,8 @@ export type Includes =
 			readonly kind: "scanned";
 			/** In the compiler's order. */
 			readonly files: readonly OpenedFile[];
+			/** Files that were found and not read through. */
+			readonly present: ReadonlySet<string>;
 			readonly absent: ReadonlySet<string>;
 			/** The bytes of the depfile that the flags ask for, if they do. */
 			readonly depfile: string | undefined;
@@ -124,14 +126,13 @@ export class IncludeScanner {
 		const key = CompilerAnswers.key(asked);
 		const holds = (answer: CompilerAnswer): boolean =>
 			answer.own.every((path) => this.#files.folder(path).kind === "folder") &&
-			answer.missing.every((path) => this.#files.folder(path).kind === "absent") &&
-			answer.implicit.every((path) => typeof this.#files.open(path) === "object");
+			answer.missing.every((path) => this.#files.folder(path).kind === "absent");
 		const known = this.#answers.known(key);
 		if (known !== undefined && ("unclear" in known || holds(known.answer))) return known;
 		return this.#answers.get(key, asked, holds);
 	}
 
-	/** What the scan goes by, as the folders are now; and where the implicit files could have been, too. */
+	/** What the scan goes by, as the folders are now. */
 	#prepare(
 		known: Answers,
 		flags: ScanFlags,
@@ -146,15 +147,6 @@ export class IncludeScanner {
 		);
 		if ("trouble" in search) return refused("search-path", `${search.trouble} is no folder`);
 		const absent = search.missing.map(full);
-		for (const file of answer.implicit) {
-			const name = file.slice(file.lastIndexOf("/") + 1);
-			for (const dir of search.bracketDirs) {
-				const candidate = `${full(dir.path)}/${name}`;
-				if (candidate === file) break;
-				if (this.#files.open(candidate) !== "absent") return refused("search-path", candidate);
-				absent.push(candidate);
-			}
-		}
 		return { setup: this.#setup(known, flags, search), absent };
 	}
 
@@ -172,9 +164,10 @@ export class IncludeScanner {
 				language: flags.language,
 				quoteDirs,
 				bracketDirs,
-				predefines: answer.predefines + flags.defines,
+				predefines: Buffer.from(answer.predefines + flags.defines).toString("latin1"),
 				forced: flags.forced,
 				implicit: answer.implicit,
+				canonicalSystemHeaders: known.canonical,
 				dialect: answer.dialect,
 				knows: new Set(answer.knows),
 				feature: (test, argument) => known.feature(test, argument),
@@ -196,7 +189,7 @@ function finish(
 	missing: readonly string[],
 ): Includes {
 	const absent = missing.length === 0 ? found.absent : new Set([...found.absent, ...missing]);
-	return { kind: "scanned", files: found.files, absent, depfile: depfileOf(r, found.files) };
+	return { kind: "scanned", files: found.files, present: found.present, absent, depfile: depfileOf(r, found.files) };
 }
 
 function depfileOf({ facts, source }: IncludeRequest, files: readonly OpenedFile[]): string | undefined {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import type { FolderState } from "../scan/setup-search.js";
 import type { ScanFile, ScanFiles } from "../scan/types.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
@@ -11,6 +11,8 @@ const SIZE_LIMIT = 32 << 20;
 const RACY_MS = 12;
 /** So many vain looks into a changed folder are paid one by one, before it is listed again. */
 const LOOKS = 24;
+
+type Opened = ReturnType<ScanFiles["open"]>;
 
 interface Folder {
 	readonly state: FolderState;
@@ -35,9 +37,10 @@ export class DiskFiles implements ScanFiles {
 	readonly #facts: FileFacts;
 	readonly #folders = new Map<string, Folder>();
 	/** Of files of the system. */
-	readonly #kept = new Map<string, ScanFile | "absent" | "refused">();
+	readonly #kept = new Map<string, Opened>();
+	readonly #realPaths = new Map<string, string>();
 	readonly #opened = new Map<string, KnownFile>();
-	#seen = new Map<string, ScanFile | "absent" | "refused">();
+	#seen = new Map<string, Opened>();
 	#turn = 0;
 
 	constructor(facts: FileFacts) {
@@ -50,7 +53,7 @@ export class DiskFiles implements ScanFiles {
 		this.#seen = new Map();
 	}
 
-	open(path: string): ScanFile | "absent" | "refused" {
+	open(path: string): Opened {
 		const known = this.#kept.get(path) ?? this.#seen.get(path);
 		if (known !== undefined) return known;
 		const found = this.#look(path);
@@ -59,12 +62,25 @@ export class DiskFiles implements ScanFiles {
 		return found;
 	}
 
+	realPath(path: string): string | undefined {
+		const isSystem = this.#facts.isSystem(path);
+		const known = isSystem ? this.#realPaths.get(path) : undefined;
+		if (known !== undefined) return known;
+		try {
+			const real = realpathSync.native(path);
+			if (isSystem) this.#realPaths.set(path, real);
+			return real;
+		} catch {
+			return undefined;
+		}
+	}
+
 	/** What stands at a path of the include path. */
 	folder(path: string): FolderState {
 		return this.#folder(path).state;
 	}
 
-	#look(path: string): ScanFile | "absent" | "refused" {
+	#look(path: string): Opened {
 		if (!this.#mayHold(path)) return "absent";
 		let content: Buffer | undefined;
 		const fact = this.#facts.get(path, (read) => {
@@ -146,10 +162,10 @@ function list(path: string, folder: Folder): void {
 	}
 }
 
-function notReadable(path: string): "absent" | "refused" {
+function notReadable(path: string): "absent" | "folder" | "refused" {
 	try {
 		const s = statSync(path, { throwIfNoEntry: false });
-		return s === undefined || s.isDirectory() ? "absent" : "refused";
+		return s === undefined ? "absent" : s.isDirectory() ? "folder" : "refused";
 	} catch (error) {
 		// A file in the place of a folder: the compiler goes on looking.
 		return errorCode(error) === "ENOTDIR" ? "absent" : "refused";

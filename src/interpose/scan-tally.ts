@@ -4,6 +4,9 @@ import type { Sink } from "../report/events.js";
 
 /** What one source includes, and the bytes of its depfile. */
 export interface SourceIncludes {
+	/** What is certainly read. */
+	readonly files: ReadonlySet<string>;
+	/** And what is found: the compiler may open it only to see that it is there. */
 	readonly reads: ReadonlySet<string>;
 	readonly absent: ReadonlySet<string>;
 	readonly depfile: Buffer | undefined;
@@ -56,7 +59,7 @@ export function compareIncludes(
 		if (ours.reads.has(path) || toolchain.has(path)) continue;
 		differences.push(`the compiler reads ${path}, gg does not${includedAt(path, theirs.reads)}`);
 	}
-	for (const path of ours.reads) {
+	for (const path of ours.files) {
 		if (!theirs.reads.has(path))
 			differences.push(`gg reads ${path}, the compiler does not${includedAt(path, ours.reads)}`);
 	}

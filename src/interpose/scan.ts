@@ -108,8 +108,10 @@ async function includesOf(
 		return compilersIncludes(r, index);
 	}
 	const canonical = makeCanonical(command.cwd);
+	const files = new Set(found.files.map((file) => canonical(file.path)));
 	const ours = {
-		reads: new Set(found.files.map((file) => canonical(file.path))),
+		files,
+		reads: found.present.size === 0 ? files : new Set([...files, ...[...found.present].map(canonical)]),
 		absent: new Set([...found.absent].map(canonical)),
 		depfile: found.depfile === undefined ? undefined : Buffer.from(found.depfile),
 	};
@@ -151,7 +153,7 @@ async function compilersIncludes(r: ScanRequest, index: number): Promise<SourceI
 		const reads = [...seen.reads].filter((path) => path !== depfile && r.probe.stat(path) === "file");
 		const absent = [...seen.absent].filter((path) => path !== depfile);
 		const bytes = scan.depfile === undefined ? undefined : readFileSync(depfile);
-		return { reads: new Set(reads), absent: new Set(absent), depfile: bytes };
+		return { files: new Set(reads), reads: new Set(reads), absent: new Set(absent), depfile: bytes };
 	} finally {
 		removeQuietly(depfile);
 	}

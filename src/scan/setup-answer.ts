@@ -9,13 +9,15 @@ export interface CompilerAnswer {
 	readonly own: readonly string[];
 	/** Folders of its own that are not there. */
 	readonly missing: readonly string[];
-	/** Files that it opens before the source by itself. */
+	/** The files that it opens before the source by itself. */
+	readonly opened: readonly string[];
+	/** Headers that it reads before the source by itself, as in `#include <…>`. */
 	readonly implicit: readonly string[];
 	readonly dialect: ScanSetup["dialect"];
 	readonly knows: readonly string[];
 }
 
-const KNOWN_WORDS = ["__has_include", "__has_include_next", "__has_embed", ...FEATURE_TESTS] as const;
+const KNOWN_WORDS = ["__has_include", "__has_include_next", "__has_embed", "__FILE_NAME__", ...FEATURE_TESTS] as const;
 
 /**
  * A source that tells, preprocessed with -dD, what words and marks the compiler knows: each line `gg_NAME RESULT`. What
@@ -56,16 +58,24 @@ export const ODD_TARGETS = [
 	{ name: "gg", quoted: true },
 ] as const;
 
-/** Reads what the compiler printed for QUESTIONS (-E -dD -v); or what is missing or not understood. */
+/** Reads what the compiler printed for QUESTIONS (-E -dD -v); or what is missing or not understood. `last`: a folder at the
+ * end of the include path that is none of its own. */
 export function parseAnswer(
 	stdout: string,
 	stderr: string,
 	language: ScanLanguage,
+	last?: string,
 ): CompilerAnswer | { readonly unclear: string } {
-	const { predefines, implicit, answers, knows } = parseOutput(stdout);
+	const { predefines, opened, answers, knows } = parseOutput(stdout);
 	if (answers.get("complete") !== "1") return { unclear: "the compiler does not preprocess a plain source" };
-	const search = parseSearch(stderr);
+	const search = parseSearch(stderr, last);
 	if (search === undefined) return { unclear: "the compiler does not tell its include path" };
+	const implicit: string[] = [];
+	for (const path of opened) {
+		const folder = search.own.find((own) => path.startsWith(`${own}/`));
+		if (folder === undefined) return { unclear: `it reads ${path} by itself` };
+		implicit.push(path.slice(folder.length + 1));
+	}
 	const macro = (name: string): string | undefined => new RegExp(`^#define ${name} (.*)$`, "m").exec(predefines)?.[1];
 	const flavour = macro("__clang__") !== undefined ? "clang" : "gcc";
 	if (macro("__GNUC__") === undefined && language !== "assembler") return { unclear: "it is neither gcc nor clang" };
@@ -77,6 +87,7 @@ export function parseAnswer(
 	return {
 		flavour,
 		predefines,
+		opened,
 		implicit,
 		...search,
 		dialect: {
@@ -95,7 +106,7 @@ export function parseAnswer(
 }
 
 function parseOutput(stdout: string) {
-	const implicit: string[] = [];
+	const opened: string[] = [];
 	const answers = new Map<string, string>();
 	const knows: string[] = [];
 	let predefines = "";
@@ -104,20 +115,20 @@ function parseOutput(stdout: string) {
 		const marker = /^# \d+ "((?:[^"\\]|\\.)*)"(.*)$/.exec(line);
 		if (marker !== null) {
 			section = marker[1]!;
-			if (marker[2]!.startsWith(" 1") && !section.startsWith("<")) implicit.push(section.replace(/\\(.)/g, "$1"));
+			if (marker[2]!.startsWith(" 1") && !section.startsWith("<")) opened.push(section.replace(/\\(.)/g, "$1"));
 		} else if (section === "<built-in>" || section === "<command-line>" || section === "<command line>") {
 			if (/^#(?:define|undef) /.test(line)) predefines += `${line}\n`;
 		} else {
 			const answer = /^gg_([a-z]+)\s+(.*?)\s*$/.exec(line);
-			if (answer?.[1] === "complete") return { predefines, implicit, answers: answers.set("complete", "1"), knows };
+			if (answer?.[1] === "complete") return { predefines, opened, answers: answers.set("complete", "1"), knows };
 			if (answer?.[1] === "knows") knows.push(`__${answer[2]!}`);
 			else if (answer !== null) answers.set(answer[1]!, answer[2]!);
 		}
 	}
-	return { predefines, implicit, answers, knows };
+	return { predefines, opened, answers, knows };
 }
 
-function parseSearch(stderr: string): { own: string[]; missing: string[] } | undefined {
+function parseSearch(stderr: string, last: string | undefined): { own: string[]; missing: string[] } | undefined {
 	const lines = stderr.split("\n");
 	const quote = lines.indexOf('#include "..." search starts here:');
 	const start = lines.indexOf("#include <...> search starts here:");
@@ -126,6 +137,7 @@ function parseSearch(stderr: string): { own: string[]; missing: string[] } | und
 	if (quote < 0 || start !== quote + 1 || end < start) return undefined;
 	const missing = lines.flatMap((line) => /^ignoring nonexistent directory "(.*)"$/.exec(line)?.[1] ?? []);
 	const own = lines.slice(start + 1, end).map((line) => line.slice(1));
+	if (last !== undefined && own.pop() !== last) return undefined;
 	return own.every((folder) => folder.startsWith("/")) && missing.every((folder) => folder.startsWith("/"))
 		? { own, missing }
 		: undefined;

@@ -93,7 +93,7 @@ describe("files for the include scanner", () => {
 		writeFileSync(at("placeholder.h"), formatPlaceholder("placeholder.h", { hash, tag: "" }).content);
 		const files = make();
 		const names = ["d", "f/below", "f/below/it", "dangling", "none/a.h", "fifo", "placeholder.h", "dangling/x"];
-		const expected = ["absent", "absent", "absent", "absent", "absent", "refused", "refused", "absent"];
+		const expected = ["folder", "absent", "absent", "absent", "absent", "refused", "refused", "absent"];
 		assert.deepEqual(
 			names.map((name) => files.open(at(name))),
 			expected,

@@ -8,6 +8,7 @@ import { testFolder } from "../rig/folder.js";
 describe("the comparison with the compiler's own scan", () => {
 	const folder = testFolder();
 	const includes = (reads: readonly string[], absent: readonly string[] = [], depfile?: string) => ({
+		files: new Set(reads),
 		reads: new Set(reads),
 		absent: new Set(absent),
 		depfile: depfile === undefined ? undefined : Buffer.from(depfile),

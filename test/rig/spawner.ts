@@ -19,6 +19,7 @@ export function countingSpawner(): Spawner & { runs: number } {
 			return { done: Promise.resolve(exit), kill: () => {} };
 		},
 		journal: () => {},
+		folder: () => {},
 		close: async () => {},
 	};
 	return spawner;
