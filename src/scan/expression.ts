@@ -14,6 +14,8 @@ export interface ExpressionHost {
 	isDefined(sym: Sym): boolean;
 	/** -funsigned-char. */
 	readonly unsignedChar: boolean;
+	readonly unsignedWideChar: boolean;
+	readonly flavour: "gcc" | "clang";
 	/** What follows is not evaluated: no file is looked for, and division by zero is no error. */
 	skipping: number;
 }
@@ -155,9 +157,10 @@ class Parser {
 			case ">=":
 				return truth(x >= y);
 			case "<<":
-				return shift(a, b.n);
 			case ">>":
-				return shift(a, -b.n);
+				// gcc shifts the other way then.
+				if (b.n < 0n && this.#host.flavour === "clang") throw new Refusal("expression", "a negative shift");
+				return shift(a, operator === "<<" ? b.n : -b.n);
 			case "+":
 				return wrap(x + y, unsigned);
 			case "-":
@@ -190,7 +193,8 @@ class Parser {
 				return value;
 			}
 			case "character": {
-				const value = character(t.text, this.#host.unsignedChar);
+				const value =
+					t.text[0] === "L" ? wideCharacter(t.text, this.#host) : character(t.text, this.#host.unsignedChar);
 				this.#advance();
 				return value;
 			}
@@ -280,6 +284,13 @@ const ESCAPES: ReadonlyMap<string, number> = new Map([
 	['"', 34],
 	["?", 63],
 ]);
+
+/** One of ASCII: the others depend on character sets. */
+function wideCharacter(text: string, host: ExpressionHost): Value {
+	const { n } = character(text.slice(1), true);
+	if (n > 127n) throw new Refusal("expression", text);
+	return { n, unsigned: host.unsignedWideChar };
+}
 
 /** Characters of the basic set and short escapes; the others depend on character sets. */
 function character(text: string, unsignedChar: boolean): Value {

@@ -22,6 +22,11 @@ export interface Found {
 	readonly dir: Dir | undefined;
 	/** Undefined: missing. */
 	readonly file: ScanFile | undefined;
+	readonly state: FileState;
+}
+
+/** gcc's is one for each file object, clang's one for each file. */
+export interface FileState {
 	/** Times it was read. */
 	stacked: number;
 	once: boolean;
@@ -43,6 +48,7 @@ export class Lookup {
 	/** Where searches for "…" go on after the including file's folder, and for <…>. */
 	readonly #bracket: Dir | undefined;
 	readonly #quote: Dir | undefined;
+	readonly #states = new Map<string, FileState>();
 	readonly #current = new Map<string, Dir>();
 	readonly #noSearch = directory("", false, undefined, true);
 	readonly #files: ScanFiles;
@@ -105,7 +111,7 @@ export class Lookup {
 			if (found !== undefined) break;
 			dir = dir.next;
 			if (dir === undefined) {
-				found = { path: name, dir: undefined, file: undefined, stacked: 0, once: false };
+				found = { path: name, dir: undefined, file: undefined, state: { stacked: 0, once: false } };
 				break;
 			}
 			if (dir === this.#bracket) passedBracket = true;
@@ -148,7 +154,18 @@ export class Lookup {
 			}
 		}
 		if (typeof file === "string") throw new Refusal("unreadable", path);
-		return { path, dir, file, stacked: 0, once: false };
+		return { path, dir, file, state: this.#state(absolute) };
+	}
+
+	#state(absolute: string): FileState {
+		if (this.#setup.flavour === "gcc") return { stacked: 0, once: false };
+		const real = this.#files.realPath(absolute) ?? absolute;
+		let state = this.#states.get(real);
+		if (state === undefined) {
+			state = { stacked: 0, once: false };
+			this.#states.set(real, state);
+		}
+		return state;
 	}
 
 	#precompiled(absolute: string): void {

@@ -21,6 +21,15 @@ export const FEATURE_TESTS = [
 	"__has_warning",
 	"__is_identifier",
 ] as const;
+/** All that `ScanSetup.knows` can hold: words that behave like macros and are not listed by -dM. */
+export const KNOWABLE_WORDS = [
+	...FEATURE_TESTS,
+	"__FILE_NAME__",
+	"__building_module",
+	"__has_embed",
+	"__has_include",
+	"__has_include_next",
+] as const;
 export type FeatureTest = (typeof FEATURE_TESTS)[number];
 
 /** All that the flags, the environment and the compiler say; the same object for all commands that share them. */
@@ -54,7 +63,7 @@ export interface ScanSetup {
 		readonly elifdef: boolean;
 		readonly vaOpt: boolean;
 	};
-	/** Which of the words above the compiler knows, and of __has_include, __has_include_next, __has_embed, __FILE_NAME__. */
+	/** Which of KNOWABLE_WORDS the compiler has (`#ifdef __has_builtin`). */
 	readonly knows: ReadonlySet<string>;
 	/** The compiler's answer; undefined: it was not asked yet (the scan answers `ask`). */
 	feature(test: FeatureTest, argument: string): number | undefined;

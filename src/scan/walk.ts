@@ -76,6 +76,7 @@ export class Walk implements MacroHost {
 	readonly dialect: ScanSetup["dialect"];
 	readonly symbols: Symbols;
 	readonly assembler: boolean;
+	readonly flavour: "gcc" | "clang";
 	skipping = 0;
 	readonly #r: WalkResources;
 	readonly #lookup: Lookup;
@@ -86,6 +87,7 @@ export class Walk implements MacroHost {
 	readonly #makers: PragmaMaker[];
 	readonly #read = new Map<Program, ScanFile>();
 	#source = "";
+	readonly #listed = new Set<string>();
 	#onceSeen = false;
 	#namesTime = false;
 	#steps = 0;
@@ -99,6 +101,7 @@ export class Walk implements MacroHost {
 
 	constructor(resources: WalkResources, cwd: string) {
 		this.#r = resources;
+		this.flavour = resources.setup.flavour;
 		this.dialect = resources.setup.dialect;
 		this.symbols = resources.symbols;
 		this.assembler = resources.setup.language === "assembler";
@@ -121,7 +124,7 @@ export class Walk implements MacroHost {
 		if (this.#questions.size > 0) return this.#ask();
 		const present = new Set<string>();
 		for (const f of this.#lookup.all) {
-			if (f.file !== undefined && f.stacked === 0) present.add(this.#lookup.absolute(f.path));
+			if (f.file !== undefined && f.state.stacked === 0) present.add(this.#lookup.absolute(f.path));
 		}
 		return { kind: "scanned", files: this.#opened, absent: this.#lookup.absent, present, namesTime: this.#namesTime };
 	}
@@ -143,11 +146,10 @@ export class Walk implements MacroHost {
 	}
 
 	#commandLine(name: string): void {
-		const { setup } = this.#r;
-		if (setup.flavour === "clang") this.#clangPrecompiled(name);
+		if (this.flavour === "clang") this.#clangPrecompiled(name);
 		const start = name.startsWith("/")
 			? this.#lookup.noSearch
-			: this.#lookup.besides(setup.flavour === "clang" ? "" : "./", false);
+			: this.#lookup.besides(this.flavour === "clang" ? "" : "./", false);
 		this.#enter(this.#lookup.find(name, start, "header"), name);
 	}
 
@@ -177,27 +179,27 @@ export class Walk implements MacroHost {
 
 	/** Begins to read the file, unless it was read and is to be read once. */
 	#stack(found: Found, isImport: boolean): Frame | undefined {
-		if (found.once) return undefined;
+		if (found.state.once) return undefined;
 		if (isImport) {
-			found.once = true;
+			found.state.once = true;
 			this.#onceSeen = true;
-			if (found.stacked > 0) return undefined;
+			if (found.state.stacked > 0) return undefined;
 		}
 		const file = found.file;
 		if (file === undefined) return undefined;
 		const code = this.#r.programOf(file);
-		if (found.stacked > 0 && code.guard !== undefined && this.#value(code.guard) !== undefined) return undefined;
+		if (found.state.stacked > 0 && code.guard !== undefined && this.#value(code.guard) !== undefined) return undefined;
 		if (this.#onceSeen && this.#readUnderAnotherName(found, isImport)) return undefined;
 		const below = this.#frames.at(-1);
 		const system = below !== undefined && found.dir !== undefined && (below.system || found.dir.system);
-		if (found.stacked === 0) {
-			this.#opened.push({ name: withoutDots(found.path), path: this.#lookup.absolute(found.path), system });
+		if (found.state.stacked === 0) {
+			this.#list(found, system);
 			if (this.#opened.length > MOST_INCLUDES) throw new Refusal("macro-limit", "too many files");
 		}
 		if (code.namesTime) this.#namesTime = true;
 		if (code.makers.length > 0 && !this.#read.has(code)) this.#makers.push(...code.makers);
 		this.#read.set(code, file);
-		found.stacked++;
+		found.state.stacked++;
 		const frame = { found, program: code, system, renumbered: false };
 		this.#frames.push(frame);
 		if (code.problem !== undefined) {
@@ -206,11 +208,29 @@ export class Walk implements MacroHost {
 		return frame;
 	}
 
+	/** clang lists each name once, gcc each of its file objects. */
+	#list(found: Found, system: boolean): void {
+		const name = withoutDots(found.path);
+		if (this.flavour === "clang") {
+			if (this.#listed.has(name)) return;
+			this.#listed.add(name);
+		}
+		this.#opened.push({ name, path: this.#lookup.absolute(found.path), system });
+	}
+
 	#readUnderAnotherName(found: Found, isImport: boolean): boolean {
 		const { file } = found;
+		if (this.flavour === "clang") {
+			// Here it is the inode that counts: two names of one are the same file, if no link is hard.
+			const twin = (f: Found): boolean => f.file?.identity === file!.identity && f.file.modified === file!.modified;
+			if (this.#lookup.all.some((f) => f.state !== found.state && f.state.once && twin(f))) {
+				throw new Refusal("pragma", `once, and a second ${found.path}`);
+			}
+			return false;
+		}
 		const seconds = Math.floor(file!.modified / 1e9);
 		for (const f of this.#lookup.all) {
-			if (f === found || !(isImport || f.once) || f.file === undefined) continue;
+			if (f === found || !(isImport || f.state.once) || f.file === undefined) continue;
 			if (f.file.identity === file!.identity && Math.floor(f.file.modified / 1e9) === seconds) return true;
 		}
 		return false;
@@ -335,6 +355,10 @@ export class Walk implements MacroHost {
 		return this.lookup(this.symbols.get("__CHAR_UNSIGNED__")) !== undefined;
 	}
 
+	get unsignedWideChar(): boolean {
+		return this.lookup(this.symbols.get("__WCHAR_UNSIGNED__")) !== undefined;
+	}
+
 	#value(sym: Sym): Macro | undefined {
 		if (sym.epoch !== this.#r.epoch) {
 			sym.epoch = this.#r.epoch;
@@ -414,6 +438,8 @@ export class Walk implements MacroHost {
 
 	#find(bytes: string, angled: boolean, frame: Frame, next: boolean, what: LookFor): Found | undefined {
 		const name = decoded(bytes);
+		// clang takes the backslash of other systems for a slash.
+		if (this.flavour === "clang" && name.includes("\\")) throw new Refusal("unsupported-character", name);
 		const start = this.#lookup.start(name, angled, frame.found, frame.system, next);
 		return start === undefined ? undefined : this.#lookup.find(name, start, what);
 	}
@@ -423,7 +449,7 @@ export class Walk implements MacroHost {
 		const tokens = new Expansion(this, op.text, true);
 		try {
 			const first = tokens.next();
-			const header = headerName(first, tokens, this.#r.setup.flavour === "clang");
+			const header = headerName(first, tokens, this.flavour === "clang");
 			if (header === undefined) throw new Refusal("bad-directive", `#include ${op.text}`);
 			return header;
 		} finally {
@@ -438,7 +464,7 @@ export class Walk implements MacroHost {
 				this.#targetPragma(op.text);
 				break;
 			case "once":
-				frame.found.once = true;
+				frame.found.state.once = true;
 				this.#onceSeen = true;
 				break;
 			case "system-header":
@@ -462,7 +488,7 @@ export class Walk implements MacroHost {
 				break;
 			}
 			case "poison":
-				if (this.#r.setup.flavour === "clang") throw new Refusal("pragma", op.text);
+				if (this.flavour === "clang") throw new Refusal("pragma", op.text);
 				for (const name of said.names) this.#set(this.symbols.get(name), POISONED);
 				break;
 			case "refused":
@@ -473,7 +499,7 @@ export class Walk implements MacroHost {
 	/** Macros of the target change under `GCC target` and `GCC optimize`, up to the pop that undoes it. */
 	#targetPragma(text: string): void {
 		const word = /^\s*GCC\s+(target|optimize|push_options|pop_options|reset_options)\b/.exec(text)?.[1];
-		if (word === undefined || this.#r.setup.flavour === "clang") return;
+		if (word === undefined || this.flavour === "clang") return;
 		if (word === "target" || word === "optimize") {
 			if (this.#targeted === 0) this.#targeted = 1;
 			if (word === "optimize") this.#optimised = true;
@@ -491,6 +517,7 @@ export class Walk implements MacroHost {
 			this.#grounds = undefined;
 			return number(this.#hasInclude(from, name === "__has_include_next") ? 1 : 0);
 		}
+		if (name === "__building_module") return number(this.#buildingModule(from));
 		if (FEATURES.has(name)) return number(this.#feature(name as FeatureTest, from));
 		const frame = this.#frames.at(-1)!;
 		if (name === "__LINE__" && this.#op?.spread === false && !frame.renumbered) return number(this.#op.line);
@@ -508,18 +535,29 @@ export class Walk implements MacroHost {
 		from.header = true;
 		const first = from.next();
 		from.header = false;
-		const header = headerName(first, from, this.#r.setup.flavour === "clang");
+		const header = headerName(first, from, this.flavour === "clang");
 		if (header === undefined || header.name === "") throw new Refusal("expression", "__has_include of something else");
 		if (from.next().text !== ")") throw new Refusal("expression", "__has_include without its end");
-		if (this.skipping > 0 && this.#r.setup.flavour === "gcc") return false;
+		if (this.skipping > 0 && this.flavour === "gcc") return false;
 		const after = next && this.#frames.length > 1;
-		return this.#find(header.name, header.angled, this.#frames.at(-1)!, after, "has-include")?.file !== undefined;
+		const frame = this.#frames.at(-1)!;
+		const found = this.#find(header.name, header.angled, frame, after, "has-include");
+		if (found?.file === undefined) return false;
+		if (this.flavour === "clang") this.#list(found, frame.system || found.dir?.system === true);
+		return true;
+	}
+
+	/** Setups with modules are not ours, so it is none. */
+	#buildingModule(from: Expansion): number {
+		const texts = [from.next(), from.next(), from.next()].map((t) => t.text);
+		if (texts[0] !== "(" || texts[2] !== ")") throw new Refusal("expression", `__building_module ${texts.join("")}`);
+		return 0;
 	}
 
 	#feature(test: FeatureTest, from: Expansion): number {
 		this.#asked = true;
 		// clang takes the operand as it stands, gcc expands it.
-		const verbatim = this.#r.setup.flavour === "clang" ? 1 : 0;
+		const verbatim = this.flavour === "clang" ? 1 : 0;
 		from.preventExpansion += verbatim;
 		let argument = "";
 		if (from.next().text !== "(") throw new Refusal("expression", `${test} without a parenthesis`);
@@ -540,6 +578,8 @@ export class Walk implements MacroHost {
 interface WalkExpression {
 	isDefined(sym: Sym): boolean;
 	readonly unsignedChar: boolean;
+	readonly unsignedWideChar: boolean;
+	readonly flavour: "gcc" | "clang";
 	skipping: number;
 }
 

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { identityOf } from "../../src/scan/scanner.js";
 import {
-	FEATURE_TESTS,
+	KNOWABLE_WORDS,
 	type ScanFile,
 	type ScanFiles,
 	type ScanLanguage,
@@ -117,7 +117,6 @@ export function setupOf(r: SetupRequest): ScanSetup {
 	const strict = r.flags.some((f) => /^-(?:ansi|std=(?:c|iso))/.test(f));
 	const cplusplus = r.language === "c++";
 	const has = (word: string): boolean => isSet(`#ifdef ${word}\nyes\n#endif\n`);
-	const words = [...FEATURE_TESTS, "__has_include", "__has_include_next", "__has_embed", "__FILE_NAME__"];
 	const answers = featureAnswers(JSON.stringify([r.compiler, base]));
 	return {
 		flavour: r.compiler.includes("clang") ? "clang" : "gcc",
@@ -126,7 +125,7 @@ export function setupOf(r: SetupRequest): ScanSetup {
 		bracketDirs,
 		predefines: `${predefines}\n`,
 		forced: r.forced ?? [],
-		implicit: r.flags.includes("-ffreestanding") ? [] : ["stdc-predef.h"],
+		implicit: r.compiler.includes("clang") || r.flags.includes("-ffreestanding") ? [] : ["stdc-predef.h"],
 		canonicalSystemHeaders: !r.compiler.includes("clang"),
 		dialect: {
 			trigraphs: strict || r.flags.includes("-trigraphs"),
@@ -141,7 +140,7 @@ export function setupOf(r: SetupRequest): ScanSetup {
 			elifdef: isSet("#if 0\n#elifndef nothing\nyes\n#endif\n"),
 			vaOpt: true,
 		},
-		knows: new Set(words.filter(has)),
+		knows: new Set(KNOWABLE_WORDS.filter(has)),
 		feature(test, argument) {
 			const key = `${test}(${argument})`;
 			let answer = answers.get(key);
@@ -156,7 +155,10 @@ export function setupOf(r: SetupRequest): ScanSetup {
 
 /** What an #if value is, asked bit by bit, as most tests are no macros in text. */
 function bisect(expression: string): string {
-	const known = [0, 1, 200809, 201309, 201603, 201803, 201907, 202003, 202106, 200907, 201904, 201910, 202207];
+	const known = [
+		0, 1, 200809, 201309, 201603, 201803, 201907, 202003, 202106, 200907, 201902, 201904, 201907, 202002, 200410,
+		200704, 199711, 2, 3, 201910, 202207,
+	];
 	return `${known.map((n, i) => `#${i === 0 ? "if" : "elif"} ${expression} == ${n}\n${n}`).join("\n")}\n#else\nNaN\n#endif`;
 }
 

@@ -59,6 +59,8 @@ const CONDITIONS: readonly string[] = [
 	"'\\377' < 0",
 	"'\\0' == 0",
 	"'\\'' == 39",
+	"L'a' == 97",
+	"L'\\0' - 1 > 0",
 	"0b101 == 5",
 	"0B11 == 3",
 	"010 == 8",
@@ -115,7 +117,7 @@ const CONDITIONS: readonly string[] = [
 ];
 
 /** The compiler has a value for these; we do not say. */
-const REFUSED_CONDITIONS = ["99999999999999999999", "__COUNTER__ == 0", "L'a' == 97", "'abcde'", "'\u00e9'"];
+const REFUSED_CONDITIONS = ["99999999999999999999", "__COUNTER__ == 0", "L'\\xff' == 255", "'abcde'", "'\u00e9'"];
 
 /** Macros before a condition. */
 const MACROS: readonly (readonly [before: string, condition: string, expect?: Tree["expect"]])[] = [

@@ -24,7 +24,12 @@ export function languageOf(source: string): ScanLanguage {
 }
 
 /** Writes every tree below `root` and asks the compiler about all of them in one shell. */
-export function outcomes(root: string, trees: readonly Tree[], compiler = "gcc"): Outcome[] {
+export function outcomes(
+	root: string,
+	trees: readonly Tree[],
+	compiler = "gcc",
+	scanner = new Scanner(new DiskFiles()),
+): Outcome[] {
 	const folders = trees.map((_, i) => join(root, `t${i}`));
 	let script = "";
 	for (const [i, tree] of trees.entries()) {
@@ -43,11 +48,11 @@ export function outcomes(root: string, trees: readonly Tree[], compiler = "gcc")
 		const folder = folders[i]!;
 		const fine = readFileSync(join(folder, ".status"), "utf8").trim() === "0";
 		const list = fine ? prerequisites(readFileSync(join(folder, ".out"), "utf8")) : undefined;
-		return { tree, folder, compiler: list, answer: scanTree(tree, folder, compiler) };
+		return { tree, folder, compiler: list, answer: scanTree(tree, folder, compiler, scanner) };
 	});
 }
 
-export function scanTree(tree: Tree, folder: string, compiler: string): ScanAnswer {
+function scanTree(tree: Tree, folder: string, compiler: string, scanner: Scanner): ScanAnswer {
 	const source = tree.source ?? "m.c";
 	const setup = setupOf({
 		compiler,
@@ -56,5 +61,5 @@ export function scanTree(tree: Tree, folder: string, compiler: string): ScanAnsw
 		cwd: folder,
 		...(tree.forced === undefined ? {} : { forced: tree.forced }),
 	});
-	return new Scanner(new DiskFiles()).scan(setup, { name: source }, folder);
+	return scanner.scan(setup, { name: source }, folder);
 }
