@@ -1,4 +1,4 @@
-import { FEATURE_TESTS, type FeatureTest, type ScanLanguage, type ScanSetup } from "./types.js";
+import { type FeatureTest, KNOWABLE_WORDS, type ScanLanguage, type ScanSetup } from "./types.js";
 
 /** What the compiler says of one set of flags. */
 export interface CompilerAnswer {
@@ -16,8 +16,6 @@ export interface CompilerAnswer {
 	readonly dialect: ScanSetup["dialect"];
 	readonly knows: readonly string[];
 }
-
-const KNOWN_WORDS = ["__has_include", "__has_include_next", "__has_embed", "__FILE_NAME__", ...FEATURE_TESTS] as const;
 
 /**
  * A source that tells, preprocessed with -dD, what words and marks the compiler knows: each line `gg_NAME RESULT`. What
@@ -42,7 +40,7 @@ gg_vaopt gg_v(1,2)
 #if true
 gg_true 1
 #endif
-${KNOWN_WORDS.map((word) => `#ifdef ${word}\ngg_knows ${word.slice(2)}\n#endif\n`).join("")}gg_complete 1
+${KNOWABLE_WORDS.map((word) => `#ifdef ${word}\ngg_knows ${word.slice(2)}\n#endif\n`).join("")}gg_complete 1
 `;
 
 /** Headers that a source with QUESTIONS also includes: their names try what a depfile escapes and where it breaks lines. */
