@@ -23,6 +23,8 @@
 #define MAGIC 0x31534747u
 #define FORCE_AND_RUN "gg-force-and-run"
 #define PLACEHOLDER "#!/usr/bin/env " FORCE_AND_RUN
+/* A folder beside the session's socket: below it gg-supervise names the tool in whose place this program was started. */
+#define BY_PATH "/gg-by-path"
 
 enum { FRAME_COMMAND = 1, FRAME_RAN = 2 };
 enum { ANSWER_EXIT = 1, ANSWER_EXEC = 2, ANSWER_RUN = 3 };
@@ -199,9 +201,11 @@ static _Noreturn void force_and_run(char **argv) {
 	become_or_end(file, argv + 1, environ);
 }
 
-static _Noreturn void run_without_session(const char *tool, char **argv) {
+static _Noreturn void run_without_session(const char *tool, const char *asked, char **argv) {
 	if (strcmp(tool, FORCE_AND_RUN) == 0)
 		force_and_run(argv);
+	if (asked)
+		become_or_end(asked, argv, environ);
 	run_real_tool(tool, argv);
 }
 
@@ -289,7 +293,7 @@ static void put_parent_argv(struct gg_out *o, pid_t parent) {
 		gg_store(o->data + mark, count, 4);
 }
 
-static void put_command(struct gg_out *o, const char *tool, char **argv) {
+static void put_command(struct gg_out *o, const char *tool, const char *asked, char **argv) {
 	size_t mark = gg_begin_frame(o);
 	pid_t parent = getppid();
 	mode_t mask = umask(0);
@@ -311,6 +315,7 @@ static void put_command(struct gg_out *o, const char *tool, char **argv) {
 	put_parent_argv(o, parent);
 	gg_put_strs(o, argv);
 	gg_put_strs(o, environ);
+	gg_put_str(o, asked ? asked : "");
 	gg_end_frame(o, mark);
 }
 
@@ -796,24 +801,42 @@ static _Noreturn void obey_run(int session, const char *tool, struct program *pr
 	end_as(r.status);
 }
 
+/*
+ * The program that was to be started, when gg-supervise started this one in its place: argv[0] is then the caller's own,
+ * and says nothing. The session is the one that the supervisor belongs to, whatever the environment.
+ */
+static const char *asked_for(char **session) {
+	const char *started_as = (const char *)getauxval(AT_EXECFN);
+	const char *at = started_as ? strstr(started_as, BY_PATH "/") : NULL;
+	char *socket = at ? malloc((size_t)(at - started_as) + sizeof "/s") : NULL;
+	if (!socket)
+		return NULL;
+	memcpy(socket, started_as, (size_t)(at - started_as));
+	strcpy(socket + (at - started_as), "/s");
+	*session = socket;
+	return at + strlen(BY_PATH);
+}
+
 int main(int argc, char **argv) {
 	if (argc < 1) {
 		gg_say("started without a name, so there is no tool to stand in for");
 		return STATUS_NOT_FOUND;
 	}
-	const char *slash = strrchr(argv[0], '/');
-	const char *tool = slash ? slash + 1 : argv[0];
-	const char *path = getenv("GG_SESSION");
+	char *path = getenv("GG_SESSION");
+	const char *asked = asked_for(&path);
+	const char *called = asked ? asked : argv[0];
+	const char *slash = strrchr(called, '/');
+	const char *tool = slash ? slash + 1 : called;
 	int session = path && *path ? connect_session(path) : -1;
 	if (session < 0)
-		run_without_session(tool, argv);
+		run_without_session(tool, asked, argv);
 
 	static unsigned char space[65536];
 	struct gg_out command = { .data = space, .cap = sizeof space };
-	put_command(&command, tool, argv);
+	put_command(&command, tool, asked, argv);
 	if (command.failed || !gg_send_all(session, command.data, command.len)) {
 		close(session);
-		run_without_session(tool, argv);
+		run_without_session(tool, asked, argv);
 	}
 	if (command.heap)
 		free(command.data);
@@ -823,7 +846,7 @@ int main(int argc, char **argv) {
 	switch (receive(session, &in)) {
 	case GONE:
 		close(session);
-		run_without_session(tool, argv);
+		run_without_session(tool, asked, argv);
 	case MALFORMED:
 		break;
 	case RECEIVED:
@@ -846,5 +869,5 @@ int main(int argc, char **argv) {
 	}
 	gg_say("the session's answer for %s cannot be understood; the real tool runs instead", tool);
 	close(session);
-	run_without_session(tool, argv);
+	run_without_session(tool, asked, argv);
 }

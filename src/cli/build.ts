@@ -5,6 +5,7 @@ import { loadResult } from "../executor/results.js";
 import { systemProbe } from "../interpose/probe.js";
 import { listenForShims } from "../interpose/server.js";
 import { Session } from "../interpose/session.js";
+import { Supervisor } from "../interpose/supervisor.js";
 import { ToolPaths, wrappersFor } from "../interpose/tools.js";
 import type { Event } from "../report/events.js";
 import { describeCommand, Journal } from "../report/journal.js";
@@ -121,7 +122,20 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		verifyDeps: options.verifyDeps,
 	});
 	const socket = join(workshop.folder, "s");
-	const server = await listenForShims(socket, (connection) => session.handle(connection));
+	const supervisor = new Supervisor({
+		program: workshop.natives.supervisor,
+		shim: workshop.natives.shim,
+		folder: workshop.folder,
+		wrappers,
+		tree: workshop.root,
+		readers: mode === "infer" || options.jobsGiven || workshop.placeholders.size > 0,
+		off: io.env["GG_MODELPATH"] !== undefined || io.env["GG_SUPERVISOR"] === "0",
+		sink,
+	});
+	const server = await listenForShims(socket, {
+		onCommand: (connection) => session.handle(connection),
+		onSupervisor: (message) => supervisor.hear(message),
+	});
 	workshop.spawner.journal(workshop.placeholders.path);
 	const program = findProgram(options.rest[0]!, clean, io.cwd);
 	if (program === undefined) {
@@ -132,8 +146,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 			hint: "check the build command's name",
 		});
 	}
-	const env = childEnvironment(io.env);
-	env.push(`PATH=${wrappers}:${clean}`, `GG_SESSION=${socket}`);
+	const env = [...childEnvironment(io.env), `GG_SESSION=${socket}`];
 	// The terminal sends its interrupts to the build as well; gg waits for what the build makes of them.
 	let interrupted = false;
 	const interrupt = (): void => {
@@ -146,7 +159,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		child.kill(signal === "SIGTERM" ? 15 : 1);
 	};
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
-	const child = workshop.spawner.run({ path: program, argv: options.rest, env, cwd: io.cwd, stdio: "foreground" });
+	const child = workshop.spawner.run(supervisor.command(program, options.rest, env, clean, io.cwd));
 	const end = await child.done;
 	if (end.kind === "not-started") {
 		await server.close();

@@ -10,6 +10,7 @@ import { err, type Failure, ok, type Result } from "../util/result.js";
 export interface Natives {
 	readonly shim: string;
 	readonly spawner: string;
+	readonly supervisor: string;
 	readonly view: string;
 }
 
@@ -18,8 +19,10 @@ export type NativeFailure = Failure<"no-compiler" | "native-build" | "native-sou
 const PROGRAMS = {
 	shim: { source: "gg-shim.c", output: "gg-shim", flags: [["-static"], []] },
 	spawner: { source: "gg-spawner.c", output: "gg-spawner", flags: [["-static"], []] },
+	supervisor: { source: "gg-supervise.c", output: "gg-supervise", flags: [["-static"], []] },
 	view: { source: "gg-view.c", output: "gg-view.so", flags: [["-shared", "-fPIC"]] },
 } as const;
+const HEADERS = ["gg-wire.h", "gg-target.h"];
 const COMMON = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
 
 /** The package's folder `wrappers`, from a bundle in dist/ as from a build in build/src/interpose/. */
@@ -46,10 +49,15 @@ export function nativePrograms(
 		});
 	}
 	const digest = createHash("sha256").update(`${process.arch}\0${COMMON.join(" ")}`);
-	for (const name of ["gg-wire.h", "gg-shim.c", "gg-spawner.c", "gg-view.c"])
+	for (const name of [...HEADERS, ...Object.values(PROGRAMS).map((program) => program.source)])
 		digest.update(readFileSync(join(folder, name)));
 	const out = join(cacheDir, "native", digest.digest("hex").slice(0, 16));
-	const paths = { shim: join(out, "gg-shim"), spawner: join(out, "gg-spawner"), view: join(out, "gg-view.so") };
+	const paths: Natives = {
+		shim: join(out, PROGRAMS.shim.output),
+		spawner: join(out, PROGRAMS.spawner.output),
+		supervisor: join(out, PROGRAMS.supervisor.output),
+		view: join(out, PROGRAMS.view.output),
+	};
 	if (Object.values(paths).every((p) => existsSync(p))) return ok(paths);
 	const compiler = ["cc", "gcc", "clang"].find(
 		(c) => spawnSync(c, ["--version"], { env, stdio: "ignore" }).status === 0,

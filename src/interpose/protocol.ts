@@ -28,6 +28,8 @@ export interface ShimRequest {
 	readonly utf8: boolean;
 	/** The arguments as they are, to be handed on when they are not UTF-8. */
 	readonly rawArgv: readonly Uint8Array[];
+	/** The absolute path that was to be started, when the supervisor caught it; empty when a wrapper was found on PATH. */
+	readonly asked: string;
 }
 
 export interface RanReport {
@@ -42,7 +44,13 @@ export interface RanReport {
 
 export type ShimMessage =
 	| { readonly kind: "command"; readonly request: ShimRequest }
-	| { readonly kind: "ran"; readonly report: RanReport };
+	| { readonly kind: "ran"; readonly report: RanReport }
+	| SupervisorMessage;
+
+export type SupervisorMessage =
+	/** The supervisor has begun; `refused` names what it may not use, and is empty when it sees every exec. */
+	| { readonly kind: "supervisor"; readonly refused: "" | "seccomp" | "ptrace"; readonly why: string }
+	| { readonly kind: "uncaught"; readonly path: string; readonly why: string };
 
 export interface ExecChange {
 	readonly path: string;
@@ -74,6 +82,7 @@ export const SILENT_SUCCESS: ShimReply = {
 export function decodeMessage(payload: Buffer): ShimMessage {
 	const r = new FrameReader(payload);
 	if (payload[0] === 2) return { kind: "ran", report: decodeRan(r) };
+	if (payload[0] === 3 || payload[0] === 4) return decodeSupervisor(r);
 	if (r.u32() !== MAGIC || r.u8() !== 1) throw new RangeError("not a frame of the shim");
 	const pid = r.u32();
 	const ppid = r.u32();
@@ -97,10 +106,19 @@ export function decodeMessage(payload: Buffer): ShimMessage {
 		const equals = line.indexOf("=");
 		if (equals > 0) env.set(line.slice(0, equals), line.slice(equals + 1));
 	}
+	const asked = text(r.bytes());
 	return {
 		kind: "command",
-		request: { pid, ppid, umask, fds, tool, cwd, parentExe, parentArgv, argv, env, utf8, rawArgv },
+		request: { pid, ppid, umask, fds, tool, cwd, parentExe, parentArgv, argv, env, utf8, rawArgv, asked },
 	};
+}
+
+function decodeSupervisor(r: FrameReader): SupervisorMessage {
+	const kind = r.u8();
+	const [what, why] = [r.bytes().toString(), r.bytes().toString()];
+	if (kind === 4) return { kind: "uncaught", path: what, why };
+	if (what !== "" && what !== "seccomp" && what !== "ptrace") throw new RangeError("not a frame of the supervisor");
+	return { kind: "supervisor", refused: what, why };
 }
 
 function decodeFd(r: FrameReader): FdIdentity {

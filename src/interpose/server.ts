@@ -1,6 +1,13 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { FrameSplitter } from "../util/wire.js";
-import { decodeMessage, encodeReply, type RanReport, type ShimReply, type ShimRequest } from "./protocol.js";
+import {
+	decodeMessage,
+	encodeReply,
+	type RanReport,
+	type ShimReply,
+	type ShimRequest,
+	type SupervisorMessage,
+} from "./protocol.js";
 
 /** One command that waits for its answer. */
 export interface ShimConnection {
@@ -19,16 +26,19 @@ export interface ShimServer {
 /** Commands with response files aside, no frame of a real command comes near this. */
 const FRAME_LIMIT = 256 << 20;
 
-/** Listens on a Unix socket; its folder must be private to the user. `onCommand` must answer each connection once. */
-export function listenForShims(
-	socketPath: string,
-	onCommand: (connection: ShimConnection) => void,
-): Promise<ShimServer> {
+export interface ShimHandlers {
+	/** Must answer each connection once. */
+	onCommand(connection: ShimConnection): void;
+	onSupervisor(message: SupervisorMessage): void;
+}
+
+/** Listens on a Unix socket; its folder must be private to the user. */
+export function listenForShims(socketPath: string, handlers: ShimHandlers): Promise<ShimServer> {
 	const open = new Set<Socket>();
 	const server: Server = createServer((socket) => {
 		open.add(socket);
 		socket.on("close", () => open.delete(socket));
-		serve(socket, onCommand);
+		serve(socket, handlers);
 	});
 	return new Promise((resolve, reject) => {
 		server.once("error", reject);
@@ -45,7 +55,7 @@ export function listenForShims(
 	});
 }
 
-function serve(socket: Socket, onCommand: (connection: ShimConnection) => void): void {
+function serve(socket: Socket, handlers: ShimHandlers): void {
 	const splitter = new FrameSplitter(FRAME_LIMIT);
 	let onRan: ((report: RanReport | undefined) => void) | undefined;
 	socket.on("error", () => socket.destroy());
@@ -58,8 +68,9 @@ function serve(socket: Socket, onCommand: (connection: ShimConnection) => void):
 					const resolve = onRan;
 					onRan = undefined;
 					resolve?.(message.report);
-				} else {
-					onCommand({
+				} else if (message.kind !== "command") handlers.onSupervisor(message);
+				else {
+					handlers.onCommand({
 						request: message.request,
 						finish: (reply) => void socket.end(encodeReply(reply)),
 						run: (reply) =>

@@ -157,7 +157,7 @@ export class Session {
 			);
 		if (request.tool === FORCE_AND_RUN) return this.#forceAndRun(connection, started);
 		const path = this.#o.tools.withoutWrappers(request.env.get("PATH") ?? "");
-		const real = this.#o.tools.find(request.tool, path);
+		const real = this.#real(request, path);
 		if (real === undefined) return this.#local(connection, started, local("no-model", "not found on PATH", []));
 		const command: Command = { tool: request.tool, argv: request.argv, cwd: request.cwd, env: request.env };
 		const plan = planCommand(command, this.#o.probe);
@@ -167,7 +167,7 @@ export class Session {
 			this.#warnUncaught(request.parentExe);
 			return this.#local(connection, started, local("no-model", `started by ${request.parentExe}`, plan.inputs));
 		}
-		const argv = [request.argv[0]!.includes("/") ? real : request.argv[0]!, ...request.argv.slice(1)];
+		const argv = [this.#calledAs(request, real), ...request.argv.slice(1)];
 		if (this.#isScript(real)) return this.#script(connection, started, real);
 		const tool = Toolchains.key(real, path, request.env);
 		const toolchain = this.#toolchains.known(tool) ?? (await this.#toolchains.discover(tool, real, path, request.env));
@@ -343,7 +343,7 @@ export class Session {
 			path: c.real,
 			argv: c.argv,
 			setenv: [
-				`PATH=${c.path}`,
+				...(request.env.has("PATH") ? [`PATH=${c.path}`] : []),
 				...viewEnvironment(this.#o.viewLibrary, trace, undefined, request.env.get("LD_PRELOAD")),
 			],
 			unsetenv: ["GG_SESSION"],
@@ -395,7 +395,8 @@ export class Session {
 	#script(connection: ShimConnection, started: number, real: string): void {
 		const { request } = connection;
 		this.#tellLocal(request, started, "no-model", `${real} is a script`);
-		const change = { path: real, argv: [real, ...request.argv.slice(1)], setenv: [], unsetenv: [] };
+		const called = request.asked === real ? request.argv[0]! : real;
+		const change = { path: real, argv: [called, ...request.argv.slice(1)], setenv: [], unsetenv: [] };
 		connection.finish({ kind: "exec", change });
 	}
 
@@ -468,14 +469,25 @@ export class Session {
 	/** What the shim would do without a session. */
 	#plain(request: ShimRequest): ExecChange {
 		const path = this.#o.tools.withoutWrappers(request.env.get("PATH") ?? "");
-		const real = this.#o.tools.find(request.tool, path) ?? request.tool;
-		const called = request.argv[0] ?? request.tool;
+		const real = this.#real(request, path) ?? request.tool;
 		return {
 			path: real,
-			argv: [called.includes("/") ? real : called, ...request.rawArgv.slice(1)],
-			setenv: [`PATH=${path}`],
+			argv: [this.#calledAs(request, real), ...request.rawArgv.slice(1)],
+			setenv: request.env.has("PATH") ? [`PATH=${path}`] : [],
 			unsetenv: ["GG_SESSION"],
 		};
+	}
+
+	/** The tool that is meant: exactly the one that was asked for by its path, unless a launcher stands there. */
+	#real(request: ShimRequest, path: string): string | undefined {
+		const { asked, tool } = request;
+		return asked !== "" && this.#o.tools.isReal(asked) ? asked : this.#o.tools.find(tool, path);
+	}
+
+	/** argv[0] as the caller has it; a wrapper's path gives way to the tool's. */
+	#calledAs(request: ShimRequest, real: string): string {
+		const called = request.argv[0] ?? request.tool;
+		return called.includes("/") && request.asked !== real ? real : called;
 	}
 
 	#isScript(path: string): boolean {

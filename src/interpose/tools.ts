@@ -15,19 +15,34 @@ import {
 import { join } from "node:path";
 import { errorCode, statIfThere, writeFileAtomic } from "../util/files.js";
 
-/** The tools that are caught, found on the user's PATH, versioned names (`gcc-12`) and cross compilers included. */
-const TOOL =
-	/^(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|ld|ar|as|ranlib|strip|nm|gcc-ar|gcc-nm|gcc-ranlib|llvm-ar|llvm-nm|llvm-ranlib|llvm-strip|llvm-as|ld\.bfd|ld\.gold|ld\.lld|lld|objcopy)(?:-[0-9]+(?:\.[0-9]+)*)?$/;
-/** Programs that have no model and are caught all the same: they read what was built, and must not meet a placeholder. */
-const READER =
-	/^(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:addr2line|dwp|elfedit|objdump|readelf|size|strings)(?:-[0-9]+(?:\.[0-9]+)*)?$|^(?:b2sum|bzip2|chrpath|cksum|cmp|cpio|dd|dwz|file|gzip|hexdump|ldd|lzma|md5sum|od|patchelf|sha(?:1|224|256|384|512)sum|sum|tar|wc|xxd|xz|zip|zstd)$/;
+/** What the names of caught tools end with: a prefix (`arm-none-eabi-gcc`) and a version (`gcc-12`) may stand around it. */
+const TOOLS =
+	"gcc g++ cc c++ cpp clang clang++ ld ar as ranlib strip nm gcc-ar gcc-nm gcc-ranlib ld.bfd ld.gold ld.lld lld objcopy";
+/** Without a model, and caught where a placeholder may stand: they read what was built. The second ones bare only. */
+const READERS = "addr2line dwp elfedit objdump readelf size strings";
+const BARE_READERS =
+	"b2sum bzip2 chrpath cksum cmp cpio dd dwz file gzip hexdump ldd lzma md5sum od patchelf sha1sum sha224sum sha256sum " +
+	"sha384sum sha512sum sum tar wc xxd xz zip zstd";
+const CAUGHT = new RegExp(
+	`^(?:(?:[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+)*-)?(?:${alternatives(`${TOOLS} ${READERS}`)})(?:-[0-9]+(?:\\.[0-9]+)*)?|(?:${alternatives(BARE_READERS)}))$`,
+);
 /** Named like tools, but not: wrappers and launchers that start the tools themselves. */
 const NOT_TOOLS = /^(?:ccache|distcc|icecc|sccache|colorgcc)-/;
 const LAUNCHER = /\/(?:ccache|distcc|icecc|sccache)$/;
 export const FORCE_AND_RUN = "gg-force-and-run";
 
+function alternatives(words: string): string {
+	return words.replaceAll(/[+.]/g, "\\$&").replaceAll(" ", "|");
+}
+
 export function isToolName(name: string): boolean {
-	return (TOOL.test(name) || READER.test(name)) && !NOT_TOOLS.test(name);
+	return CAUGHT.test(name) && !NOT_TOOLS.test(name);
+}
+
+/** What names of tools end with, as gg-supervise wants it: `=` before those that are caught bare only. */
+export function toolWords(readers: boolean): string {
+	const bare = BARE_READERS.replaceAll(/\S+/g, "=$&");
+	return (readers ? `${TOOLS} ${READERS} ${bare}` : TOOLS).replaceAll(" ", ",");
 }
 
 export function findTools(path: string): string[] {
@@ -147,6 +162,7 @@ export class ToolPaths {
 	readonly #shim: { dev: number; ino: number };
 	readonly #clean = new Map<string, string>();
 	readonly #found = new Map<string, string | undefined>();
+	readonly #real = new Map<string, boolean>();
 
 	constructor(shim: string) {
 		const s = statSync(shim);
@@ -187,6 +203,20 @@ export class ToolPaths {
 		}
 		this.#found.set(key, found);
 		return found;
+	}
+
+	/** Where a tool is that was asked for by its whole path: there, if it is none of ours and no launcher. */
+	isReal(asked: string): boolean {
+		let real = this.#real.get(asked);
+		if (real === undefined) {
+			try {
+				real = !LAUNCHER.test(realpathSync(asked)) && !this.#isShim(asked);
+			} catch {
+				real = false;
+			}
+			this.#real.set(asked, real);
+		}
+		return real;
 	}
 
 	#isShim(path: string): boolean {

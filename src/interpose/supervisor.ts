@@ -1,0 +1,53 @@
+import type { Sink } from "../report/events.js";
+import type { SpawnRequest } from "../util/spawner.js";
+import type { SupervisorMessage } from "./protocol.js";
+import { toolWords } from "./tools.js";
+
+export interface SupervisorOptions {
+	/** The compiled gg-supervise. */
+	readonly program: string;
+	readonly shim: string;
+	/** The session's, in which its socket is called `s`. */
+	readonly folder: string;
+	/** Goes first on PATH where programs cannot be caught by their paths. */
+	readonly wrappers: string;
+	/** The project. */
+	readonly tree: string;
+	/** A placeholder may stand somewhere, so programs that read what was built are caught, too. */
+	readonly readers: boolean;
+	/** Catch by PATH only. */
+	readonly off: boolean;
+	readonly sink: Sink;
+}
+
+/** The build command under gg-supervise (wrappers/PROTOCOL.md), which catches tools by the paths that are really started. */
+export class Supervisor {
+	readonly #o: SupervisorOptions;
+	#warned = false;
+	/** Why tools are caught by PATH only; empty while they are caught by path, undefined until it is known. */
+	refused: string | undefined;
+
+	constructor(options: SupervisorOptions) {
+		this.#o = options;
+	}
+
+	/** How to start a build command; `path` is the user's PATH. */
+	command(program: string, argv: readonly string[], env: readonly string[], path: string, cwd: string): SpawnRequest {
+		const { folder, shim, wrappers, tree, readers, off } = this.#o;
+		const common = { cwd, stdio: "foreground" } as const;
+		if (off) return { ...common, path: program, argv, env: [...env, `PATH=${wrappers}:${path}`] };
+		const own = ["gg-supervise", folder, shim, wrappers, tree, toolWords(readers), program];
+		return { ...common, path: this.#o.program, argv: [...own, ...argv], env: [...env, `PATH=${path}`] };
+	}
+
+	hear(message: SupervisorMessage): void {
+		if (message.kind === "supervisor") {
+			this.refused = message.refused === "" ? "" : `${message.refused}: ${message.why}`;
+		} else if (!this.#warned) {
+			this.#warned = true;
+			const text = `${message.path} could not be caught (${message.why}): gg keeps nothing of it`;
+			const hint = "a debugger or tracer around the build, or a container without ptrace, is the usual cause";
+			this.#o.sink({ kind: "warning", failure: { reason: "uncaught-compiler", message: text, hint } });
+		}
+	}
+}

@@ -1,0 +1,500 @@
+/*
+ * gg-supervise: runs the build command, and sees every program that its processes start.
+ *
+ * A seccomp filter stops each execve of the build's process tree until this program has looked at the path. If it names a
+ * compiler or another tool that gg knows, the shim starts in its place; anything else goes on untouched. So a tool is
+ * caught however it is named, by whatever kind of program, and PATH stays as the user has it. Where the kernel, a
+ * container or another supervisor refuses the filter, the wrappers go first on PATH instead, and the session is told.
+ *
+ *   gg-supervise FOLDER SHIM WRAPPERS TREE WORDS PROGRAM ARGV0 ARG...
+ *
+ * Two processes: the one that was started waits for the build command's end and ends likewise. Its child starts the build
+ * command, is the subreaper of all that comes of it, and serves as long as any of that lives: a notification that nobody
+ * answers fails.
+ */
+#define _GNU_SOURCE
+#include "gg-wire.h"
+
+#include "gg-target.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/un.h>
+
+#define FORCE_AND_RUN "gg-force-and-run"
+#define LINKS "/gg-by-path"
+
+enum { FRAME_SUPERVISOR = 3, FRAME_UNCAUGHT = 4 };
+enum { STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 };
+
+/* What it was started with. */
+static struct {
+	const char *folder;   /* of the session: its socket `s` lies there */
+	const char *shim;
+	const char *wrappers; /* goes first on PATH where there is no filter; may be empty */
+	const char *tree;     /* the project */
+	char **words;         /* what a tool's name ends with */
+	const char *program;
+	char **argv;
+} with;
+
+static int listener = -1, session = -1;
+static pid_t build;
+static bool build_has_ended;
+static struct timespec started;
+static char links[PATH_MAX]; /* FOLDER/gg-by-path/usr/bin/cc is the shim for /usr/bin/cc */
+
+/* ---- what the session is told ---- */
+
+static void tell(uint8_t kind, const char *a, const char *b) {
+	struct gg_out o = { 0 };
+	size_t mark = gg_begin_frame(&o);
+	gg_put_u8(&o, kind);
+	gg_put_str(&o, a);
+	gg_put_str(&o, b);
+	gg_end_frame(&o, mark);
+	if (session >= 0 && !o.failed && !gg_send_all(session, o.data, o.len)) {
+		close(session);
+		session = -1;
+	}
+	free(o.data);
+}
+
+static int connect_session(void) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/s", with.folder);
+	if (n < 0 || (size_t)n >= sizeof address.sun_path)
+		return -1;
+	int fd = gg_above_stdio(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* ---- which programs are caught ---- */
+
+/* `-12`, `-12.2`: a version at the end of a name does not count. */
+static size_t length_without_version(const char *name) {
+	size_t len = strlen(name), at = len;
+	while (at > 0 && ((name[at - 1] >= '0' && name[at - 1] <= '9') || name[at - 1] == '.'))
+		at--;
+	return at < len && at > 1 && name[at - 1] == '-' ? at - 1 : len;
+}
+
+/* WORD or PREFIX-WORD, with or without a version, or the rest of =WORD. `exact`: there is no prefix. */
+static bool is_tool(const char *name, bool *exact) {
+	static const char *const launchers[] = { "ccache-", "distcc-", "icecc-", "sccache-", "colorgcc-" };
+	size_t len = length_without_version(name);
+	for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
+		if (strncmp(name, launchers[i], strlen(launchers[i])) == 0)
+			return false;
+	for (char **w = with.words; *w; w++) {
+		if (**w == '=') {
+			if (strcmp(name, *w + 1) == 0)
+				return *exact = true;
+			continue;
+		}
+		size_t n = strlen(*w);
+		if (n > len || strncmp(name + len - n, *w, n) != 0)
+			continue;
+		*exact = n == len;
+		if (*exact || (len > n + 1 && name[len - n - 1] == '-'))
+			return true;
+	}
+	return false;
+}
+
+static const char *base_name(const char *path) {
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/*
+ * Is it started by a tool? What a compiler starts is part of its work. A shim starts the tool itself; another gg's spawner
+ * starts what that gg has to say about.
+ */
+static bool is_inside_a_tool(pid_t tid) {
+	char exe[PATH_MAX];
+	bool exact;
+	pid_t self = getpid();
+	for (pid_t pid = tid; pid > 1 && pid != self; pid = target_parent(pid)) {
+		if (!target_link(pid, "exe", exe))
+			continue;
+		const char *name = base_name(exe);
+		if (is_tool(name, &exact) || strcmp(name, "gg-shim") == 0 || strcmp(name, "gg-spawner") == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A tool within the project may be something else of the same name, and one that the build has just made is no part of
+ * the toolchain: there only what is named like a compiler and was there before.
+ */
+static bool belongs_to_the_project(const char *path, const struct stat *st, bool exact) {
+	size_t n = strlen(with.tree);
+	if (strncmp(path, with.tree, n) != 0 || path[n] != '/')
+		return false;
+	bool made_now = st->st_ctim.tv_sec > started.tv_sec ||
+		(st->st_ctim.tv_sec == started.tv_sec && st->st_ctim.tv_nsec >= started.tv_nsec);
+	const char *name = base_name(path);
+	return made_now || (exact && strncmp(name, "gcc", 3) != 0 && strncmp(name, "g++", 3) != 0 && strncmp(name, "clang", 5) != 0);
+}
+
+/* The path as the process means it, absolute. False: it is to be left alone. */
+static bool absolute_path(pid_t tid, int folder, const char *path, char result[PATH_MAX]) {
+	if (*path == '/')
+		return strlen(path) < PATH_MAX && strcpy(result, path);
+	char where[32], joined[2 * PATH_MAX];
+	if (folder == AT_FDCWD)
+		strcpy(where, "cwd");
+	else
+		snprintf(where, sizeof where, "fd/%d", folder);
+	if (!target_link(tid, where, result))
+		return false;
+	/* `..` after a link goes elsewhere than the text says. */
+	int n = snprintf(joined, sizeof joined, "%s/%.*s", result, (int)(base_name(path) - path), path);
+	if (n < 0 || (size_t)n >= sizeof joined || !realpath(joined, result))
+		return false;
+	size_t len = strlen(result);
+	return (size_t)snprintf(result + len, PATH_MAX - len, "/%s", base_name(path)) < PATH_MAX - len;
+}
+
+/* Makes FOLDER/gg-by-path/PATH a link to the shim. */
+static bool make_link(const char *path, char link[PATH_MAX]) {
+	if ((size_t)snprintf(link, PATH_MAX, "%s%s", links, path) >= PATH_MAX)
+		return false;
+	if (symlink(with.shim, link) == 0 || errno == EEXIST)
+		return true;
+	for (char *at = link + strlen(with.folder) + 1; (at = strchr(at, '/')); at++) {
+		*at = 0;
+		bool made = mkdir(link, 0700) == 0 || errno == EEXIST;
+		*at = '/';
+		if (!made)
+			return false;
+	}
+	return symlink(with.shim, link) == 0 || errno == EEXIST;
+}
+
+/* ---- notifications ---- */
+
+/* Threads whose call was told to begin again: what they asked for, and where the new path was put. */
+static struct moving {
+	pid_t tid;
+	uint64_t original, at;
+	bool leave; /* the path could not be changed */
+} moving[64];
+
+static struct moving *find_moving(pid_t tid) {
+	for (size_t i = 0; i < sizeof moving / sizeof *moving; i++)
+		if (moving[i].tid == tid)
+			return &moving[i];
+	return NULL;
+}
+
+static void remember_moving(pid_t tid, uint64_t original, uint64_t at) {
+	static size_t next;
+	struct moving *m = find_moving(tid);
+	if (!m)
+		m = &moving[next++ % (sizeof moving / sizeof *moving)];
+	*m = (struct moving){ .tid = tid, .original = original, .at = at, .leave = at == 0 };
+}
+
+/* The link to start for this path; false when it is to be started itself. */
+static bool chosen_link(pid_t tid, int folder, const char *path, char link[PATH_MAX]) {
+	char full[PATH_MAX];
+	struct stat st;
+	bool exact;
+	const char *name = base_name(path);
+	if (strcmp(name, FORCE_AND_RUN) == 0) /* a placeholder that is started: it need not be on PATH */
+		return make_link("/" FORCE_AND_RUN, link);
+	if (!is_tool(name, &exact) || !absolute_path(tid, folder, path, full))
+		return false;
+	if (stat(full, &st) < 0 || !S_ISREG(st.st_mode) || access(full, X_OK) < 0)
+		return false;
+	return !is_inside_a_tool(tid) && !belongs_to_the_project(full, &st, exact) && target_shares_our_view(tid) &&
+		make_link(full, link);
+}
+
+/* True when the call begins again, and this notification is answered. */
+static bool redirect(const struct seccomp_notif *n) {
+	bool at_folder = n->data.nr == SYS_execveat;
+	int argument = at_folder ? 1 : 0, folder = at_folder ? (int)n->data.args[0] : AT_FDCWD;
+	uint64_t address = n->data.args[argument];
+	pid_t tid = (pid_t)n->pid;
+	char path[PATH_MAX], link[PATH_MAX];
+	if (build_has_ended || (at_folder && n->data.args[4] != 0) || !target_string(tid, address, path))
+		return false;
+	struct moving *m = find_moving(tid);
+	if (m) {
+		bool arrived = address == m->at && strncmp(path, links, strlen(links)) == 0;
+		bool leave = arrived || (m->leave && address == m->original);
+		/* A signal handler has run on the stack meanwhile. */
+		if (!leave && address == m->at && !target_string(tid, m->original, path))
+			leave = true;
+		uint64_t original = address == m->at ? m->original : address;
+		m->tid = 0;
+		if (leave)
+			return false;
+		address = original;
+	}
+	if (!chosen_link(tid, folder, path, link))
+		return false;
+	uint64_t at = 0;
+	switch (restart_with(listener, n, argument, link, &at)) {
+	case MOVED:
+		remember_moving(tid, address, at);
+		return true;
+	case UNMOVED:
+		remember_moving(tid, address, 0);
+		tell(FRAME_UNCAUGHT, path, "its memory cannot be written to");
+		return true;
+	case REFUSED:
+		tell(FRAME_UNCAUGHT, path, strerror(errno));
+	}
+	return false;
+}
+
+static void answer(void) {
+	struct seccomp_notif n = { 0 };
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)
+		return; /* interrupted or killed meanwhile */
+	if (redirect(&n))
+		return;
+	struct seccomp_notif_resp go_on = { .id = n.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
+}
+
+/* ---- the build command ---- */
+
+/* PATH with the wrappers first, where programs cannot be caught otherwise. */
+static void put_wrappers_on_path(void) {
+	const char *path = getenv("PATH");
+	char *text = malloc(strlen(with.wrappers) + (path ? strlen(path) : 0) + 2);
+	if (!text)
+		return;
+	sprintf(text, "%s%s%s", with.wrappers, path ? ":" : "", path ? path : "");
+	setenv("PATH", text, 1);
+}
+
+/* In the build command's process. Says 0, or why there is no filter, and hands its listener over; then becomes the command. */
+static _Noreturn void become_build(int channel, const sigset_t *mask, int status_pipe) {
+	char go;
+	if (gg_read(channel, &go, 1) != 1)
+		_exit(STATUS_CANNOT_RUN);
+	int error = go ? 0 : EPERM, fd = -1;
+	if (!error && (fd = install_filter()) < 0 && errno == EACCES) {
+		/* An ordinary user may have a filter only where no program that is started gains privileges. */
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		fd = install_filter();
+	}
+	if (!error && fd < 0)
+		error = errno;
+	char space[CMSG_SPACE(sizeof fd)] = { 0 };
+	struct iovec bytes = { &error, sizeof error };
+	struct msghdr m = { .msg_iov = &bytes, .msg_iovlen = 1 };
+	if (fd >= 0) {
+		m.msg_control = space;
+		m.msg_controllen = sizeof space;
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof fd);
+		memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	}
+	if (sendmsg(channel, &m, 0) < 0)
+		_exit(STATUS_CANNOT_RUN);
+	close(channel);
+	if (fd >= 0)
+		close(fd);
+	else
+		put_wrappers_on_path();
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	execv(with.program, with.argv);
+	int failed[2] = { 0, errno };
+	gg_write_all(status_pipe, failed, sizeof failed);
+	_exit(failed[1] == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
+}
+
+static int receive_listener(int channel, int *error) {
+	char space[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec bytes = { error, sizeof *error };
+	struct msghdr m = { .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space };
+	int fd = -1;
+	*error = ECHILD;
+	if (recvmsg(channel, &m, MSG_CMSG_CLOEXEC) <= 0)
+		return -1;
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	return gg_above_stdio(fd);
+}
+
+static void start_build(const sigset_t *mask, int status_pipe) {
+	int channel[2], error;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
+		_exit(STATUS_CANNOT_RUN);
+	int ours = gg_above_stdio(channel[0]), theirs = gg_above_stdio(channel[1]);
+	clock_gettime(CLOCK_REALTIME_COARSE, &started);
+	build = fork();
+	if (build < 0)
+		_exit(STATUS_CANNOT_RUN);
+	if (build == 0) {
+		close(ours);
+		become_build(theirs, mask, status_pipe);
+	}
+	close(theirs);
+	char go = target_can_be_traced(build);
+	gg_write_all(ours, &go, 1);
+	listener = receive_listener(ours, &error);
+	close(ours);
+	if (listener >= 0) {
+		/* The two take turns, so the woken one had better run here. */
+		ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+		tell(FRAME_SUPERVISOR, "", "");
+	} else {
+		tell(FRAME_SUPERVISOR, go ? "seccomp" : "ptrace", strerror(error));
+	}
+}
+
+/* Reaps what has ended; the build command's status goes to the process that waits for it. False when nobody is left. */
+static bool reap(int *status_pipe) {
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != build)
+			continue;
+		build_has_ended = true;
+		int ended[2] = { status, 0 };
+		gg_write_all(*status_pipe, ended, sizeof ended);
+		close(*status_pipe);
+		close(session);
+		session = -1;
+		/* Whoever reads what the build wrote must not wait for us. */
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		for (int fd = 0; fd <= 2 && null >= 0; fd++)
+			dup2(null, fd);
+	}
+	return pid >= 0;
+}
+
+static _Noreturn void supervise(const sigset_t *mask, int signals, int status_pipe) {
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	session = connect_session();
+	start_build(mask, status_pipe);
+	for (;;) {
+		struct pollfd ready[2] = { { .fd = listener, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+		if (poll(ready, 2, -1) < 0)
+			continue;
+		if (ready[1].revents) {
+			struct signalfd_siginfo info;
+			if (read(signals, &info, sizeof info) != sizeof info)
+				continue;
+			if (info.ssi_signo != SIGCHLD && !build_has_ended)
+				kill(build, (int)info.ssi_signo);
+			if (!reap(&status_pipe))
+				_exit(0);
+		}
+		if (ready[0].revents & POLLIN) {
+			answer();
+		} else if (ready[0].revents) { /* no process has the filter any more */
+			close(listener);
+			listener = -1;
+		}
+	}
+}
+
+/* ---- the process that was started ---- */
+
+static _Noreturn void end_as(int status) {
+	if (WIFSIGNALED(status)) {
+		sigset_t only;
+		sigemptyset(&only);
+		sigaddset(&only, WTERMSIG(status));
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		signal(WTERMSIG(status), SIG_DFL);
+		raise(WTERMSIG(status));
+		sigprocmask(SIG_UNBLOCK, &only, NULL);
+	}
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+static _Noreturn void wait_for_end(pid_t supervisor, int status_pipe, int signals) {
+	for (;;) {
+		struct pollfd ready[2] = { { .fd = status_pipe, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+		if (poll(ready, 2, -1) < 0)
+			continue;
+		if (ready[0].revents) {
+			int ended[2];
+			if (gg_read(status_pipe, ended, sizeof ended) != (ssize_t)sizeof ended) {
+				gg_say("the supervisor of the build was killed, and no program of the build can start any more");
+				_exit(STATUS_CANNOT_RUN);
+			}
+			if (ended[1] == 0)
+				end_as(ended[0]);
+			gg_say("cannot start %s: %s", with.program, strerror(ended[1]));
+			_exit(ended[1] == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
+		}
+		struct signalfd_siginfo info;
+		if (ready[1].revents && read(signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
+			kill(supervisor, (int)info.ssi_signo);
+	}
+}
+
+static char **split(char *text) {
+	size_t count = 1;
+	for (char *at = text; *at; at++)
+		count += *at == ',';
+	char **list = calloc(count + 1, sizeof *list);
+	for (size_t i = 0; list && i < count; i++)
+		list[i] = strsep(&text, ",");
+	return list;
+}
+
+int main(int argc, char **argv) {
+	if (argc < 8) {
+		gg_say("gg-supervise is started by gg");
+		return 2;
+	}
+	with.folder = argv[1];
+	with.shim = argv[2];
+	with.wrappers = argv[3];
+	with.tree = argv[4];
+	with.words = split(argv[5]);
+	with.program = argv[6];
+	with.argv = argv + 7;
+	int ends[2];
+	if (!with.words || (size_t)snprintf(links, sizeof links, "%s" LINKS, with.folder) >= sizeof links ||
+		pipe2(ends, O_CLOEXEC) < 0) {
+		gg_say("cannot supervise the build: %s", strerror(errno));
+		return STATUS_CANNOT_RUN;
+	}
+	int from = gg_above_stdio(ends[0]), to = gg_above_stdio(ends[1]);
+	/* What the terminal sends reaches the build by itself, and what it makes of it decides. */
+	sigset_t ours, mask;
+	sigemptyset(&ours);
+	static const int taken[] = { SIGCHLD, SIGTERM, SIGHUP };
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+		sigaddset(&ours, taken[i]);
+	sigset_t blocked = ours;
+	static const int not_ours[] = { SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM };
+	for (size_t i = 0; i < sizeof not_ours / sizeof *not_ours; i++)
+		sigaddset(&blocked, not_ours[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &mask);
+	signal(SIGCHLD, SIG_DFL);
+	int signals = gg_above_stdio(signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK));
+	pid_t supervisor = fork();
+	if (supervisor < 0 || signals < 0) {
+		gg_say("cannot supervise the build: %s", strerror(errno));
+		return STATUS_CANNOT_RUN;
+	}
+	if (supervisor == 0) {
+		close(from);
+		supervise(&mask, signals, to);
+	}
+	close(to);
+	wait_for_end(supervisor, from, signals);
+}

@@ -1,0 +1,209 @@
+/*
+ * What gg-supervise does to a process that waits at a notification: reads its memory, asks /proc about it, and has its
+ * execve begin again with another path.
+ */
+#ifndef GG_TARGET_H
+#define GG_TARGET_H
+
+#include "gg-wire.h"
+
+#include <elf.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, uint64_t)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+/* What a system call ends with inside the kernel that is to begin again, whatever handlers there are. */
+#define RESTART_NO_INTR 513
+
+#if defined(__x86_64__)
+#define GG_ARCH AUDIT_ARCH_X86_64
+#define GG_RED_ZONE 128
+#elif defined(__aarch64__)
+#define GG_ARCH AUDIT_ARCH_AARCH64
+#define GG_RED_ZONE 0
+#endif
+
+/* ---- memory ---- */
+
+/* Reads a string of at most PATH_MAX bytes, its NUL included; false when it cannot be read or is longer. */
+static inline bool target_string(pid_t tid, uint64_t address, char text[PATH_MAX]) {
+	size_t have = 0;
+	while (have < PATH_MAX) {
+		/* To the end of the page: what lies behind it may not be mapped. */
+		size_t len = 4096 - (size_t)((address + have) & 4095);
+		if (len > PATH_MAX - have)
+			len = PATH_MAX - have;
+		struct iovec here = { text + have, len }, there = { (void *)(uintptr_t)(address + have), len };
+		ssize_t n = process_vm_readv(tid, &here, 1, &there, 1, 0);
+		if (n <= 0)
+			return false;
+		if (memchr(text + have, 0, (size_t)n))
+			return true;
+		have += (size_t)n;
+	}
+	return false;
+}
+
+/* ---- /proc ---- */
+
+/* What the link /proc/PID/NAME says. */
+static inline bool target_link(pid_t pid, const char *name, char text[PATH_MAX]) {
+	char link[64];
+	snprintf(link, sizeof link, "/proc/%d/%s", (int)pid, name);
+	ssize_t n = readlink(link, text, PATH_MAX - 1);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	return true;
+}
+
+/* The parent's pid, 0 when there is none to be known. */
+static inline pid_t target_parent(pid_t pid) {
+	char text[1024];
+	snprintf(text, sizeof text, "/proc/%d/stat", (int)pid);
+	int fd = open(text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = 0;
+	/* The second field is the name in parentheses, and may hold anything; the third is one letter. */
+	char *end = strrchr(text, ')');
+	return end && end[1] && end[2] ? (pid_t)atoi(end + 4) : 0;
+}
+
+/* Does a path mean the same file for this process as for us, and may it go where we may? */
+static inline bool target_shares_our_view(pid_t tid) {
+	char path[64], theirs[PATH_MAX], ours[PATH_MAX];
+	struct stat own, root, process;
+	snprintf(path, sizeof path, "/proc/%d/root", (int)tid);
+	if (stat("/", &own) < 0 || stat(path, &root) < 0 || own.st_dev != root.st_dev || own.st_ino != root.st_ino)
+		return false;
+	snprintf(path, sizeof path, "/proc/%d", (int)tid);
+	if (stat(path, &process) < 0 || process.st_uid != geteuid())
+		return false;
+	return target_link(tid, "ns/mnt", theirs) && target_link(getpid(), "ns/mnt", ours) && strcmp(theirs, ours) == 0;
+}
+
+/* ---- another path ---- */
+
+static inline bool wait_until_stopped(pid_t tid) {
+	int status;
+	while (waitpid(tid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return false;
+	return WIFSTOPPED(status);
+}
+
+/* Attaches to a thread and detaches again: false where that is refused (Yama, a container, another tracer). */
+static inline bool target_can_be_traced(pid_t tid) {
+	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0)
+		return false;
+	bool stopped = ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && wait_until_stopped(tid);
+	return ptrace(PTRACE_DETACH, tid, NULL, NULL) == 0 && stopped;
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+/* With the thread stopped on its way out of the call: puts the string below its stack, and the address into `argument`. */
+static inline uint64_t put_path(pid_t tid, int argument, const char *text) {
+#if defined(__x86_64__)
+	struct user_regs_struct regs;
+#else
+	struct user_pt_regs regs;
+#endif
+	struct iovec all = { &regs, sizeof regs };
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &all) < 0)
+		return 0;
+#if defined(__x86_64__)
+	unsigned long long *slot = argument == 0 ? &regs.rdi : &regs.rsi;
+	uint64_t stack = regs.rsp;
+	/* It ended with one of the codes that begin a call again; else it is not where we think. */
+	if ((long long)regs.rax > -512 || (long long)regs.rax < -516)
+		return 0;
+#else
+	unsigned long long *slot = &regs.regs[argument];
+	uint64_t stack = regs.sp;
+#endif
+	size_t len = strlen(text) + 1;
+	uint64_t at = (stack - GG_RED_ZONE - len) & ~(uint64_t)15;
+	struct iovec here = { (void *)(uintptr_t)text, len }, there = { (void *)(uintptr_t)at, len };
+	if (process_vm_writev(tid, &here, 1, &there, 1, 0) != (ssize_t)len)
+		return 0;
+	*slot = at;
+	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &all) < 0 ? 0 : at;
+}
+
+enum moved { MOVED, UNMOVED, REFUSED };
+
+/*
+ * Has a notified execve begin again with another path, whose address it sets. UNMOVED: the notification comes again as it
+ * was. REFUSED: nothing was done, and the caller is to answer this one.
+ *
+ * Nothing that the program can see is written to: below the stack (and its red zone) nobody keeps anything. The path
+ * itself must stay: argv[0] is often the same bytes, and after vfork the memory is the parent's, too.
+ */
+static inline enum moved restart_with(int listener, const struct seccomp_notif *n, int argument, const char *text,
+	uint64_t *at) {
+	pid_t tid = (pid_t)n->pid;
+	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0 || ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
+		return REFUSED;
+	/*
+	 * It sleeps where only a fatal signal wakes it. This answer does, and what was asked for above stops it on its way out:
+	 * the kernel never shows this code to a program that has a signal, or a stop, pending.
+	 */
+	struct seccomp_notif_resp again = { .id = n->id, .error = -RESTART_NO_INTR };
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &again);
+	bool stopped = wait_until_stopped(tid);
+	*at = stopped ? put_path(tid, argument, text) : 0;
+	ptrace(PTRACE_DETACH, tid, NULL, NULL);
+	return *at ? MOVED : UNMOVED;
+}
+#endif
+
+/* ---- the filter ---- */
+
+/* Installs the filter in this thread and returns its listener; -1 with errno set. Descendants inherit it. */
+static inline int install_filter(void) {
+#if defined(__x86_64__) || defined(__aarch64__)
+	struct sock_filter program[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GG_ARCH, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execve, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+	};
+	struct sock_fprog filter = { .len = sizeof program / sizeof *program, .filter = program };
+	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
+	if (fd < 0 && errno == EINVAL) /* Linux before 5.19: a signal may interrupt the wait, and the call begins again */
+		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+	return gg_above_stdio((int)fd);
+#else
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+#endif
