@@ -14,6 +14,7 @@
 #include "gg-wire.h"
 
 #include <dirent.h>
+#include <ftw.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <stddef.h>
@@ -1029,10 +1030,32 @@ static bool contains(const struct pids *p, pid_t pid) {
 	return false;
 }
 
-/* Every descendant there is now. */
-static struct pids descendants(void) {
+/*
+ * gg-supervise serves what the build left running (a compiler server, a daemon), as long as that lives; by then nobody
+ * waits for it any more.
+ */
+static bool outlives_the_build(pid_t pid) {
+	char path[64], name[32] = "";
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	FILE *f = fopen(path, "re");
+	bool is = f && fgets(name, sizeof name, f) && strcmp(name, "gg-supervise\n") == 0;
+	if (f)
+		fclose(f);
+	for (size_t i = 0; i < BUCKETS && is; i++)
+		for (struct child *c = children[i]; c; c = c->next)
+			is &= c->pid != pid;
+	return is;
+}
+
+/* Every descendant there is now, but for what may outlive the build when `sparing`. */
+static struct pids descendants(bool sparing) {
 	struct pids p = { 0 };
 	add_children(&p, getpid());
+	for (size_t i = 0; i < p.count && sparing;)
+		if (outlives_the_build(p.list[i]))
+			p.list[i] = p.list[--p.count];
+		else
+			i++;
 	for (size_t i = 0; i < p.count; i++)
 		add_children(&p, p.list[i]);
 	/* Without CONFIG_PROC_CHILDREN at least those that were started here are known. */
@@ -1048,12 +1071,12 @@ static struct pids descendants(void) {
  * signal a process may fork, so there is another look until one finds nobody. Each gets one SIGTERM: a second could
  * interrupt what it does to end well.
  */
-static void end_descendants(bool gently) {
+static void end_descendants(bool gently, bool sparing) {
 	uint64_t begun = gg_now_us();
 	struct pids asked = { 0 };
 	for (;;) {
 		reap();
-		struct pids left = descendants();
+		struct pids left = descendants(sparing);
 		uint64_t spent = gg_now_us() - begun;
 		bool killing = !gently || spent >= GRACE_US;
 		for (size_t i = 0; i < left.count; i++) {
@@ -1154,17 +1177,17 @@ static void clean_up_placeholders(void) {
 	free(text.data);
 }
 
-/* gg's own folder, which holds nothing but files and sockets. */
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
+	(void)st, (void)kind, (void)at;
+	if (remove(path) < 0 && errno != ENOENT)
+		gg_say("cannot remove %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* gg's own folder: its socket, and gg-supervise's links. */
 static void clean_up_folder(void) {
-	DIR *dir = own_folder ? opendir(own_folder) : NULL;
-	if (!dir)
-		return;
-	for (struct dirent *e; (e = readdir(dir));)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			unlinkat(dirfd(dir), e->d_name, 0);
-	closedir(dir);
-	if (rmdir(own_folder) < 0 && errno != ENOENT)
-		gg_say("cannot remove %s: %s", own_folder, strerror(errno));
+	if (own_folder)
+		nftw(own_folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* ---- requests ---- */
@@ -1324,7 +1347,7 @@ int main(void) {
 	if (v == BROKEN)
 		gg_say("the spawner got a request that it cannot understand, and ends everything");
 	close(gg_socket);
-	end_descendants(v != BYE);
+	end_descendants(v != BYE, v == BYE);
 	if (v == BYE)
 		return 0;
 	clean_up_placeholders();

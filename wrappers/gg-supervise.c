@@ -130,13 +130,23 @@ static bool is_inside_a_tool(pid_t tid) {
 	return false;
 }
 
+/* Does it lie in a folder of the user's PATH? */
+static bool is_on_path(const char *path) {
+	const char *folders = getenv("PATH");
+	size_t len = (size_t)(base_name(path) - path) - 1;
+	for (const char *at = folders; at && *at; at += strcspn(at, ":"), at += *at == ':')
+		if (strcspn(at, ":") == len && strncmp(at, path, len) == 0)
+			return true;
+	return false;
+}
+
 /*
  * A tool within the project may be something else of the same name, and one that the build has just made is no part of
- * the toolchain: there only what is named like a compiler and was there before.
+ * the toolchain: there only what is on PATH, or is named like a compiler and was there before.
  */
 static bool belongs_to_the_project(const char *path, const struct stat *st, bool exact) {
 	size_t n = strlen(with.tree);
-	if (strncmp(path, with.tree, n) != 0 || path[n] != '/')
+	if (strncmp(path, with.tree, n) != 0 || path[n] != '/' || is_on_path(path))
 		return false;
 	bool made_now = st->st_ctim.tv_sec > started.tv_sec ||
 		(st->st_ctim.tv_sec == started.tv_sec && st->st_ctim.tv_nsec >= started.tv_nsec);
@@ -436,7 +446,7 @@ static _Noreturn void wait_for_end(pid_t supervisor, int status_pipe, int signal
 			if (ended[1] == 0)
 				end_as(ended[0]);
 			gg_say("cannot start %s: %s", with.program, strerror(ended[1]));
-			_exit(ended[1] == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
+			_exit(1);
 		}
 		struct signalfd_siginfo info;
 		if (ready[1].revents && read(signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { loadResult } from "../executor/results.js";
 import { systemProbe } from "../interpose/probe.js";
@@ -10,7 +10,7 @@ import { ToolPaths, wrappersFor } from "../interpose/tools.js";
 import type { Event } from "../report/events.js";
 import { describeCommand, Journal } from "../report/journal.js";
 import { readPlaceholder as readStanding, sweep } from "../store/placeholders.js";
-import { describeErrnoNumber, findProject, openProject } from "../store/project.js";
+import { describeErrno, describeErrnoNumber, findProject, openProject } from "../store/project.js";
 import { decodeThunk } from "../thunk/codec.js";
 import { UserError } from "../util/result.js";
 import { parseRunOptions, type RunOptions, runOptionsHelp } from "./options.js";
@@ -76,7 +76,9 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		journal.add(event);
 		if (event.kind === "warning")
 			io.err(`gg: ${event.failure.message}${event.failure.hint === undefined ? "" : ` (${event.failure.hint})`}\n`);
-		else if (options.explain && event.kind === "command") {
+		else if (options.explain && event.kind === "unsupervised") {
+			io.err(`gg: tools are caught by their names on PATH only: ${event.why}\n`);
+		} else if (options.explain && event.kind === "command") {
 			io.err(`gg: ${event.outputs[0] ?? event.argv.slice(0, 4).join(" ")}: ${describeCommand(event)}\n`);
 		}
 	};
@@ -145,6 +147,11 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 			message: `${options.rest[0]} was not found${options.rest[0]!.includes("/") ? "" : " on PATH"}`,
 			hint: "check the build command's name",
 		});
+	}
+	const refused = notExecutable(program);
+	if (refused !== undefined) {
+		await server.close();
+		throw new UserError({ reason: "no-command", message: `cannot start ${options.rest[0]}: ${refused}` });
 	}
 	const env = [...childEnvironment(io.env), `GG_SESSION=${socket}`];
 	// The terminal sends its interrupts to the build as well; gg waits for what the build makes of them.
@@ -276,6 +283,15 @@ export function childEnvironment(env: NodeJS.ProcessEnv): string[] {
 		else lines.push(`${name}=${value}`);
 	}
 	return lines;
+}
+
+function notExecutable(program: string): string | undefined {
+	try {
+		accessSync(program, constants.X_OK);
+		return undefined;
+	} catch (error) {
+		return describeErrno(error);
+	}
 }
 
 function findProgram(name: string, path: string, cwd: string): string | undefined {

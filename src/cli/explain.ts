@@ -113,6 +113,7 @@ function summarise(events: readonly Event[], json: boolean, io: Io): void {
 	}
 	for (const event of events) {
 		if (event.kind === "warning") io.out(`warning: ${event.failure.message}\n`);
+		else if (event.kind === "unsupervised") io.out(`tools were caught by their names on PATH only: ${event.why}\n`);
 	}
 }
 

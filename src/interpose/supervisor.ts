@@ -24,8 +24,6 @@ export interface SupervisorOptions {
 export class Supervisor {
 	readonly #o: SupervisorOptions;
 	#warned = false;
-	/** Why tools are caught by PATH only; empty while they are caught by path, undefined until it is known. */
-	refused: string | undefined;
 
 	constructor(options: SupervisorOptions) {
 		this.#o = options;
@@ -35,14 +33,18 @@ export class Supervisor {
 	command(program: string, argv: readonly string[], env: readonly string[], path: string, cwd: string): SpawnRequest {
 		const { folder, shim, wrappers, tree, readers, off } = this.#o;
 		const common = { cwd, stdio: "foreground" } as const;
-		if (off) return { ...common, path: program, argv, env: [...env, `PATH=${wrappers}:${path}`] };
+		if (off) {
+			this.#o.sink({ kind: "unsupervised", why: "GG_SUPERVISOR or GG_MODELPATH asks for that" });
+			return { ...common, path: program, argv, env: [...env, `PATH=${wrappers}:${path}`] };
+		}
 		const own = ["gg-supervise", folder, shim, wrappers, tree, toolWords(readers), program];
 		return { ...common, path: this.#o.program, argv: [...own, ...argv], env: [...env, `PATH=${path}`] };
 	}
 
 	hear(message: SupervisorMessage): void {
 		if (message.kind === "supervisor") {
-			this.refused = message.refused === "" ? "" : `${message.refused}: ${message.why}`;
+			if (message.refused === "") return;
+			this.#o.sink({ kind: "unsupervised", why: `${message.refused} is refused here (${message.why})` });
 		} else if (!this.#warned) {
 			this.#warned = true;
 			const text = `${message.path} could not be caught (${message.why}): gg keeps nothing of it`;

@@ -11,6 +11,8 @@ export type Event =
 			readonly ms: number;
 	  }
 	| ScansEvent
+	/** Tools are caught by their names on PATH only, and why. */
+	| { readonly kind: "unsupervised"; readonly why: string }
 	| { readonly kind: "warning"; readonly failure: Failure };
 
 /** How the includes of sources were found, once at the end. */

@@ -24,6 +24,7 @@ interface Command {
 	parentArgv: string[];
 	argv: Buffer[];
 	env: Buffer[];
+	asked: string;
 }
 
 interface Ran {
@@ -84,6 +85,7 @@ function readCommand(frame: Buffer): Command {
 		parentArgv: r.list().map(String),
 		argv: r.list(),
 		env: r.list(),
+		asked: r.str(),
 	};
 	r.end();
 	return command;

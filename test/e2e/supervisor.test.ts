@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { assertAllWays, assertAsPlain, counts, GG, HERE, type Project, projects } from "../rig/project.js";
+
+const MAIN = "int main(void) { return 0; }\n";
+
+/** Everything in the tree that names a folder of gg's. */
+function tracesOfGg(p: Project): string[] {
+	const found: string[] = [];
+	const look = (folder: string): void => {
+		for (const entry of fs.readdirSync(p.path(folder), { withFileTypes: true })) {
+			const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
+			if (entry.isDirectory()) {
+				if (entry.name !== ".gg") look(name);
+			} else if (entry.isFile() && /gg-by-path|\/wrappers\/|gg-supervise/.test(p.read(name))) found.push(name);
+		}
+	};
+	look("");
+	return found;
+}
+
+describe("a tool that is started by its path", () => {
+	const project = projects();
+
+	it("is caught in a makefile, in whatever way it is named", async () => {
+		const p = project({
+			Makefile: `
+prog: a.o b.o c.o d.o libe.a ; /usr/bin/gcc -o $@ a.o b.o c.o d.o -L. -le
+a.o: a.c ; /usr/bin/cc -c $<
+b.o: b.c ; /usr/bin/$$(readlink /usr/bin/gcc) -c $< && test -s $@
+c.o: c.c ; cd sub && ../$$(realpath --relative-to=. /usr/bin/gcc) -c ../c.c -o ../$@
+d.o: d.c ; PATH=/bin /bin/sh -c '/usr/bin/../bin/cc -c $<'
+libe.a: e.o ; /usr/bin/ar rcs $@ e.o
+e.o: e.s ; /usr/bin/as -o $@ e.s
+clean: ; rm -f prog *.o *.a
+`,
+			"a.c": MAIN,
+			"b.c": "int b;\n",
+			"c.c": "int c;\n",
+			"d.c": "int d;\n",
+			"e.s": ".data\n",
+			"sub/empty": "",
+		});
+		await assertAllWays(p, { steps: [["make"]] });
+		p.fresh();
+		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 0, made: 7, local: 0 });
+		await p.run(["make", "clean"]);
+		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 7, made: 0, local: 0 });
+	});
+
+	it("is caught however it is started: vfork, posix_spawn, a thread, a static program, one with a sanitizer, env -i", async () => {
+		const p = project({
+			Makefile: `
+all: forks static asan cleared
+forks: start ; ./start vfork f1.o && ./start spawn f2.o && ./start thread f3.o && ./start at f4.o && touch $@
+static: start-static ; ./start-static vfork s1.o && ./start-static thread s2.o && touch $@
+asan: start-asan ; ./start-asan vfork a1.o && ./start-asan spawn a2.o && ./start-asan thread a3.o && touch $@
+cleared: ; env -i /usr/bin/cc -c x.c -o c1.o && touch $@
+start: start.c ; cc -pthread -o $@ $<
+start-static: start.c ; cc -static -pthread -o $@ $<
+start-asan: start.c ; cc -fsanitize=address -pthread -o $@ $<
+`,
+			"x.c": "int x;\n",
+			"start.c": `
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char **environ;
+static char **args;
+static int vforked(void) {
+	int status;
+	char **argv = args;
+	/* A constant must not change, nor must what the parent reads of it afterwards. */
+	pid_t pid = vfork();
+	if (pid == 0) { execv(argv[0], argv); _exit(9); }
+	waitpid(pid, &status, 0);
+	return status != 0 || strcmp(argv[0], "/usr/bin/cc") != 0;
+}
+static void *threaded(void *result) { *(int *)result = vforked(); return NULL; }
+int main(int argc, char **given) {
+	if (argc != 3) return 8;
+	char *argv[] = { "/usr/bin/cc", "-c", "x.c", "-o", given[2], NULL };
+	int status = 1;
+	args = argv;
+	pthread_t thread;
+	pid_t pid;
+	switch (given[1][0]) {
+	case 'v': return vforked();
+	case 's':
+		if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ)) return 7;
+		waitpid(pid, &status, 0);
+		return status != 0;
+	case 't':
+		if (pthread_create(&thread, NULL, threaded, &status) || pthread_join(thread, NULL)) return 6;
+		return status;
+	default:
+		execveat(open("/usr", O_PATH), "bin/cc", argv, environ, 0);
+		return 5;
+	}
+}
+`,
+		});
+		await assertAsPlain(p, { steps: [["make"]], by: HERE });
+		for (const name of ["f1", "f2", "f3", "f4", "s1", "s2", "a1", "a2", "a3", "c1"]) fs.unlinkSync(p.path(`${name}.o`));
+		for (const name of ["forks", "static", "asan", "cleared"]) fs.unlinkSync(p.path(name));
+		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 10, made: 0, local: 0 });
+	});
+
+	it("sees its own name, and what it starts is left alone", async () => {
+		const p = project({
+			Makefile: `
+out: ; (exec -a strange-name /usr/bin/gcc -### -c x.c) 2>$@ ; /usr/bin/gcc -v x.c -o x 2>>$@; which cc >>$@ ; command -v ar >>$@ ; echo $$PATH >>$@
+`,
+			"x.c": MAIN,
+		});
+		// Names of temporary files differ from run to run.
+		const steps = [["sh", "-c", "make SHELL=/bin/bash && sed -i -E 's,/tmp/[^ ]*|/[^ ]*/tmp/cc[^ ]*,T,g' out"]];
+		await assertAsPlain(p, { steps, by: HERE });
+	});
+
+	it("is caught in a tree that CMake configured without gg, and gg leaves no trace in one that it configures", async () => {
+		for (const generator of ["Unix Makefiles", "Ninja"]) {
+			const p = project({
+				"CMakeLists.txt": `
+cmake_minimum_required(VERSION 3.10)
+project(P C CXX)
+include(CheckCCompilerFlag)
+check_c_compiler_flag(-Wno-such-flag HAS_NO_SUCH_FLAG)
+check_c_compiler_flag(-Wall HAS_WALL)
+add_library(l STATIC l.c)
+add_executable(prog main.cpp)
+target_link_libraries(prog l)
+`,
+				"l.c": "int l(void) { return 0; }\n",
+				"main.cpp": 'extern "C" int l(); int main() { return l(); }\n',
+			});
+			const configure = ["cmake", "-G", generator, "-S", ".", "-B", "out"];
+			await p.run(configure);
+			const built = await p.gg([...HERE, "cmake", "--build", "out"]);
+			assert.deepEqual(counts(built), { stored: 0, made: 5, local: 0 }, built.stderr);
+			const plain = p.aside();
+			const configured = await p.gg(["build", ...configure]);
+			assert.equal(configured.status, 0, configured.stderr);
+			assert.deepEqual(tracesOfGg(p), []);
+			await p.run(["cmake", "--build", "out"]);
+			// CMake notes when and in which order its checks ran, ninja when each command did.
+			const noted =
+				/CMakeOutput\.log|CMakeError\.log|CMakeConfigureLog|\.ninja_log|\.ninja_deps|CompilerIdC|_CompilerId|\.bin$/;
+			assert.deepEqual(
+				p.differences(plain).filter((line) => !noted.test(line)),
+				[],
+			);
+		}
+	});
+
+	it("is one that the build made itself: that is no tool of gg's", async () => {
+		const p = project({
+			Makefile: "out: ar gcc ; ./ar > $@ && $(CURDIR)/gcc >> $@\n%: x.c ; cc -o $@ $<\n",
+			"x.c": "#include <stdio.h>\nint main(int c, char **v) { puts(v[0] + c - 1); return 0; }\n",
+		});
+		const [ended] = await assertAsPlain(p, { steps: [["make"]], by: HERE });
+		assert.deepEqual(counts(ended!), { stored: 0, made: 2, local: 0 });
+	});
+
+	it("is left alone where GG_SUPERVISOR says so, or a filter is refused: then PATH has the wrappers", async () => {
+		const p = project({
+			Makefile: "all: a.o b.o ; echo $$PATH\na.o: a.c ; /usr/bin/cc -c a.c\nb.o: a.c ; cc -c a.c -o b.o\n",
+			"a.c": "int a;\n",
+		});
+		await p.run(["make"]);
+		const plain = p.aside();
+		const off = await p.gg([...HERE, "--explain", "make"], { env: { GG_SUPERVISOR: "0" } });
+		p.assertSameTree(plain);
+		assert.match(off.stdout, /\/wrappers\//);
+		assert.match(off.stderr, /^gg: tools are caught by their names on PATH only: GG_SUPERVISOR/m);
+		assert.match((await p.gg(["explain"])).stdout, /^tools were caught by their names on PATH only: GG_SUPERVISOR/m);
+		p.fresh();
+		// A process tree can have one supervisor.
+		const nested = await p.gg([...HERE, "sh", "-c", 'GG_DIR=$PWD/.gg-two "$0" build --explain make', GG]);
+		p.assertSameTree(plain, [".gg-two"]);
+		assert.match(nested.stdout, /\/wrappers\//);
+		assert.match(nested.stderr, /PATH only: seccomp is refused here/);
+	});
+
+	it("ends the build as it would end alone: status, signal, and a server that it left running stays", async () => {
+		const p = project({ "x.c": "int x;\n" });
+		for (const text of ["exit 7", "kill -9 $$", "kill -TERM $$", "exec /usr/bin/cc -c none.c"]) {
+			const plain = await p.sh(text);
+			const ended = await p.gg([...HERE, "sh", "-c", text]);
+			assert.deepEqual(
+				[ended.status, ended.signal],
+				[plain.status ?? 128 + { SIGKILL: 9, SIGTERM: 15 }[plain.signal as string]!, null],
+				text,
+			);
+		}
+		fs.mkdirSync(p.path("pipe"));
+		const server =
+			"mkfifo pipe/in pipe/out; (read go <pipe/in; /usr/bin/cc -c x.c; echo $? >pipe/out) >/dev/null 2>&1 </dev/null &";
+		assert.equal((await p.gg([...HERE, "sh", "-c", `${server} exit 3`])).status, 3);
+		const answer = await p.sh("echo go >pipe/in; read status <pipe/out; echo $status");
+		assert.equal(answer.stdout, "0\n");
+		assert.ok(p.exists("x.o"));
+		await p.quiet();
+	});
+});
