@@ -25,7 +25,7 @@ describe("a tool that is started by its path", () => {
 	it("is caught in a makefile, in whatever way it is named", async () => {
 		const p = project({
 			Makefile: `
-prog: a.o b.o c.o d.o libe.a ; /usr/bin/gcc -o $@ a.o b.o c.o d.o -L. -le
+prog: a.o b.o c.o d.o libe.a ; /usr/bin/gcc -o $@ a.o b.o c.o d.o libe.a
 a.o: a.c ; /usr/bin/cc -c $<
 b.o: b.c ; /usr/bin/$$(readlink /usr/bin/gcc) -c $< && test -s $@
 c.o: c.c ; cd sub && ../$$(realpath --relative-to=. /usr/bin/gcc) -c ../c.c -o ../$@
