@@ -37,7 +37,10 @@ export type Includes =
 			readonly files: readonly OpenedFile[];
 			/** Files that were found and not read through. */
 			readonly present: ReadonlySet<string>;
+			/** Names that were looked for and not there, absolute. */
 			readonly absent: ReadonlySet<string>;
+			/** Folders of the include path that are not there. */
+			readonly missing: readonly string[];
 			/** The bytes of the depfile that the flags ask for, if they do. */
 			readonly depfile: string | undefined;
 	  }
@@ -188,8 +191,8 @@ function finish(
 	found: ScanAnswer & { readonly kind: "scanned" },
 	missing: readonly string[],
 ): Includes {
-	const absent = missing.length === 0 ? found.absent : new Set([...found.absent, ...missing]);
-	return { kind: "scanned", files: found.files, present: found.present, absent, depfile: depfileOf(r, found.files) };
+	const { files, present, absent } = found;
+	return { kind: "scanned", files, present, absent, missing, depfile: depfileOf(r, files) };
 }
 
 function depfileOf({ facts, source }: IncludeRequest, files: readonly OpenedFile[]): string | undefined {

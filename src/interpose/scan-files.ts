@@ -9,6 +9,8 @@ import { errorCode } from "../util/files.js";
 const SIZE_LIMIT = 32 << 20;
 /** As for file facts: a listing that was read this soon after a change may lack a later one of the same tick. */
 const RACY_MS = 12;
+/** Paths that are remembered at most. */
+const MOST_PATHS = 1_000_000;
 /** So many vain looks into a changed folder are paid one by one, before it is listed again. */
 const LOOKS = 24;
 
@@ -25,7 +27,13 @@ interface Folder {
 	listedAt: number;
 	/** Looks since it was last seen to have changed. */
 	looks: number;
-	/** The command at which it was looked at last. */
+	/** The command at which it was looked at last; infinite: it is the system's, and not looked at again. */
+	turn: number;
+}
+
+interface Known {
+	value: Opened;
+	/** As in a folder. */
 	turn: number;
 }
 
@@ -36,11 +44,9 @@ interface Folder {
 export class DiskFiles implements ScanFiles {
 	readonly #facts: FileFacts;
 	readonly #folders = new Map<string, Folder>();
-	/** Of files of the system. */
-	readonly #kept = new Map<string, Opened>();
+	readonly #known = new Map<string, Known>();
 	readonly #realPaths = new Map<string, string>();
 	readonly #opened = new Map<string, KnownFile>();
-	#seen = new Map<string, Opened>();
 	#turn = 0;
 
 	constructor(facts: FileFacts) {
@@ -50,16 +56,20 @@ export class DiskFiles implements ScanFiles {
 	/** A new command: files of the project may have changed. */
 	begin(): void {
 		this.#turn += 1;
-		this.#seen = new Map();
+		if (this.#known.size > MOST_PATHS) this.#known.clear();
 	}
 
 	open(path: string): Opened {
-		const known = this.#kept.get(path) ?? this.#seen.get(path);
-		if (known !== undefined) return known;
-		const found = this.#look(path);
-		if (this.#facts.isSystem(path)) this.#kept.set(path, found);
-		else this.#seen.set(path, found);
-		return found;
+		const known = this.#known.get(path);
+		if (known !== undefined && known.turn >= this.#turn) return known.value;
+		const value = this.#look(path);
+		const turn = this.#facts.isSystem(path) ? Number.POSITIVE_INFINITY : this.#turn;
+		if (known === undefined) this.#known.set(path, { value, turn });
+		else {
+			known.value = value;
+			known.turn = turn;
+		}
+		return value;
 	}
 
 	realPath(path: string): string | undefined {
@@ -104,7 +114,7 @@ export class DiskFiles implements ScanFiles {
 		if (folder.state.kind === "other") return true;
 		if (folder.names === undefined) {
 			folder.looks += 1;
-			if (!this.#facts.isSystem(`${name}/`) && folder.looks < LOOKS + folder.size / 8) return true;
+			if (folder.turn === this.#turn && folder.looks < LOOKS + folder.size / 8) return true;
 			list(name, folder);
 		}
 		return folder.names?.has(path.slice(slash + 1)) ?? true;
@@ -112,7 +122,7 @@ export class DiskFiles implements ScanFiles {
 
 	#folder(path: string): Folder {
 		const known = this.#folders.get(path);
-		if (known !== undefined && (known.turn === this.#turn || this.#facts.isSystem(`${path}/`))) return known;
+		if (known !== undefined && known.turn >= this.#turn) return known;
 		let s: Stats | undefined;
 		let state: FolderState;
 		try {
@@ -136,7 +146,7 @@ export class DiskFiles implements ScanFiles {
 			size: known?.size ?? 0,
 			listedAt: 0,
 			looks: 0,
-			turn: this.#turn,
+			turn: this.#facts.isSystem(`${path}/`) ? Number.POSITIVE_INFINITY : this.#turn,
 		};
 		this.#folders.set(path, folder);
 		return folder;

@@ -13,7 +13,7 @@ import { removeQuietly, writeFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
-import type { IncludeScanner } from "./include-scan.js";
+import type { IncludeScanner, Includes } from "./include-scan.js";
 import { compareIncludes, type ScanTally, type SourceIncludes } from "./scan-tally.js";
 import type { Toolchain } from "./toolchains.js";
 
@@ -107,14 +107,7 @@ async function includesOf(
 		r.tally.asked(found.reason, found.detail);
 		return compilersIncludes(r, index);
 	}
-	const canonical = makeCanonical(command.cwd);
-	const files = new Set(found.files.map((file) => canonical(file.path)));
-	const ours = {
-		files,
-		reads: found.present.size === 0 ? files : new Set([...files, ...[...found.present].map(canonical)]),
-		absent: new Set([...found.absent].map(canonical)),
-		depfile: found.depfile === undefined ? undefined : Buffer.from(found.depfile),
-	};
+	const ours = named(found, makeCanonical(command.cwd));
 	if (!r.verify) {
 		r.tally.scanned();
 		return ours;
@@ -129,6 +122,19 @@ async function includesOf(
 	if (differences.length > 0) return theirs;
 	r.tally.scanned();
 	return ours;
+}
+
+/** With one name for each file. */
+function named(found: Includes & { readonly kind: "scanned" }, canonical: (path: string) => string): SourceIncludes {
+	const files = new Set<string>();
+	for (const file of found.files) files.add(canonical(file.path));
+	const reads = found.present.size === 0 ? files : new Set(files);
+	for (const path of found.present) reads.add(canonical(path));
+	const absent = new Set<string>();
+	for (const path of found.absent) absent.add(canonical(path));
+	for (const path of found.missing) absent.add(canonical(path));
+	const depfile = found.depfile === undefined ? undefined : Buffer.from(found.depfile);
+	return { files, reads, absent, depfile };
 }
 
 /** What the compiler itself opens, watched. */

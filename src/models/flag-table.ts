@@ -12,10 +12,14 @@ export interface FlagMatch<Row extends FlagRow> {
 	readonly takesNext: boolean;
 }
 
+const MOST_WORDS = 20_000;
+
 export class FlagTable<Row extends FlagRow> {
 	readonly #exact = new Map<string, Row>();
 	readonly #prefix = new Map<string, Row>();
 	readonly #longest: number;
+	/** A build repeats its words from command to command. */
+	readonly #found = new Map<string, FlagMatch<Row> | undefined>();
 
 	constructor(rows: readonly Row[]) {
 		for (const row of rows) {
@@ -26,6 +30,15 @@ export class FlagTable<Row extends FlagRow> {
 	}
 
 	find(word: string): FlagMatch<Row> | undefined {
+		const known = this.#found.get(word);
+		if (known !== undefined || this.#found.has(word)) return known;
+		if (this.#found.size >= MOST_WORDS) this.#found.clear();
+		const match = this.#look(word);
+		this.#found.set(word, match);
+		return match;
+	}
+
+	#look(word: string): FlagMatch<Row> | undefined {
 		const exact = this.#exact.get(word);
 		if (exact !== undefined) {
 			const takesNext = exact.value === "separate" || exact.value === "either";

@@ -9,6 +9,7 @@ export function makeCanonical(cwd: string): (path: string) => string {
 	const folders = new Map<string, string>();
 	return (path) => {
 		const absolute = path.startsWith("/") ? path : `${cwd}/${path}`;
+		if (!absolute.includes("/.") && !absolute.includes("//") && !absolute.endsWith("/")) return absolute;
 		if (!absolute.includes("/../") && !absolute.endsWith("/..")) return posix.normalize(absolute);
 		const slash = absolute.lastIndexOf("/");
 		const folder = absolute.slice(0, slash);
