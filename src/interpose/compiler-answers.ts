@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, realpathSync, statSync, unlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
+import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { encodeDepfile } from "../scan/depfile.js";
 import {
 	type CompilerAnswer,
@@ -39,6 +40,8 @@ interface Record {
 	readonly depfile: boolean;
 	/** System headers are called by their real paths where those are shorter. */
 	readonly canonical: boolean;
+	/** What it read beyond sources and headers. */
+	readonly reads: readonly string[];
 	/** `TEST(ARGUMENT)` → value. */
 	readonly features: { [question: string]: number };
 }
@@ -48,6 +51,7 @@ export class Answers {
 	readonly answer: CompilerAnswer;
 	readonly depfile: boolean;
 	readonly canonical: boolean;
+	readonly reads: readonly string[];
 	readonly #features: Map<string, number>;
 	readonly #asked: Asked;
 	readonly key: string;
@@ -58,6 +62,7 @@ export class Answers {
 		this.answer = record.answer;
 		this.depfile = record.depfile;
 		this.canonical = record.canonical;
+		this.reads = record.reads;
 		this.#features = new Map(Object.entries(record.features));
 	}
 
@@ -74,8 +79,8 @@ export class Answers {
 	}
 
 	record(): Record {
-		const { answer, depfile, canonical } = this;
-		return { v: 1, answer, depfile, canonical, features: Object.fromEntries(this.#features) };
+		const { answer, depfile, canonical, reads } = this;
+		return { v: 1, answer, depfile, canonical, reads, features: Object.fromEntries(this.#features) };
 	}
 }
 
@@ -97,7 +102,10 @@ export class CompilerAnswers {
 	#prepared = false;
 	#sources = 0;
 
-	constructor(options: { spawner: Spawner; cacheDir: string; traceFolder: string }) {
+	readonly #viewLibrary: string;
+
+	constructor(options: { spawner: Spawner; cacheDir: string; traceFolder: string; viewLibrary: string }) {
+		this.#viewLibrary = options.viewLibrary;
 		this.#spawner = options.spawner;
 		this.#cache = join(options.cacheDir, "scan");
 		this.#folder = join(options.traceFolder, "questions");
@@ -159,12 +167,18 @@ export class CompilerAnswers {
 		writeFileSync(source, `${QUESTIONS}${included}#include <${SYSTEM_HEADER}>\n`);
 		const targets = ODD_TARGETS.flatMap(({ name, quoted }) => [quoted ? "-MQ" : "-MT", name]);
 		const flags = ["-E", "-dD", "-v", "-w", "-idirafter", detour, "-x", LANGUAGE_NAMES[asked.language], source];
-		const end = await this.#run(asked, [...flags, "-MD", "-MP", "-MF", depfile, ...targets]);
+		const trace = `${source}.t`;
+		const watch = viewEnvironment(this.#viewLibrary, trace, undefined, undefined);
+		const end = await this.#run(asked, [...flags, "-MD", "-MP", "-MF", depfile, ...targets], watch);
+		const seen = takeTrace(trace, posix.normalize);
 		removeQuietly(source);
 		try {
 			if (end === undefined) return { unclear: "it does not start" };
 			const answer = parseAnswer(end.stdout, end.stderr, asked.language, detour);
 			if ("unclear" in answer) return answer;
+			if (!seen.complete) return { unclear: "it cannot be watched" };
+			const known = new Set(answer.opened.map((path) => posix.normalize(path)));
+			const reads = [...seen.reads].filter((path) => !path.startsWith(`${this.#folder}/`) && !known.has(path));
 			const theirs = readQuietly(depfile);
 			const odd = [...answer.opened, ...ODD_HEADERS.map((name) => join(this.#folder, name))];
 			const ours = (system: string): string =>
@@ -175,15 +189,19 @@ export class CompilerAnswers {
 					phony: true,
 				});
 			const canonical = theirs === ours(realpathSync(detour));
-			return { v: 1, answer, depfile: canonical || theirs === ours(detour), canonical, features: {} };
+			return { v: 1, answer, depfile: canonical || theirs === ours(detour), canonical, reads, features: {} };
 		} finally {
 			removeQuietly(depfile);
 		}
 	}
 
-	async #run(asked: Asked, words: readonly string[]): Promise<{ stdout: string; stderr: string } | undefined> {
+	async #run(
+		asked: Asked,
+		words: readonly string[],
+		watch: readonly string[] = [],
+	): Promise<{ stdout: string; stderr: string } | undefined> {
 		const argv = [asked.argv0, ...asked.flags, ...words];
-		const env = [...asked.env, "LC_ALL=C"];
+		const env = [...asked.env, "LC_ALL=C", ...watch];
 		const end = await this.#spawner.run({ path: asked.real, argv, env, cwd: "/", stdio: "capture", timeoutMs: 60_000 })
 			.done;
 		if (end.kind === "not-started" || end.truncated || end.timedOut) return undefined;

@@ -35,7 +35,7 @@ export type Includes =
 			readonly kind: "scanned";
 			/** In the compiler's order. */
 			readonly files: readonly OpenedFile[];
-			/** Files that were found and not read through. */
+			/** Files that were found and not read through, and what the compiler reads by itself. */
 			readonly present: ReadonlySet<string>;
 			/** Names that were looked for and not there, absolute. */
 			readonly absent: ReadonlySet<string>;
@@ -72,6 +72,7 @@ export class IncludeScanner {
 		readonly spawner: Spawner;
 		readonly cacheDir: string;
 		readonly traceFolder: string;
+		readonly viewLibrary: string;
 		readonly core: (files: DiskFiles) => ScanCore;
 	}) {
 		this.#files = new DiskFiles(options.facts);
@@ -95,12 +96,28 @@ export class IncludeScanner {
 			if ("kind" in ready) return ready;
 			const found = this.#scan(ready.setup, source, command.cwd);
 			if (found.kind === "refused") return refused(found.reason, `${found.where}: ${found.what}`);
-			if (found.kind === "scanned") return finish(r, found, [...ready.absent, ...answer.missing]);
+			if (found.kind === "scanned") {
+				const alias = answer.flavour === "clang" ? this.#alias(found) : undefined;
+				if (alias !== undefined) return refused("alias", alias);
+				return finish(r, found, known.reads, [...ready.absent, ...answer.missing]);
+			}
 			if (!(await this.#answers.features(known, found.questions))) {
 				return refused("feature", found.questions.map((q) => `${q.test}(${q.argument})`).join(" "));
 			}
 		}
 		return refused("feature", "too many questions");
+	}
+
+	/** clang takes files of one inode for the same, and lists some by a name under which it did not read them. */
+	#alias({ files, present }: ScanAnswer & { readonly kind: "scanned" }): string | undefined {
+		const names = new Map<string, string>();
+		for (const path of [...files.map((file) => file.path), ...present]) {
+			const identity = this.#files.inode(path);
+			const other = names.get(identity);
+			if (other !== undefined && other !== path) return `${path} is also ${other}`;
+			names.set(identity, path);
+		}
+		return undefined;
 	}
 
 	#scan(setup: ScanSetup, source: SourceInput, cwd: string): ScanAnswer {
@@ -148,7 +165,7 @@ export class IncludeScanner {
 		const search = searchPath({ flavour: answer.flavour, quote, bracket, system, own, after }, (path) =>
 			this.#files.folder(full(path)),
 		);
-		if ("trouble" in search) return refused("search-path", `${search.trouble} is no folder`);
+		if ("trouble" in search) return refused("search-path", search.trouble);
 		const absent = search.missing.map(full);
 		return { setup: this.#setup(known, flags, search), absent };
 	}
@@ -189,9 +206,11 @@ function refused(reason: string, detail: string): Includes {
 function finish(
 	r: IncludeRequest,
 	found: ScanAnswer & { readonly kind: "scanned" },
+	reads: readonly string[],
 	missing: readonly string[],
 ): Includes {
-	const { files, present, absent } = found;
+	const { files, absent } = found;
+	const present = reads.length === 0 ? found.present : new Set([...found.present, ...reads]);
 	return { kind: "scanned", files, present, absent, missing, depfile: depfileOf(r, files) };
 }
 

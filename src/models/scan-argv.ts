@@ -70,9 +70,13 @@ function gccScanFlags(facts: GccFacts, source: SourceInput, options: ScanOptions
 	// Without it -E would not look for precompiled headers beside the headers, as the real command does.
 	const flags = ["-fpch-preprocess"];
 	const traditional = facts.tokens.some((token) => token.kind === "flag" && token.name.startsWith("-traditional"));
-	if (traditional || options.directivesOnly === false) return flags;
-	// gcc refuses the two together.
+	// gcc refuses the first together with it, and forgets the second.
+	if (traditional || facts.tokens.some(hasTrigraphs) || options.directivesOnly === false) return flags;
 	return [...flags, "-fdirectives-only", "-Wno-unused-macros"];
+}
+
+function hasTrigraphs(token: GccToken): boolean {
+	return token.kind === "flag" && /^(?:-trigraphs|--?ansi|--?std=(?!gnu).*)$/.test(token.words[0]!);
 }
 
 /** The user's words without stage, outputs, depfile flags and all other operands. */

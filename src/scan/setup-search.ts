@@ -31,7 +31,8 @@ interface Candidate extends SearchDir {
 
 /**
  * The folders that are searched, as the compiler leaves out the missing and repeated ones: gcc's remove_duplicates in
- * libcpp's incpath.c, clang's RemoveDuplicates in InitHeaderSearch.cpp. Or the folder that is none.
+ * libcpp's incpath.c, clang's RemoveDuplicates in InitHeaderSearch.cpp. Or why that is left to the
+ * compiler.
  */
 export function searchPath(
 	input: SearchInput,
@@ -44,13 +45,22 @@ export function searchPath(
 			const state = look(path);
 			if (state.kind === "folder") return [{ path, system, identity: state.identity }];
 			if (state.kind === "absent") missing.push(path);
-			else trouble ??= path;
+			else trouble ??= `${path} is no folder`;
 			return [];
 		});
 	const system = [...present(input.system, true), ...present(input.own, true), ...present(input.after, true)];
 	const bracket = present(input.bracket, false);
 	const quote = present(input.quote, false);
 	if (trouble !== undefined) return { trouble };
+	if (input.flavour === "clang") {
+		// To it they have one name, the first that it met.
+		const names = new Map<string, string>();
+		for (const { path, identity } of [...quote, ...bracket, ...system]) {
+			const other = names.get(identity);
+			if (other !== undefined && other !== path) return { trouble: `${path} is also ${other}` };
+			names.set(identity, path);
+		}
+	}
 	const found = input.flavour === "gcc" ? gccChains(quote, bracket, system) : clangChains(quote, bracket, system);
 	return { quoteDirs: found.quote.map(plain), bracketDirs: found.bracket.map(plain), missing };
 }

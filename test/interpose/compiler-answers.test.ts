@@ -5,19 +5,25 @@ import { join } from "node:path";
 import { type Answers, type Asked, CompilerAnswers } from "../../src/interpose/compiler-answers.js";
 import type { Spawner } from "../../src/util/spawner.js";
 import { testFolder } from "../rig/folder.js";
-import { countingSpawner } from "../rig/spawner.js";
+import { countingSpawner, testNatives } from "../rig/spawner.js";
 
 const REAL = { gcc: "/usr/bin/gcc", "g++": "/usr/bin/g++", clang: "/usr/bin/clang", "clang++": "/usr/bin/clang++" };
 const always = () => true;
 
 describe("what a compiler says of a set of flags", () => {
 	const folder = testFolder();
+	const natives = testNatives();
 	const asked = (tool: keyof typeof REAL, language: Asked["language"], ...flags: string[]): Asked => ({
 		...{ real: REAL[tool], argv0: tool, toolchain: "T", language, flags },
 		...{ env: [`PATH=${process.env["PATH"]}`], processor: [] },
 	});
 	const open = (spawner: Spawner) =>
-		new CompilerAnswers({ spawner, cacheDir: join(folder.path, "cache"), traceFolder: folder.path });
+		new CompilerAnswers({
+			spawner,
+			cacheDir: join(folder.path, "cache"),
+			traceFolder: folder.path,
+			viewLibrary: natives.view,
+		});
 	const get = async (a: Asked, spawner = countingSpawner()): Promise<Answers> => {
 		const found = await open(spawner).get(CompilerAnswers.key(a), a, always);
 		if ("unclear" in found) assert.fail(found.unclear);
@@ -44,6 +50,20 @@ describe("what a compiler says of a set of flags", () => {
 			assert.deepEqual(answer.implicit, tool.startsWith("clang") ? [] : ["stdc-predef.h"]);
 			assert.ok(answer.own.includes("/usr/include"));
 		});
+
+	it("names what the compiler reads by itself, and no source of a question", async () => {
+		const { reads } = await get(asked("clang", "c"));
+		const strace = spawnSync("sh", ["-c", "echo | clang -v -E -x c -"], { encoding: "utf8" });
+		const cuda = /^Found CUDA installation: ([^,]*)/m.exec(strace.stderr)?.[1];
+		assert.equal(
+			reads.some((path) => path.startsWith(`${cuda}/`)),
+			cuda !== undefined,
+		);
+		assert.deepEqual(
+			reads.filter((path) => path.startsWith(folder.path)),
+			[],
+		);
+	});
 
 	it("tells the dialect", async () => {
 		const dialect = async (...words: Parameters<typeof asked>) => {

@@ -9,12 +9,13 @@ import type { ScanAnswer, ScanSetup } from "../../src/scan/types.js";
 import { FileFacts } from "../../src/store/filefacts.js";
 import { hashBytes } from "../../src/thunk/hash.js";
 import { testFolder } from "../rig/folder.js";
-import { countingSpawner } from "../rig/spawner.js";
+import { countingSpawner, testNatives } from "../rig/spawner.js";
 
 const HASH = hashBytes(Buffer.from("toolchain"));
 
 describe("what the include scanner is given, and what becomes of its answer", () => {
 	const folder = testFolder();
+	const natives = testNatives();
 	const at = (name: string): string => join(folder.path, name);
 	const open = (answer: (setup: ScanSetup) => ScanAnswer) => {
 		const spawner = countingSpawner();
@@ -28,6 +29,7 @@ describe("what the include scanner is given, and what becomes of its answer", ()
 			spawner,
 			cacheDir: at(".cache"),
 			traceFolder: at(".trace"),
+			viewLibrary: natives.view,
 			core: () => ({
 				scan(setup) {
 					setups.push(setup);

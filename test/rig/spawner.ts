@@ -1,4 +1,8 @@
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Natives, nativePrograms } from "../../src/interpose/native.js";
 import type { Exit, Spawner } from "../../src/util/spawner.js";
 
 /** Runs programs at once, and counts them. */
@@ -23,4 +27,19 @@ export function countingSpawner(): Spawner & { runs: number } {
 		close: async () => {},
 	};
 	return spawner;
+}
+
+/** The native programs, compiled for the suite it is called in, and removed after it. */
+export function testNatives(): Natives {
+	const natives = { shim: "", spawner: "", view: "" };
+	let folder: string;
+	before(function () {
+		this.timeout(60_000);
+		folder = mkdtempSync(join(tmpdir(), "gg-natives-"));
+		const made = nativePrograms(folder, process.env, () => {});
+		if (!made.ok) throw new Error(made.error.message);
+		Object.assign(natives, made.value);
+	});
+	after(() => rmSync(folder, { recursive: true, force: true }));
+	return natives;
 }

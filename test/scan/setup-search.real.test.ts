@@ -66,6 +66,10 @@ for (const flavour of ["gcc", "clang"] as const)
 					},
 					(path) => look(resolve(folder.path, path)),
 				);
+				if (flavour === "clang" && words.includes("link")) {
+					assert.ok("trouble" in search, "its name for a folder depends on what it met before");
+					continue;
+				}
 				if ("trouble" in search) assert.fail(search.trouble);
 				const lines = run(words).stderr.split("\n");
 				const quote = lines.indexOf('#include "..." search starts here:');
@@ -83,6 +87,6 @@ for (const flavour of ["gcc", "clang"] as const)
 			writeFileSync(join(folder.path, "file"), "");
 			const none = { flavour, quote: [], system: [], own: [], after: [] };
 			const search = searchPath({ ...none, bracket: ["file"] }, (path) => look(resolve(folder.path, path)));
-			assert.deepEqual(search, { trouble: "file" });
+			assert.deepEqual(search, { trouble: "file is no folder" });
 		});
 	});
