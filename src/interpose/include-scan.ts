@@ -97,8 +97,6 @@ export class IncludeScanner {
 			const found = this.#scan(ready.setup, source, command.cwd);
 			if (found.kind === "refused") return refused(found.reason, `${found.where}: ${found.what}`);
 			if (found.kind === "scanned") {
-				const alias = answer.flavour === "clang" ? this.#alias(found) : undefined;
-				if (alias !== undefined) return refused("alias", alias);
 				return finish(r, found, known.reads, [...ready.absent, ...answer.missing]);
 			}
 			if (!(await this.#answers.features(known, found.questions))) {
@@ -106,18 +104,6 @@ export class IncludeScanner {
 			}
 		}
 		return refused("feature", "too many questions");
-	}
-
-	/** clang takes files of one inode for the same, and lists some by a name under which it did not read them. */
-	#alias({ files, present }: ScanAnswer & { readonly kind: "scanned" }): string | undefined {
-		const names = new Map<string, string>();
-		for (const path of [...files.map((file) => file.path), ...present]) {
-			const identity = this.#files.inode(path);
-			const other = names.get(identity);
-			if (other !== undefined && other !== path) return `${path} is also ${other}`;
-			names.set(identity, path);
-		}
-		return undefined;
 	}
 
 	#scan(setup: ScanSetup, source: SourceInput, cwd: string): ScanAnswer {

@@ -3,7 +3,7 @@ import type { FolderState } from "../scan/setup-search.js";
 import type { ScanFile, ScanFiles } from "../scan/types.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
 import { hashBytes } from "../thunk/hash.js";
-import { errorCode, statIfThere } from "../util/files.js";
+import { errorCode } from "../util/files.js";
 
 /** Larger files are handed to the compiler. */
 const SIZE_LIMIT = 32 << 20;
@@ -46,7 +46,6 @@ export class DiskFiles implements ScanFiles {
 	readonly #folders = new Map<string, Folder>();
 	readonly #known = new Map<string, Known>();
 	readonly #realPaths = new Map<string, string>();
-	readonly #inodes = new Map<string, string>();
 	readonly #opened = new Map<string, KnownFile>();
 	#turn = 0;
 
@@ -84,18 +83,6 @@ export class DiskFiles implements ScanFiles {
 		} catch {
 			return undefined;
 		}
-	}
-
-	/** Equal for the same file, whatever its name. */
-	inode(path: string): string {
-		const isSystem = this.#facts.isSystem(path);
-		let known = isSystem ? this.#inodes.get(path) : undefined;
-		if (known === undefined) {
-			const s = statIfThere(path);
-			known = s === undefined ? path : `${s.dev}:${s.ino}`;
-			if (isSystem) this.#inodes.set(path, known);
-		}
-		return known;
 	}
 
 	/** What stands at a path of the include path. */
