@@ -7,6 +7,7 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { errorCode } from "../util/files.js";
 import type { Exit, Spawner } from "../util/spawner.js";
+import { hasFailed, nameKept } from "./kept.js";
 import type { ScratchFolders } from "./scratch.js";
 import type { Execution, ExecutionFailure, Executor } from "./types.js";
 
@@ -84,10 +85,10 @@ export function classicExecutor(o: ClassicExecutorOptions): Executor {
 				programs.delete(thunk.functionHash);
 				execution = impossible(notStarted(hash, end));
 			} else execution = finish(hash, thunk, end, folder);
-			if (o.keep && failed(execution)) execution = withNote(execution, hash, folder);
+			if (o.keep && hasFailed(execution)) execution = nameKept(execution, hash, folder);
 			return execution;
 		} finally {
-			if (!o.keep || execution === undefined || !failed(execution)) o.scratch.release(folder);
+			if (!o.keep || execution === undefined || !hasFailed(execution)) o.scratch.release(folder);
 		}
 	}
 
@@ -150,20 +151,6 @@ function link(target: string, path: string): void {
 		mkdirSync(dirname(path), { recursive: true });
 		symlinkSync(target, path);
 	}
-}
-
-function failed(execution: Execution): boolean {
-	return execution.kind === "impossible" || execution.result.status !== 0;
-}
-
-function withNote(execution: Execution, hash: ObjectHash, folder: string): Execution {
-	const note = `the folder of thunk ${hash} is kept: ${folder}`;
-	if (execution.kind === "impossible") {
-		const { failure } = execution;
-		return impossible({ ...failure, hint: failure.hint === undefined ? note : `${failure.hint}; ${note}` });
-	}
-	const stderr = Buffer.concat([execution.result.stderr, Buffer.from(`gg: ${note}\n`)]);
-	return { ...execution, result: { ...execution.result, stderr } };
 }
 
 function impossible(failure: ExecutionFailure): Execution {

@@ -9,6 +9,7 @@ import type { Item, Thunk, ThunkResult, TreeEntry } from "../thunk/types.js";
 import { copyFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Exit, RootStep, Spawner } from "../util/spawner.js";
+import { hasFailed, nameKept } from "./kept.js";
 import { encodeView, takeTrace, viewEnvironment } from "./observe.js";
 import type { ScratchFolders } from "./scratch.js";
 import type { Execution, ExecutionFailure, Executor } from "./types.js";
@@ -171,12 +172,8 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 				);
 				return { ...execution, undeclared };
 			}
-			keepFolder = o.keep && (execution.kind === "impossible" || execution.result.status !== 0);
-			if (keepFolder && execution.kind === "finished") {
-				const note = `gg: the folder of thunk ${hash} is kept: ${folder}\n`;
-				const stderr = Buffer.concat([execution.result.stderr, Buffer.from(note)]);
-				return { ...execution, result: { ...execution.result, stderr } };
-			}
+			keepFolder = o.keep && hasFailed(execution);
+			if (keepFolder) return nameKept(execution, hash, folder);
 			return execution;
 		} finally {
 			if (!keepFolder) o.scratch.release(folder);

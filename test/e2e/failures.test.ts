@@ -275,6 +275,29 @@ describe("a file system that is full or read-only", () => {
 		);
 	});
 
+	it("a disk that fills while placeholders are forced ends that, and with room again it goes on", async function () {
+		const p = project({
+			Makefile: "all: a.o b.o\n%.o: %.c ; $(CC) -c -o $@ $<\n",
+			"a.c": "int a;\n",
+			"b.c": "int b[100000] = { 1 };\n",
+		});
+		await p.run(["make"]);
+		const aside = p.aside();
+		const store = mounted(this, p, "size=2m");
+		const env = { GG_DIR: `${store}/gg` };
+		assert.equal((await p.gg(["infer", "make"], { env })).status, 0);
+		assert.deepEqual(p.placeholders(), ["a.o", "b.o"]);
+		const used = Number(execFileSync("df", ["--output=used", "-B1", store]).toString().split("\n")[1]);
+		execFileSync("mount", ["-o", `remount,size=${used + 100_000}`, store]);
+		const full = await p.gg(["force", "-k"], { env });
+		assert.equal(full.status, 1);
+		assert.match(full.stderr, /no space left on device|the disk is full/i);
+		assert.deepEqual(p.placeholders(), ["b.o"], "what there was room for is made");
+		execFileSync("mount", ["-o", "remount,size=4m", store]);
+		assert.equal((await p.gg(["force"], { env })).status, 0);
+		p.assertSameTree(aside, ["store"]);
+	});
+
 	it("a full tree fails as make does", async function () {
 		const p = project({ "small/Makefile": "a.o: ../a.c ; $(CC) -c ../a.c\n", "a.c": "int a[100000] = { 1 };\n" });
 		const store = mounted(this, p, "size=64k");

@@ -89,17 +89,6 @@ describe("bad input is answered with what is wrong and what to do", () => {
 		assert.deepEqual(await p.gg(["build", "make"]), said(message));
 	});
 
-	it("a .gg that may not be read", async function () {
-		if (process.getuid?.() === 0) this.skip();
-		const p = project(FILES);
-		await p.gg(["init"]);
-		fs.chmodSync(p.path(".gg"), 0);
-		const message =
-			`gg-build: cannot use ${p.tree}/.gg: permission denied\n` +
-			"    check its owner and permissions, or name another folder with GG_DIR\n";
-		assert.deepEqual(await p.gg(["build", "make"]), said(message));
-	});
-
 	it("a target that is no placeholder, and a list that is not there", async () => {
 		const p = project(FILES);
 		await p.gg(["init"]);
