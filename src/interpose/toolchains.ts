@@ -33,11 +33,13 @@ export interface Toolchain {
 
 /** What is remembered between sessions, and holds as long as every file and every absence is as it was. */
 interface Remembered {
-	readonly v: 2;
+	readonly v: 3;
 	readonly files: readonly (readonly [path: string, hash: ObjectHash, executable: boolean])[];
 	readonly links: readonly (readonly [path: string, target: string])[];
 	readonly directories: readonly string[];
 	readonly absent: readonly string[];
+	/** They say that it is as it was, and are no part of it. */
+	readonly watched: readonly (readonly [path: string, hash: ObjectHash])[];
 	readonly path: string;
 	readonly traceable: boolean;
 	readonly stampsTime: boolean;
@@ -124,13 +126,19 @@ export class Toolchains {
 			const fact = this.#facts.get(f);
 			if (fact !== undefined) files.push([f, fact.hash, fact.executable]);
 		}
+		const watched: [string, ObjectHash][] = [];
+		for (const path of found.watched) {
+			const fact = this.#facts.get(path);
+			if (fact !== undefined) watched.push([path, fact.hash]);
+		}
 		const folders = new Set([posix.dirname(driver), ...found.programs.map((p) => posix.dirname(p.path))]);
 		const record: Remembered = {
-			v: 2,
+			v: 3,
 			files,
 			links: found.links.map((l) => [l.path, l.target]),
 			directories: found.directories,
 			absent: found.absent,
+			watched,
 			path: [...folders].filter((f) => !/\/(?:gcc|llvm)[^/]*\//.test(f)).join(":"),
 			traceable: found.programs.every((p) => isTraceable(p.path)) && isTraceable(driver),
 			stampsTime:
@@ -149,8 +157,9 @@ export class Toolchains {
 	#remembered(file: string): Remembered | undefined {
 		try {
 			const record = JSON.parse(readFileSync(file, "utf8")) as Remembered;
-			if (record.v !== 2) return undefined;
-			if (!record.files.every(([path, hash]) => this.#facts.get(path)?.hash === hash)) return undefined;
+			if (record.v !== 3) return undefined;
+			const decisive = [...record.files, ...record.watched];
+			if (!decisive.every(([path, hash]) => this.#facts.get(path)?.hash === hash)) return undefined;
 			if (!record.links.every(([path, target]) => readlinkSync(path) === target)) return undefined;
 			if (record.absent.some((path) => isThere(path))) return undefined;
 			return record;
@@ -174,7 +183,7 @@ export class Toolchains {
 			entries.push({ name: path.slice(1), hash: this.#objects.put(Buffer.alloc(0)), kind: "directory" });
 		}
 		const files = new Set(record.files.map(([path]) => path));
-		for (const [path] of record.links) files.add(path);
+		for (const [path] of [...record.links, ...record.watched]) files.add(path);
 		return {
 			driver,
 			driverHash,

@@ -106,8 +106,8 @@ function filesUnknown(command: Command, facts: GccFacts, probe: FileProbe): Trou
 		.find((file) => probe.exists(absolute(command, file)));
 	if (precompiled !== undefined) return flag(`a precompiled header is read: ${precompiled}`);
 	// There the linker's output gets a suffix of its own.
-	const target = parseToolName(command.tool, GCC_DRIVERS)?.prefix ?? "";
-	if (links && /mingw|cygwin/.test(target)) return { reason: "no-model", detail: `links by ${command.tool}` };
+	const target = targetOf(command);
+	if (links && /mingw|cygwin|msvc|windows/.test(target)) return { reason: "no-model", detail: `links for ${target}` };
 	if (links && sides.length > 0 && sources.length > 0) return flag(`${sides[0]} files beside a link`);
 	if (links && sources.length > 0 && facts.ld.outputFiles.length > 0)
 		return flag(`${facts.ld.outputFiles[0]} names temporary files`);
@@ -125,6 +125,13 @@ function filesUnknown(command: Command, facts: GccFacts, probe: FileProbe): Trou
 	if (links && output === undefined && deps.file === undefined && facts.flavor === "gcc" && sources.length > 0)
 		return flag("a depfile beside a.out");
 	return undefined;
+}
+
+/** As far as the command line says it: by the driver's name, or in clang's way. */
+function targetOf({ tool, argv }: Command): string {
+	const flag = argv.findLastIndex((arg) => arg === "-target" || arg === "--target" || arg.startsWith("--target="));
+	if (flag >= 0) return argv[flag]!.split("=")[1] ?? argv[flag + 1] ?? "";
+	return parseToolName(tool, GCC_DRIVERS)?.prefix.replace(/-$/, "") ?? "";
 }
 
 function filesMissing(command: Command, facts: GccFacts, probe: FileProbe): Trouble | undefined {

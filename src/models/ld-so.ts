@@ -97,6 +97,8 @@ export interface LoadedFiles {
 	readonly absent: readonly string[];
 	/** `libfoo.so.1 needed by /usr/bin/x`: the program would not start here either. */
 	readonly missing: readonly string[];
+	/** Only /etc/ld.so.cache tells the loader of a folder that one of them lies in. */
+	readonly configured: boolean;
 }
 
 interface Loaded {
@@ -108,14 +110,15 @@ interface Loaded {
 /** ld.so(8)'s search: DT_RPATH of the object and those that brought it, LD_LIBRARY_PATH, DT_RUNPATH, cache, defaults. */
 export function loadedFiles(request: LoadRequest, probe: ReadOnlyProbe): LoadedFiles {
 	const root = readElf(request.program, probe.read);
-	const nothing: LoadedFiles = { interp: undefined, libraries: [], absent: [], missing: [] };
+	const nothing: LoadedFiles = { interp: undefined, libraries: [], absent: [], missing: [], configured: false };
 	if (!root.ok) return nothing;
 	const libraries = new Set<string>();
 	const absent = new Set<string>();
 	const missing: string[] = [];
 	const names = new Set<string>();
 	const queue: Loaded[] = [{ path: request.program, elf: root.value, parent: undefined }];
-	const systemDirs = [...request.confDirs, ...defaultDirs(root.value)];
+	const builtIn = defaultDirs(root.value);
+	const systemDirs = [...request.confDirs, ...builtIn];
 	for (let object = queue.shift(); object !== undefined; object = queue.shift()) {
 		for (const name of object.elf.needed) {
 			if (names.has(name)) continue;
@@ -131,7 +134,9 @@ export function loadedFiles(request: LoadRequest, probe: ReadOnlyProbe): LoadedF
 			}
 		}
 	}
-	return { interp: root.value.interp, libraries: [...libraries], absent: [...absent], missing };
+	const configuredDirs = new Set(request.confDirs.filter((dir) => !builtIn.includes(dir)));
+	const configured = [...libraries].some((path) => configuredDirs.has(dirname(path)));
+	return { interp: root.value.interp, libraries: [...libraries], absent: [...absent], missing, configured };
 }
 
 function objectDirs(object: Loaded, libraryPath: string | undefined): string[] {

@@ -58,7 +58,7 @@ export interface Toolchain {
 	readonly loaders: readonly string[];
 	/** Shared libraries of programs and plugins, as the loader spells them. */
 	readonly libraries: readonly string[];
-	/** Plugins, specs, loader cache, locale data, files a driver tells the system by. */
+	/** Plugins, specs, locale data, files a driver tells the system by. */
 	readonly extra: readonly string[];
 	/** Built-in library directories of the first linker, in order, `=` standing for the sysroot. */
 	readonly searchDirs: readonly string[];
@@ -70,7 +70,11 @@ export interface Toolchain {
 	readonly files: readonly string[];
 	readonly links: readonly SymbolicLink[];
 	readonly directories: readonly string[];
+	/** Decide what was found, and are no part of it: whatever is installed on a system changes them. */
+	readonly watched: readonly string[];
 }
+
+const LOADER_CACHE = "/etc/ld.so.cache";
 
 /** Undefined if PATH has no such tool. */
 export async function discoverToolchain(
@@ -119,12 +123,13 @@ class Discovery {
 	private readonly unknown = new Set<string>();
 	private readonly directories = new Set<string>();
 	private readonly opened = new Set<string>();
+	/** The loader needs its cache to find a library. */
+	private configured = false;
 
 	constructor(request: ToolchainRequest, probe: ToolchainProbe) {
 		this.request = request;
 		this.probe = probe;
 		this.confDirs = readLdSoConf(probe).dirs;
-		this.optional("/etc/ld.so.cache");
 		if (this.optional("/etc/ld.so.preload")) {
 			for (const path of (readText(probe, "/etc/ld.so.preload") ?? "").split(/[\s:]+/)) {
 				if (path.startsWith("/")) this.plugin(path);
@@ -134,6 +139,8 @@ class Discovery {
 
 	result(identity: Identity): Toolchain {
 		for (const path of localeFiles(this.request.env, this.libraries, this.probe)) this.optional(path);
+		const watched = !this.configured && this.probe.stat(LOADER_CACHE) === "file" ? [LOADER_CACHE] : [];
+		if (watched.length === 0) this.optional(LOADER_CACHE);
 		const paths = [this.loaders, this.libraries, this.extra, this.directories];
 		const spelled = [...this.programs.values()].map(({ path }) => path);
 		return {
@@ -144,6 +151,7 @@ class Discovery {
 			extra: [...this.extra].sort(),
 			absent: [...this.absent],
 			unknown: [...this.unknown],
+			watched,
 			...closeOverLinks([...spelled, ...paths.flatMap((set) => [...set])], this.probe),
 		};
 	}
@@ -195,6 +203,7 @@ class Discovery {
 		for (const library of loaded.libraries) this.libraries.add(library);
 		for (const candidate of loaded.absent) this.absent.add(candidate);
 		for (const name of loaded.missing) this.unknown.add(name);
+		this.configured ||= loaded.configured;
 	}
 
 	/** A shared object that a program opens itself. */
@@ -272,10 +281,13 @@ class Discovery {
 	}
 
 	/** BFD opens every plugin in these directories, relative to where the tool lies (bfd/plugin.c). */
-	standalone({ path, resolved }: ToolPath): void {
+	standalone({ name, path, resolved }: ToolPath): void {
+		// One that serves another machine has a folder for that: ../x86_64-w64-mingw32/lib.
+		const target = /^(.+)-[a-z+]+(?:-[\d.]+)?$/.exec(name)?.[1];
 		const bins = new Set([dirname(path), dirname(resolved)]);
 		for (const bin of bins) {
-			for (const parent of [`${bin}/../lib`, `${bin}/../lib64`]) {
+			const own = target === undefined ? [] : [`${bin}/../${target}/lib`];
+			for (const parent of [`${bin}/../lib`, `${bin}/../lib64`, ...own]) {
 				const triples = (this.probe.readdir(parent) ?? []).filter((name) => /-linux-/.test(name)).sort();
 				for (const dir of [parent, ...triples.map((triple) => `${parent}/${triple}`)]) {
 					for (const name of [...(this.probe.readdir(`${dir}/bfd-plugins`) ?? [])].sort()) {

@@ -248,11 +248,15 @@ const SYSTEM_PREFIXES = [
 	"/opt/",
 ];
 
+/** Of cross compilers: /usr/x86_64-w64-mingw32/lib. */
+const CROSS = /^\/usr\/[^/-]+-[^/]+\/(?:bin|include|lib|lib32|lib64)\//;
+
 /** System folders do not change during a build, unless the build itself lies in one or installs there. */
 export function systemPredicate(projectRoot: string): (path: string) => boolean {
 	const prefixes = SYSTEM_PREFIXES.filter((prefix) => !`${projectRoot}/`.startsWith(prefix));
+	const cross = !CROSS.test(`${projectRoot}/`);
 	return (path) => {
 		for (const prefix of prefixes) if (path.startsWith(prefix)) return true;
-		return false;
+		return cross && path.startsWith("/usr/") && CROSS.test(path);
 	};
 }

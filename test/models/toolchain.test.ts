@@ -268,11 +268,7 @@ describe("toolchain discovery", () => {
 			"/lib64/libgmp.so.10",
 			"/lib64/libz.so.1",
 		]);
-		assert.deepEqual(toolchain.extra, [
-			"/etc/ld.so.cache",
-			"/usr/lib/gcc/12/libgomp.spec",
-			"/usr/lib/gcc/12/liblto_plugin.so",
-		]);
+		assert.deepEqual(toolchain.extra, ["/usr/lib/gcc/12/libgomp.spec", "/usr/lib/gcc/12/liblto_plugin.so"]);
 		assert.deepEqual(toolchain.searchDirs, ["=/usr/lib"]);
 		assert.deepEqual(toolchain.unknown, []);
 		assert.ok(toolchain.files.includes("/usr/lib/libgmp.so.10.1") && toolchain.files.includes("/usr/lib/ld.so"));
@@ -284,10 +280,37 @@ describe("toolchain discovery", () => {
 		assert.ok(toolchain.absent.includes("/usr/local/bin/gcc"), "a gcc that appeared there would be taken");
 	});
 
+	it("has the loader's cache as a part only where nothing else leads to a library", async () => {
+		const usual = await discoverToolchain({ tool: "ar", cwd: "/", env }, memoryProbe(MACHINE));
+		assert.deepEqual(usual?.watched, ["/etc/ld.so.cache"]);
+		assert.ok(!usual?.files.includes("/etc/ld.so.cache"));
+		const files = {
+			...MACHINE.files,
+			"/etc/ld.so.conf": "/usr/lib\n/opt/lib\n",
+			"/usr/bin/ar-real": program("libopt.so"),
+			"/opt/lib/libopt.so": fakeElf({}),
+		};
+		const configured = await discoverToolchain({ tool: "ar", cwd: "/", env }, memoryProbe({ ...MACHINE, files }));
+		assert.deepEqual(configured?.watched, []);
+		assert.ok(configured?.files.includes("/etc/ld.so.cache"));
+	});
+
+	it("takes the plugins of the machine that it works for", async () => {
+		const files = {
+			...MACHINE.files,
+			"/usr/bin/x-w64-mingw32-ar": program(),
+			"/usr/x-w64-mingw32/lib/bfd-plugins/libdep.so": fakeElf({}),
+		};
+		const commands = { "/usr/bin/x-w64-mingw32-ar --version": "GNU ar (GNU Binutils) 2.40\n" };
+		const machine = memoryProbe({ ...MACHINE, files, commands });
+		const toolchain = await discoverToolchain({ tool: "x-w64-mingw32-ar", cwd: "/", env }, machine);
+		assert.ok(toolchain?.files.includes("/usr/x-w64-mingw32/lib/bfd-plugins/libdep.so"), `${toolchain?.files}`);
+	});
+
 	it("takes BFD's plugins along with ar", async () => {
 		const toolchain = await discoverToolchain({ tool: "ar", cwd: "/", env }, memoryProbe(MACHINE));
 		assert.equal(toolchain?.family, "binutils");
-		assert.deepEqual(toolchain?.extra, ["/etc/ld.so.cache", "/usr/bin/../lib/bfd-plugins/libdep.so"]);
+		assert.deepEqual(toolchain?.extra, ["/usr/bin/../lib/bfd-plugins/libdep.so"]);
 		assert.ok(toolchain?.libraries.includes("/lib64/libz.so.1"));
 	});
 

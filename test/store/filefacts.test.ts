@@ -211,6 +211,9 @@ describe("system folders", () => {
 		assert.equal(usual("/usr/lib/gcc/x/cc1"), true);
 		assert.equal(usual("/usr/local/include/x.h"), false);
 		assert.equal(usual("/home/me/project/usr/include/x.h"), false);
+		assert.equal(usual("/usr/x86_64-w64-mingw32/lib/libm.a"), true);
+		assert.equal(usual("/usr/my-project/src/a.c"), false);
+		assert.equal(systemPredicate("/usr/a-b/lib/project")("/usr/a-b/lib/project/a.c"), false);
 		const inside = systemPredicate("/opt/project");
 		assert.equal(inside("/opt/project/x.h"), false);
 		assert.equal(inside("/opt/other/x.h"), false);
