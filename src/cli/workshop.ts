@@ -67,7 +67,13 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const placeAt = (path: string, forced: Forced, tag: string): boolean => {
 		const standing = readPlaceholder(path);
 		const to = forced.outputs.get(tag);
-		if (standing === undefined || to === undefined) return false;
+		if (standing === undefined) return false;
+		// A side output that the tool left out, this time.
+		if (to === undefined && tag !== "") {
+			placeholders.remove(path);
+			return true;
+		}
+		if (to === undefined) return false;
 		const { mtimeMs } = lstatSync(path);
 		const made = forced.result.outputs;
 		const mode = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;

@@ -2,10 +2,12 @@ import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { FileFacts } from "../store/filefacts.js";
 import type { LocalObjects } from "../store/local.js";
+import { readPlaceholder } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
 import { decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Item, Thunk, ThunkResult, TreeEntry } from "../thunk/types.js";
+
 import { copyFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Exit, RootStep, Spawner } from "../util/spawner.js";
@@ -29,6 +31,9 @@ export interface LocalExecutorOptions {
 	/** Leave the folder of a thunk that failed, and name it. */
 	readonly keep: boolean;
 }
+
+/** A build that changes a thunk's files each time that it runs is not waited for. */
+const MAX_ROUNDS = 4;
 
 /** A file of a thunk: where it is expected, what it must be, and where its bytes can be had. */
 interface Placed {
@@ -100,12 +105,27 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 		return { placed, shape };
 	}
 
+	/** The build may go on beside a thunk: it runs again when files were not, to the end, as they were when it was described. */
 	async function execute(hash: ObjectHash, thunk: Thunk): Promise<Execution> {
+		const hidden = new Set<string>();
+		for (let round = 1; ; round++) {
+			const { execution, again } = await attempt(hash, thunk, hidden);
+			if (!again || round === MAX_ROUNDS) return execution;
+		}
+	}
+
+	/** Adds to `hidden` what the thunk met and could not have met when it was described. */
+	async function attempt(
+		hash: ObjectHash,
+		thunk: Thunk,
+		hidden: Set<string>,
+	): Promise<{ execution: Execution; again: boolean }> {
+		const final = (execution: Execution): { execution: Execution; again: boolean } => ({ execution, again: false });
 		const inputs = place(thunk);
-		if ("reason" in inputs) return { kind: "impossible", failure: inputs };
+		if ("reason" in inputs) return final({ kind: "impossible", failure: inputs });
 		const executable = thunk.executables[0];
 		if (executable === undefined || o.facts.get(executable.name)?.hash !== executable.hash) {
-			return { kind: "impossible", failure: toolChanged(executable?.name ?? "") };
+			return final({ kind: "impossible", failure: toolChanged(executable?.name ?? "") });
 		}
 		const folder = o.scratch.take();
 		let keepFolder = false;
@@ -152,13 +172,18 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 					encodeView([
 						...redirected.map((p) => [p.path, p.source] as const),
 						...staged.map((s) => [s.path, s.file] as const),
+						...[...hidden].map((path) => [path, ""] as const),
 					]),
 				);
 				env.push(...viewEnvironment(o.viewLibrary, trace, view, undefined));
 				end = await o.spawner.run({ ...request, ...timeout, env }).done;
 			}
 			const execution = finish(thunk, staged, end);
-			if (execution.kind === "finished" && !o.sandbox && execution.result.status === 0) {
+			const changed = inputs.placed.some(
+				(p) => p.source === p.path && !o.facts.isSystem(p.path) && o.facts.get(p.path)?.hash !== p.hash,
+			);
+			if (changed) return { execution, again: true };
+			if (execution.kind === "finished" && !o.sandbox) {
 				const seen = takeTrace(trace, makeCanonical(thunk.cwd));
 				const declared = new Set(inputs.placed.map((p) => p.path));
 				for (const item of thunk.trees) {
@@ -170,11 +195,15 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 				const undeclared = [...seen.reads].filter(
 					(p) => !declared.has(p) && !isScratch(p, folder) && o.facts.get(p) !== undefined,
 				);
-				return { ...execution, undeclared };
+				const appeared = appearedSince(thunk, undeclared);
+				for (const path of appeared) hidden.add(path);
+				if (appeared.length > 0) return { execution, again: true };
+				const unmade = undeclared.find((p) => o.facts.get(p)?.placeholder !== undefined);
+				if (unmade !== undefined) return final({ kind: "impossible", failure: readUnmade(thunk, unmade) });
+				if (execution.result.status === 0) return final({ ...execution, undeclared });
 			}
 			keepFolder = o.keep && hasFailed(execution);
-			if (keepFolder) return nameKept(execution, hash, folder);
-			return execution;
+			return final(keepFolder ? nameKept(execution, hash, folder) : execution);
 		} finally {
 			if (!keepFolder) o.scratch.release(folder);
 		}
@@ -227,10 +256,20 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 	return { execute };
 }
 
+/** Files that were made after the thunk's placeholder was put down: the command that it stands for did not meet them. */
+function appearedSince(thunk: Thunk, paths: readonly string[]): string[] {
+	if (paths.length === 0) return [];
+	const standing = thunk.outputPaths.find((output) => readPlaceholder(output.path) !== undefined);
+	if (standing === undefined) return [];
+	const described = statSync(standing.path).mtimeMs;
+	return paths.filter((path) => {
+		const info = statSync(path, { throwIfNoEntry: false });
+		return info !== undefined && (info.birthtimeMs || info.ctimeMs) >= described;
+	});
+}
+
 function isScratch(path: string, folder: string): boolean {
-	return (
-		path.startsWith("/tmp/") || path.startsWith(`${folder}/`) || path.startsWith("/etc/") || path.startsWith("/proc/")
-	);
+	return path.startsWith(`${folder}/`) || path.startsWith("/etc/") || path.startsWith("/proc/");
 }
 
 function namespace(
@@ -297,6 +336,14 @@ function toolChanged(path: string): ExecutionFailure {
 		reason: "tool-changed",
 		message: path === "" ? "the thunk names no program" : `${path} is gone or has changed since the build was inferred`,
 		hint: "infer the build again: gg infer make",
+	};
+}
+
+function readUnmade(thunk: Thunk, path: string): ExecutionFailure {
+	return {
+		reason: "undeclared-input",
+		message: `${thunk.args[0]} read ${path}, a placeholder that its thunk does not name`,
+		hint: "run the build by `gg build --jobs 1 COMMAND`, which defers nothing",
 	};
 }
 

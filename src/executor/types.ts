@@ -14,6 +14,7 @@ export type ExecutionFailure = Failure<
 	| "not-started"
 	| "no-namespace"
 	| "output-missing"
+	| "undeclared-input"
 	| "timeout"
 	| "killed"
 	| "unsafe-name"

@@ -262,7 +262,7 @@ export class Session {
 		}
 		for (const output of thunk!.outputPaths) {
 			const planned = c.plan.outputs.find((p) => p.tag === output.tag);
-			if (planned === undefined || planned.role === "depfile" || output.optional) continue;
+			if (planned === undefined || planned.role === "depfile") continue;
 			const tag = output.tag === thunk!.outputs[0] ? "" : output.tag;
 			this.#o.placeholders.write(output.path, { hash: hash!, tag });
 			this.#met = true;
