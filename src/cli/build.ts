@@ -82,25 +82,30 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 			io.err(`gg: ${event.outputs[0] ?? event.argv.slice(0, 4).join(" ")}: ${describeCommand(event)}\n`);
 		}
 	};
-	const forcer = workshop.forcer(options, {
-		forced(hash, thunk, forced, how, _engine, undeclared) {
-			workshop.place(hash, thunk, forced);
-			if (undeclared.length > 0) sink({ kind: "warning", failure: undeclaredInput(thunk, undeclared[0]!) });
-			const { stdout, stderr } = session.shown(hash);
-			if (stdout) process.stdout.write(forced.result.stdout);
-			if (stderr) process.stderr.write(forced.result.stderr);
-			sink({
-				kind: "thunk",
-				thunk: hash,
-				how,
-				outputs: thunk.outputPaths.map((o) => o.path),
-				ms: forced.result.wall / 1000,
-			});
+	// What fails in a namespace is make's to judge, as what fails in the shim's place is.
+	const keepGoing = options.keepGoing || (mode === "build" && options.sandbox);
+	const forcer = workshop.forcer(
+		{ ...options, keepGoing },
+		{
+			forced(hash, thunk, forced, how, _engine, undeclared) {
+				workshop.place(hash, thunk, forced);
+				if (undeclared.length > 0) sink({ kind: "warning", failure: undeclaredInput(thunk, undeclared[0]!) });
+				const { stdout, stderr } = session.shown(hash);
+				if (stdout) process.stdout.write(forced.result.stdout);
+				if (stderr) process.stderr.write(forced.result.stderr);
+				sink({
+					kind: "thunk",
+					thunk: hash,
+					how,
+					outputs: thunk.outputPaths.map((o) => o.path),
+					ms: forced.result.wall / 1000,
+				});
+			},
+			failed(hash) {
+				sink({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
+			},
 		},
-		failed(hash) {
-			sink({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
-		},
-	});
+	);
 	const session = new Session({
 		mode,
 		ggDir: workshop.ggDir,

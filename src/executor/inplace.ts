@@ -192,10 +192,9 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 					}
 				}
 				for (const s of staged) declared.add(s.path);
-				const undeclared = [...seen.reads].filter(
-					(p) => !declared.has(p) && !isScratch(p, folder) && o.facts.get(p) !== undefined,
-				);
-				const appeared = appearedSince(thunk, undeclared);
+				const strange = [...seen.reads].filter((p) => !declared.has(p) && !isScratch(p, folder));
+				const undeclared = strange.filter((p) => o.facts.get(p) !== undefined);
+				const appeared = appearedSince(thunk, strange).filter((p) => !hidden.has(p));
 				for (const path of appeared) hidden.add(path);
 				if (appeared.length > 0) return { execution, again: true };
 				const unmade = undeclared.find((p) => o.facts.get(p)?.placeholder !== undefined);
@@ -256,7 +255,8 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 	return { execute };
 }
 
-/** Files that were made after the thunk's placeholder was put down: the command that it stands for did not meet them. */
+/** Files that were made after the thunk's placeholder was put down, and those that are gone again: the command that it
+ * stands for did not meet them. */
 function appearedSince(thunk: Thunk, paths: readonly string[]): string[] {
 	if (paths.length === 0) return [];
 	const standing = thunk.outputPaths.find((output) => readPlaceholder(output.path) !== undefined);
@@ -264,7 +264,7 @@ function appearedSince(thunk: Thunk, paths: readonly string[]): string[] {
 	const described = statSync(standing.path).mtimeMs;
 	return paths.filter((path) => {
 		const info = statSync(path, { throwIfNoEntry: false });
-		return info !== undefined && (info.birthtimeMs || info.ctimeMs) >= described;
+		return info === undefined || (info.isFile() && (info.birthtimeMs || info.ctimeMs) >= described);
 	});
 }
 

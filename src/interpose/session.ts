@@ -169,8 +169,10 @@ export class Session {
 		}
 		const argv = [this.#calledAs(request, real), ...request.argv.slice(1)];
 		if (this.#isScript(real)) return this.#script(connection, started, real);
-		const tool = Toolchains.key(real, path, request.env);
-		const toolchain = this.#toolchains.known(tool) ?? (await this.#toolchains.discover(tool, real, path, request.env));
+		const { helpers } = plan;
+		const tool = Toolchains.key(real, path, request.env, helpers);
+		const toolchain =
+			this.#toolchains.known(tool) ?? (await this.#toolchains.discover(tool, real, path, request.env, helpers));
 		if (toolchain === undefined)
 			return this.#local(connection, started, local("no-model", `${real} cannot be read`, plan.inputs));
 		if (!toolchain.traceable)
@@ -209,6 +211,9 @@ export class Session {
 		this.#shown.set(described.hash, { stdout: false, stderr: false });
 		const outcome = await this.#o.forcer.force(described.hash);
 		const result = outcome.result;
+		// It may be the description that is at fault: the command itself decides, and is watched.
+		if (outcome.kind === "failed" && result !== undefined && result.signal === 0)
+			return this.#runHere(connection, c, "sandbox", `it failed with what it declares: status ${result.status}`);
 		if (outcome.kind === "failed") {
 			this.#tell(
 				c,

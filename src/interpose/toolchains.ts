@@ -64,9 +64,9 @@ export class Toolchains {
 		this.#folder = join(options.cacheDir, "toolchains");
 	}
 
-	static key(driver: string, path: string, env: ReadonlyMap<string, string>): string {
+	static key(driver: string, path: string, env: ReadonlyMap<string, string>, helpers: readonly string[]): string {
 		const rest = ["LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", ...LOCALE].map((n) => env.get(n) ?? "");
-		return [driver, path, ...rest].join("\0");
+		return [driver, path, ...rest, ...helpers].join("\0");
 	}
 
 	/** What is known already, without waiting. */
@@ -80,10 +80,11 @@ export class Toolchains {
 		driver: string,
 		path: string,
 		env: ReadonlyMap<string, string>,
+		helpers: readonly string[],
 	): Promise<Toolchain | undefined> {
 		let running = this.#running.get(key);
 		if (running === undefined) {
-			running = this.#discover(key, driver, path, env).then((found) => {
+			running = this.#discover(key, driver, path, env, helpers).then((found) => {
 				if (found !== undefined) this.#known.set(key, found);
 				this.#running.delete(key);
 				return found;
@@ -98,6 +99,7 @@ export class Toolchains {
 		driver: string,
 		path: string,
 		env: ReadonlyMap<string, string>,
+		helpers: readonly string[],
 	): Promise<Toolchain | undefined> {
 		const file = join(this.#folder, DepCache.key([key]));
 		const remembered = this.#remembered(file);
@@ -119,7 +121,7 @@ export class Toolchains {
 			if (end.kind === "not-started") return { status: 127, stdout: "", stderr: end.what };
 			return { status: end.status, stdout: end.stdout.toString(), stderr: end.stderr.toString() };
 		};
-		const found = await discoverToolchain({ tool: driver, cwd: "/", env: relevant }, { ...systemProbe, run });
+		const found = await discoverToolchain({ tool: driver, cwd: "/", env: relevant, helpers }, { ...systemProbe, run });
 		if (found === undefined) return undefined;
 		const files: [string, ObjectHash, boolean][] = [];
 		for (const f of found.files) {

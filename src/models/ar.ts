@@ -79,6 +79,7 @@ function planAr(command: Command, probe: FileProbe): Verdict {
 		envNames: BINUTILS_ENV,
 		native: false,
 		deferrable: true,
+		helpers: [],
 		unknownFlags: ar.unknown,
 	};
 }

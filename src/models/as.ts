@@ -57,6 +57,7 @@ function planAs(command: Command, probe: FileProbe): Verdict {
 		envNames: pwd === undefined || pwd === command.cwd ? BINUTILS_ENV : [...BINUTILS_ENV, "PWD"],
 		native: facts.native,
 		deferrable: listing !== "" && !facts.prints,
+		helpers: [],
 		unknownFlags: facts.unknown,
 	};
 }

@@ -187,8 +187,23 @@ function thunk(command: Command, facts: GccFacts, probe: FileProbe): Verdict {
 		envNames: pwd === undefined || pwd === command.cwd ? ENV_NAMES : [...ENV_NAMES, "PWD"].sort(),
 		native: facts.native,
 		deferrable: outputs.length > 0 && !writesStdout(facts),
+		helpers: helpersOf(facts),
 		unknownFlags: facts.unknown,
 	} satisfies ThunkPlan;
+}
+
+/** Programs that only some commands start; `ld`, cc1 and their kind belong to the driver itself. */
+function helpersOf({ stage, sides, tokens, sources }: GccFacts): string[] {
+	const helpers: string[] = [];
+	if (sides.includes(".dwo") && stage !== "compile" && stage !== "preprocess") helpers.push("objcopy");
+	if (sources.some(({ language }) => language === "objective-c")) helpers.push("cc1obj");
+	if (sources.some(({ language }) => language === "objective-c++")) helpers.push("cc1objplus");
+	if (stage !== "link") return helpers;
+	for (const token of tokens) {
+		if (token.kind === "flag" && token.words[0]!.startsWith("-fuse-ld="))
+			helpers.push(`ld.${token.words[0]!.slice("-fuse-ld=".length)}`);
+	}
+	return [...new Set(helpers)];
 }
 
 function discovery(stage: Stage, preprocessed: boolean): Discovery {

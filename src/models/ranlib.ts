@@ -47,6 +47,7 @@ function planRanlib(command: Command, probe: FileProbe): Verdict {
 		envNames: BINUTILS_ENV,
 		native: false,
 		deferrable: true,
+		helpers: [],
 		unknownFlags: unknown,
 	};
 }

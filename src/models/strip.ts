@@ -96,6 +96,7 @@ function planStrip(command: Command, probe: FileProbe): Verdict {
 		envNames: BINUTILS_ENV,
 		native: false,
 		deferrable: true,
+		helpers: [],
 		unknownFlags: unknown,
 	};
 }

@@ -30,14 +30,14 @@ const GCC_FILES = ["liblto_plugin.so", "specs"] as const;
 /** clang looks for a gcc by its start files, even to compile. */
 const CLANG_FILES = ["crtbegin.o", "libgcc.a"] as const;
 
-/** `linkers`: the names to resolve, e.g. `ld`, `ld.gold` for -fuse-ld=gold. */
-export function driverQueries(family: "gcc" | "clang", linkers: readonly string[]): DriverQuery[] {
+/** `programs`: further names to resolve, e.g. `ld`, or `ld.gold` for -fuse-ld=gold. */
+export function driverQueries(family: "gcc" | "clang", programs: readonly string[]): DriverQuery[] {
 	const gcc = family === "gcc";
 	return [
 		{ about: "target", args: ["-dumpmachine"] },
 		{ about: "search-dirs", args: ["-print-search-dirs"] },
 		gcc ? { about: "specs", args: ["-dumpspecs"] } : { about: "resource-dir", args: ["-print-resource-dir"] },
-		...[...(gcc ? GCC_PROGRAMS : ["as"]), ...linkers].map(programQuery),
+		...[...(gcc ? GCC_PROGRAMS : ["as"]), ...programs].map(programQuery),
 		...(gcc ? GCC_FILES : CLANG_FILES).map(fileQuery),
 	];
 }

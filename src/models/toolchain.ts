@@ -33,8 +33,8 @@ export interface ToolchainRequest {
 	readonly cwd: string;
 	/** PATH, LD_LIBRARY_PATH and the locale are used; PATH without wrappers. */
 	readonly env: ReadonlyMap<string, string>;
-	/** For drivers: the linkers to include, `ld` if not given. */
-	readonly linkers?: readonly string[];
+	/** Programs to include beyond those that the tool always may start, by the names it looks for them: `ld.gold`. */
+	readonly helpers?: readonly string[];
 }
 
 export interface ToolPath {
@@ -92,6 +92,7 @@ export async function discoverToolchain(
 		return discovery.result({ ...identity, target, searchDirs });
 	}
 	discovery.standalone(driver);
+	await discovery.behind(driver);
 	const searchDirs = await discovery.searchDirs(driver, family);
 	return discovery.result({ ...identity, target: "", searchDirs });
 }
@@ -230,8 +231,7 @@ class Discovery {
 	}
 
 	async driver(driver: ToolPath, family: "gcc" | "clang"): Promise<Pick<Identity, "target" | "searchDirs">> {
-		const linkers = this.request.linkers ?? ["ld"];
-		const queries = driverQueries(family, linkers);
+		const queries = driverQueries(family, ["ld", ...(this.request.helpers ?? [])]);
 		const answers = await this.ask(driver, queries);
 		const target = answers.find(({ query }) => query.about === "target")?.answer.trim() ?? "";
 		for (const { query, answer } of answers) this.take(query, answer);
@@ -239,7 +239,7 @@ class Discovery {
 		for (const { query, answer } of await this.ask(driver, includedSpecs(specs).map(fileQuery)))
 			this.take(query, answer);
 		if (family === "clang") for (const path of DISTRIBUTION_FILES) this.optional(path);
-		const linker = this.programs.get(linkers[0] ?? "ld");
+		const linker = this.programs.get("ld");
 		return { target, searchDirs: linker === undefined ? [] : await this.searchDirs(linker) };
 	}
 
@@ -296,6 +296,23 @@ class Discovery {
 				}
 			}
 		}
+	}
+
+	/** gcc-ar and its kin start ar with the plugin of the compiler beside them. */
+	async behind({ name, path }: ToolPath): Promise<void> {
+		const parts = /^(.*-)?gcc-(ar|nm|ranlib)(-[\d.]+)?$/.exec(name);
+		if (parts === null) return;
+		const [, target = "", base, version = ""] = parts;
+		const tool = this.program(`${target}${base}`) ?? this.program(base!);
+		if (tool !== undefined) this.standalone(tool);
+		const compiler = `${dirname(path)}/${target}gcc${version}`;
+		if (this.probe.stat(compiler) !== "file") return;
+		this.take(
+			fileQuery("liblto_plugin.so"),
+			(await this.probe.run([compiler, "-print-file-name=liblto_plugin.so"])).stdout,
+		);
+		const { install } = parseDriverDirs((await this.probe.run([compiler, "-print-search-dirs"])).stdout);
+		if (install !== undefined) this.existing(install);
 	}
 
 	async searchDirs(linker: ToolPath, known?: ToolFamily): Promise<string[]> {

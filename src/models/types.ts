@@ -84,6 +84,8 @@ export interface ThunkPlan {
 	readonly native: boolean;
 	/** The command may be answered before it has run: false when its stdout is its result (e.g. -E without -o). */
 	readonly deferrable: boolean;
+	/** Programs that it starts beyond those that any command of the tool may start, by the names it looks for them. */
+	readonly helpers: readonly string[];
 	/** Flags that are not in the table; recorded, never fatal. */
 	readonly unknownFlags: readonly string[];
 }

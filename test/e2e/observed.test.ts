@@ -89,6 +89,15 @@ all:
 		await assertAllWays(p, { steps: [["make"]], not: ["deferring", "inferred"], madeWarm: 3 });
 	});
 
+	it("a compiler that fails in a namespace does not end what follows", async () => {
+		const p = project({
+			Makefile: "all:\n\t$(CC) -c bad.c || echo status $$?\n\t$(CC) -c good.c\n",
+			"good.c": "int good;\n",
+			"bad.c": "int bad = ;\n",
+		});
+		await assertAsPlain(p, { steps: [["make"]], by: ["build", "--sandbox"] });
+	});
+
 	it("closed standard input, output and error", async () => {
 		const p = project({
 			Makefile: `
