@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import type { ThunkPlan } from "../models/types.js";
-import type { FileFacts } from "../store/filefacts.js";
+import { type FileFacts, TIME_MACRO } from "../store/filefacts.js";
 import type { ObjectStore } from "../store/types.js";
 import { encodeThunk, encodeTree } from "../thunk/codec.js";
 import { hashBytes, type ObjectHash } from "../thunk/hash.js";
@@ -77,7 +77,7 @@ export function describe(
 	objects: ObjectStore,
 	cannotDefer: boolean,
 ): Described | DescribeProblem {
-	const dated = d.argv.find((arg) => /__(?:DATE|TIME|TIMESTAMP)__/.test(arg));
+	const dated = d.argv.find((arg) => TIME_MACRO.test(arg));
 	if (dated !== undefined) return { reason: "time-macro", detail: dated };
 	const values: Item[] = [];
 	const thunks: ThunkItem[] = [];
@@ -101,7 +101,7 @@ export function describe(
 			thunks.push({ ...fact.placeholder, name: path });
 			continue;
 		}
-		if (fact.namesTime && d.plan.discovery.kind.startsWith("include")) {
+		if (fact.namesTime && /^(?:include|ask)/.test(d.plan.discovery.kind)) {
 			return { reason: "time-macro", detail: path };
 		}
 		if (cannotDefer && fact.namesAssemblerFile && d.plan.family === "cc")

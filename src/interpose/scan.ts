@@ -14,6 +14,7 @@ import { makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
 import type { IncludeScanner, Includes } from "./include-scan.js";
+import { askTool } from "./scan-ask.js";
 import { compareIncludes, type ScanTally, type SourceIncludes } from "./scan-tally.js";
 import type { Toolchain } from "./toolchains.js";
 
@@ -67,6 +68,10 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 	}
 	if (kind === "link" || kind === "include+link") {
 		const failure = await scanLink(r, reads, absent);
+		if (failure !== undefined) return failure;
+	}
+	if (r.plan.discovery.kind === "ask") {
+		const failure = await askTool(r, r.plan.discovery.args, reads, absent);
 		if (failure !== undefined) return failure;
 	}
 	return { reads, absent };

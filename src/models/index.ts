@@ -2,12 +2,13 @@ import { arModel } from "./ar.js";
 import { asModel } from "./as.js";
 import { gccModel } from "./gcc.js";
 import { planWithoutModel } from "./generic-local.js";
+import { nasmModel } from "./nasm.js";
 import { nmModel } from "./nm.js";
 import { ranlibModel } from "./ranlib.js";
 import { stripModel } from "./strip.js";
 import type { Command, FileProbe, Model, Verdict } from "./types.js";
 
-const MODELS: readonly Model[] = [gccModel, arModel, asModel, ranlibModel, stripModel, nmModel];
+const MODELS: readonly Model[] = [gccModel, arModel, asModel, ranlibModel, stripModel, nmModel, nasmModel];
 
 /** What to do with a command: the verdict of the model that speaks for its tool, or to run it here. */
 export function planCommand(command: Command, probe: FileProbe): Verdict {

@@ -41,6 +41,8 @@ export type Discovery =
 	| { readonly kind: "include" }
 	/** Libraries, start files and linker scripts. */
 	| { readonly kind: "link" }
+	/** The files that the tool opens when it is run with `args`, which make it write nothing. */
+	| { readonly kind: "ask"; readonly args: readonly string[] }
 	/** Both, for compile-and-link in one command. */
 	| { readonly kind: "include+link" };
 

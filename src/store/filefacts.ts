@@ -21,10 +21,11 @@ export interface FileFact {
 	readonly readAt: number;
 }
 
-const HEADER = "ggfacts2";
+const HEADER = "ggfacts3";
 /** A time stamp this close to the reading may hide a later change: the kernel's clock ticks every 4 ms (10 at 100 Hz). */
 const RACY_MS = 12;
-const TIME_MACRO = /__(?:DATE|TIME|TIMESTAMP)__/;
+/** Of the C preprocessor and of nasm (its manual, "Assembly Date and Time Macros"). */
+export const TIME_MACRO = /__\??(?:(?:UTC_)?(?:DATE|TIME)(?:_NUM)?|POSIX_TIME|TIMESTAMP)\??__/;
 const ASSEMBLER_FILE = /\.(?:incbin|include)\b/;
 /** A file beyond this size is an archive or a library; searching it for directives has no point. */
 const SEARCH_LIMIT = 8 << 20;
@@ -131,7 +132,7 @@ export class FileFacts {
 				const searched = tail + chunk.toString("latin1");
 				if (!namesTime) namesTime = TIME_MACRO.test(searched);
 				if (!namesAssemblerFile) namesAssemblerFile = ASSEMBLER_FILE.test(searched);
-				tail = searched.slice(-16);
+				tail = searched.slice(-24);
 			});
 			const entry: Entry = {
 				hash,

@@ -3,11 +3,14 @@ import { AS_FLAGS } from "../../src/models/as-flags.js";
 import { FlagTable } from "../../src/models/flag-table.js";
 import { GCC_FLAGS, type GccFlag } from "../../src/models/gcc-flags.js";
 import { LD_FLAGS } from "../../src/models/ld-flags.js";
+import { NASM_FLAGS, YASM_FLAGS } from "../../src/models/nasm.js";
 
 for (const [name, rows] of [
 	["gcc", GCC_FLAGS],
 	["ld", LD_FLAGS],
 	["as", AS_FLAGS],
+	["nasm", NASM_FLAGS],
+	["yasm", YASM_FLAGS],
 ] as const)
 	describe(`flag table of ${name}`, () => {
 		it("is sorted by bytes and has no flag twice", () => {

@@ -17,7 +17,8 @@ export interface Row {
 	readonly ignore?: readonly string[];
 }
 
-function isThere(name: string): boolean {
+/** True for a program on the tests' PATH, or a file. */
+export function isThere(name: string): boolean {
 	if (name.startsWith("/")) return fs.existsSync(name);
 	return ["/usr/local/bin", "/usr/bin", "/bin"].some((folder) => fs.existsSync(path.join(folder, name)));
 }
@@ -68,7 +69,7 @@ async function assertSandbox(
 	const { stdout } = await project.gg(["explain", "--json"]);
 	const { commands } = JSON.parse(stdout) as { commands: { how: string; reason: string; example: string }[] };
 	assert.deepEqual(
-		commands.filter(({ reason }) => reason === "sandbox").map(({ example }) => example),
+		commands.filter(({ how, reason }) => how === "ran" && reason === "sandbox").map(({ example }) => example),
 		unknowable,
 		"what a thunk declares is all that it needs",
 	);

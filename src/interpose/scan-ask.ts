@@ -1,0 +1,37 @@
+import { takeTrace, viewEnvironment } from "../executor/observe.js";
+import { makeCanonical } from "../util/paths.js";
+import { absolute } from "./describe.js";
+import type { NotDiscovered, ScanRequest } from "./scan.js";
+
+const INCBIN = /\bincbin\b/i;
+
+/**
+ * Runs the tool with the arguments that its model gave, by which it opens the files of the real command and writes nothing,
+ * and adds what it opened and missed to the sets. A file that is only named, as by incbin, cannot be known so.
+ */
+export async function askTool(
+	r: ScanRequest,
+	args: readonly string[],
+	reads: Set<string>,
+	absent: Set<string>,
+): Promise<NotDiscovered | undefined> {
+	const { cwd, env, argv } = r.command;
+	const lines = [...env]
+		.filter(([name]) => name !== "LD_PRELOAD" && name !== "GG_SESSION" && name !== "PATH")
+		.map(([name, value]) => `${name}=${value}`);
+	lines.push(`PATH=${r.path}`, ...viewEnvironment(r.viewLibrary, r.traceFile, undefined, undefined));
+	const end = await r.spawner.run({ path: r.real, argv: [argv[0]!, ...args], env: lines, cwd, stdio: "capture" }).done;
+	const seen = takeTrace(r.traceFile, makeCanonical(cwd));
+	const needs = [...seen.reads].filter(r.isPlaceholder);
+	if (needs.length > 0) return { reason: "placeholder", detail: needs[0]!, needs };
+	if (end.kind !== "exited" || end.status !== 0)
+		return { reason: "scan-failed", detail: end.kind === "exited" ? `${argv[0]} ${args.join(" ")}` : end.what };
+	if (!seen.complete) return { reason: "trace-incomplete", detail: r.real };
+	for (const path of [...seen.reads, ...r.plan.sources.map((source) => absolute(cwd, source.path))]) {
+		if (r.probe.stat(path) !== "file") continue;
+		if (INCBIN.test(r.probe.readText(path) ?? "")) return { reason: "scan-failed", detail: `${path} names incbin` };
+		reads.add(path);
+	}
+	for (const path of seen.absent) absent.add(path);
+	return undefined;
+}
