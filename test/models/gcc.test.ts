@@ -381,7 +381,7 @@ describe("gcc model: what else it tells", () => {
 		assert.deepEqual(local("gcc -c a.s", { probe }).detail, "a.s: .incbin");
 	});
 	it("names that are not compilers have no model", () => {
-		for (const tool of ["ccache", "clang-tidy", "clang-cl", "nasm", "mygcc", "gccgo"])
+		for (const tool of ["ccache", "clang-tidy", "clang-cl", "mygcc", "gccgo"])
 			assert.equal(local(`${tool} a.c`).reason, "no-model");
 	});
 });
