@@ -135,6 +135,13 @@ for (let r = 0; r < rounds; r++) {
 		warm[i] = Math.min(warm[i]!, Number(process.hrtime.bigint() - start) / 1e6);
 	}
 }
+const slowest = [...warm.keys()].sort((a, b) => warm[b]! - warm[a]!).slice(0, 3);
+for (const i of slowest) {
+	const a = answers[i]!;
+	console.log(
+		`slowest: ${warm[i]!.toFixed(2)} ms ${compiles[i]!.source}, ${a.kind === "scanned" ? a.files.length : 0} files, ${a.kind === "scanned" ? a.absent.size : 0} absent`,
+	);
+}
 console.log(
 	`${compiles.length} sources, ${differences} differences, ${sum([...refusals.values()])} refusals, ${(files / compiles.length).toFixed(0)} files a source; ` +
 		`first pass ${sum(firstTimes).toFixed(0)} ms; warm: median ${median(warm).toFixed(2)} ms, most ${Math.max(...warm).toFixed(2)} ms, all ${sum(warm).toFixed(0)} ms (${join(root)})`,

@@ -3,8 +3,32 @@
 import { Refusal } from "./refusal.js";
 import type { ScanFile, ScanFiles, ScanSetup, SearchDir } from "./types.js";
 
+/** A name in a folder: made once, as most names are looked for by each source again. */
+interface Candidate {
+	/** As the compiler spells it. */
+	readonly path: string;
+	readonly absolute: string;
+}
+
+/** Candidates by folder and name; outlives a walk. */
+export class Candidates {
+	readonly #folders = new Map<string, Map<string, Candidate>>();
+	size = 0;
+
+	in(base: string, prefix: string): Map<string, Candidate> {
+		const key = prefix.startsWith("/") ? prefix : `${base}\0${prefix}`;
+		let folder = this.#folders.get(key);
+		if (folder === undefined) {
+			folder = new Map();
+			this.#folders.set(key, folder);
+		}
+		return folder;
+	}
+}
+
 /** A folder in which a search can start, or go on. */
 export interface Dir {
+	readonly candidates: Map<string, Candidate>;
 	/** What a name is appended to: the path with its slash, or nothing. */
 	readonly prefix: string;
 	readonly system: boolean;
@@ -34,14 +58,6 @@ export interface FileState {
 
 export type LookFor = "header" | "has-include" | "implicit" | "source";
 
-const directory = (path: string, system: boolean, next: Dir | undefined, noSearch = false): Dir => ({
-	prefix: path === "" || path.endsWith("/") ? path : `${path}/`,
-	system,
-	next,
-	found: new Map(),
-	noSearch,
-});
-
 export class Lookup {
 	readonly all: Found[] = [];
 	readonly absent = new Set<string>();
@@ -50,22 +66,32 @@ export class Lookup {
 	readonly #quote: Dir | undefined;
 	readonly #states = new Map<string, FileState>();
 	readonly #current = new Map<string, Dir>();
-	readonly #noSearch = directory("", false, undefined, true);
+	readonly #noSearch: Dir;
+	readonly #candidates: Candidates;
 	readonly #files: ScanFiles;
 	readonly #setup: ScanSetup;
 	readonly #base: string;
 	/** No header but implicit ones was looked for yet: gcc takes a precompiled one in its place. */
 	#precompiledPossible: boolean;
 
-	constructor(setup: ScanSetup, cwd: string, files: ScanFiles) {
-		const chain = (dirs: readonly SearchDir[], then: Dir | undefined): Dir | undefined =>
-			dirs.reduceRight<Dir | undefined>((next, d) => directory(d.path, d.system, next), then);
-		this.#bracket = chain(setup.bracketDirs, undefined);
-		this.#quote = chain(setup.quoteDirs, this.#bracket);
+	constructor(setup: ScanSetup, cwd: string, files: ScanFiles, candidates: Candidates) {
 		this.#files = files;
 		this.#setup = setup;
+		this.#candidates = candidates;
 		this.#base = cwd.endsWith("/") ? cwd : `${cwd}/`;
+		this.#noSearch = this.#directory("", false, undefined, true);
+		this.#bracket = this.#chain(setup.bracketDirs, undefined);
+		this.#quote = this.#chain(setup.quoteDirs, this.#bracket);
 		this.#precompiledPossible = setup.flavour === "gcc";
+	}
+
+	#chain(dirs: readonly SearchDir[], then: Dir | undefined): Dir | undefined {
+		return dirs.reduceRight<Dir | undefined>((next, d) => this.#directory(d.path, d.system, next), then);
+	}
+
+	#directory(path: string, system: boolean, next: Dir | undefined, noSearch = false): Dir {
+		const prefix = path === "" || path.endsWith("/") ? path : `${path}/`;
+		return { prefix, system, next, noSearch, found: new Map(), candidates: this.#candidates.in(this.#base, prefix) };
 	}
 
 	absolute(path: string): string {
@@ -89,7 +115,7 @@ export class Lookup {
 	besides(path: string, system: boolean): Dir {
 		let dir = this.#current.get(path);
 		if (dir === undefined) {
-			dir = directory(path, system, this.#quote);
+			dir = this.#directory(path, system, this.#quote);
 			this.#current.set(path, dir);
 		}
 		return dir;
@@ -107,7 +133,7 @@ export class Lookup {
 		let found: Found | undefined;
 		let foundInCache: Dir | undefined;
 		for (let dir: Dir | undefined = start; ; ) {
-			found = this.#inFolder(name, dir, what);
+			found = this.#inFolder(name, dir);
 			if (found !== undefined) break;
 			dir = dir.next;
 			if (dir === undefined) {
@@ -134,10 +160,15 @@ export class Lookup {
 		return found;
 	}
 
-	#inFolder(name: string, dir: Dir, what: LookFor): Found | undefined {
-		let path = dir.prefix + name;
-		let absolute = this.absolute(path);
-		if (what !== "source" && this.absent.has(absolute)) return undefined;
+	#inFolder(name: string, dir: Dir): Found | undefined {
+		let candidate = dir.candidates.get(name);
+		if (candidate === undefined) {
+			const path = dir.prefix + name;
+			candidate = { path, absolute: this.absolute(path) };
+			dir.candidates.set(name, candidate);
+			this.#candidates.size++;
+		}
+		let { path, absolute } = candidate;
 		let file = this.#files.open(absolute);
 		if (this.#precompiledPossible) this.#precompiled(absolute);
 		if (file === "absent") {

@@ -1,6 +1,7 @@
 /** The scanner: minimised files and prepared setups, kept from scan to scan. */
 
 import { createHash } from "node:crypto";
+import { Candidates } from "./lookup.js";
 import { minimise } from "./minimise.js";
 import type { PragmaMaker, Program } from "./program.js";
 import * as program from "./program.js";
@@ -27,6 +28,7 @@ export class Scanner {
 	#programs = new Map<string, Map<string, Program>>();
 	/** Equal definitions of different setups are the same macro, so that what rests on them stands for all. */
 	#definitions = new Map<string, Macro>();
+	#candidates = new Candidates();
 	#weight = 0;
 	#epoch = 0;
 
@@ -36,7 +38,7 @@ export class Scanner {
 
 	/** `source.name` as the command line has it. */
 	scan(setup: ScanSetup, source: { readonly name: string }, cwd: string): ScanAnswer {
-		if (this.#weight > HEAVIEST || this.#symbols.size > MOST_NAMES) this.#forget();
+		if (this.#weight > HEAVIEST || this.#symbols.size + this.#candidates.size > MOST_NAMES) this.#forget();
 		const prepared = this.#prepare(setup);
 		const walk = new Walk(
 			{
@@ -45,6 +47,7 @@ export class Scanner {
 				predefined: prepared.predefined,
 				makers: prepared.makers,
 				files: this.#files,
+				candidates: this.#candidates,
 				epoch: ++this.#epoch,
 				programOf: (file) => this.#program(file, setup, prepared.programs),
 			},
@@ -58,6 +61,7 @@ export class Scanner {
 		this.#setups = new WeakMap();
 		this.#programs = new Map();
 		this.#definitions = new Map();
+		this.#candidates = new Candidates();
 		this.#weight = 0;
 	}
 

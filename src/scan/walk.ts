@@ -2,7 +2,7 @@
 
 import { evaluate } from "./expression.js";
 import { type Token, token } from "./lex.js";
-import { type Found, type LookFor, Lookup } from "./lookup.js";
+import { type Candidates, type Found, type LookFor, Lookup } from "./lookup.js";
 import { Expansion, type MacroHost } from "./macros.js";
 import { checkMakers } from "./makers.js";
 import { meaning } from "./pragma.js";
@@ -24,7 +24,8 @@ import {
 const DEEPEST_INCLUDE = 200;
 /** Directives of one walk: a header that includes itself twice 200 deep never ends. */
 const MOST_STEPS = 20_000_000;
-const MOST_INCLUDES = 200_000;
+/** Files of one walk, read again counted again. */
+const MOST_READ = 300_000;
 /** A verdict that rests on more than this is found anew each time. */
 const MOST_GROUNDS = 40;
 const MOST_VERDICTS = 6;
@@ -59,6 +60,7 @@ export interface WalkResources {
 	readonly predefined: ReadonlyMap<Sym, Macro>;
 	readonly makers: readonly PragmaMaker[];
 	readonly files: ScanFiles;
+	readonly candidates: Candidates;
 	/** Different from that of every earlier walk. */
 	readonly epoch: number;
 	programOf(file: ScanFile): Program;
@@ -91,6 +93,7 @@ export class Walk implements MacroHost {
 	#onceSeen = false;
 	#namesTime = false;
 	#steps = 0;
+	#reads = 0;
 	#op: Op | undefined;
 	/** `#pragma GCC target` or `optimize` is in force, under so many push_options, and which of them. */
 	#targeted = 0;
@@ -105,7 +108,7 @@ export class Walk implements MacroHost {
 		this.dialect = resources.setup.dialect;
 		this.symbols = resources.symbols;
 		this.assembler = resources.setup.language === "assembler";
-		this.#lookup = new Lookup(resources.setup, cwd, resources.files);
+		this.#lookup = new Lookup(resources.setup, cwd, resources.files, resources.candidates);
 		this.#makers = [...resources.makers];
 	}
 
@@ -192,10 +195,8 @@ export class Walk implements MacroHost {
 		if (this.#onceSeen && this.#readUnderAnotherName(found, isImport)) return undefined;
 		const below = this.#frames.at(-1);
 		const system = below !== undefined && found.dir !== undefined && (below.system || found.dir.system);
-		if (found.state.stacked === 0) {
-			this.#list(found, system);
-			if (this.#opened.length > MOST_INCLUDES) throw new Refusal("macro-limit", "too many files");
-		}
+		if (found.state.stacked === 0) this.#list(found, system);
+		if (++this.#reads > MOST_READ) throw new Refusal("macro-limit", "too many files");
 		if (code.namesTime) this.#namesTime = true;
 		if (code.makers.length > 0 && !this.#read.has(code)) this.#makers.push(...code.makers);
 		this.#read.set(code, file);

@@ -92,6 +92,7 @@ const X: Record<ScanLanguage, string> = { c: "c", "c++": "c++", assembler: "asse
 /** As the compiler itself answers to -dM and -v. Slow: for tests. */
 export function setupOf(r: SetupRequest): ScanSetup {
 	const base = [...r.flags, "-x", X[r.language], "-E"];
+	const own = [...withoutFolders(r.flags), "-x", X[r.language], "-E"];
 	const run = (args: readonly string[], input = ""): string => {
 		// What macros are does not depend on the folder; only folders of the include path do.
 		const key = JSON.stringify([r.compiler, args, input]);
@@ -108,16 +109,16 @@ export function setupOf(r: SetupRequest): ScanSetup {
 		}
 		return answer;
 	};
-	const predefines = run([...base, "-dM", "-nostdinc", "-"])
+	const predefines = run([...own, "-dM", "-nostdinc", "-"])
 		.split("\n")
 		.filter((l) => l.startsWith("#define "))
 		.join("\n");
 	const { quoteDirs, bracketDirs } = searchDirs(r, base);
-	const isSet = (text: string): boolean => run([...base, "-nostdinc", "-P", "-"], text).includes("yes");
+	const isSet = (text: string): boolean => run([...own, "-nostdinc", "-P", "-"], text).includes("yes");
 	const strict = r.flags.some((f) => /^-(?:ansi|std=(?:c|iso))/.test(f));
 	const cplusplus = r.language === "c++";
 	const has = (word: string): boolean => isSet(`#ifdef ${word}\nyes\n#endif\n`);
-	const answers = featureAnswers(JSON.stringify([r.compiler, base]));
+	const answers = featureAnswers(JSON.stringify([r.compiler, own]));
 	return {
 		flavour: r.compiler.includes("clang") ? "clang" : "gcc",
 		language: r.language,
@@ -145,12 +146,19 @@ export function setupOf(r: SetupRequest): ScanSetup {
 			const key = `${test}(${argument})`;
 			let answer = answers.get(key);
 			if (answer === undefined) {
-				answer = Number(run([...base, "-nostdinc", "-P", "-"], `#if 1\n${bisect(key)}\n#endif\n`).trim());
+				answer = Number(run([...own, "-nostdinc", "-P", "-"], `#if 1\n${bisect(key)}\n#endif\n`).trim());
 				answers.set(key, answer);
 			}
 			return answer;
 		},
 	};
+}
+
+/** What macros are does not depend on folders. */
+function withoutFolders(flags: readonly string[]): string[] {
+	const folder = /^-(?:I|iquote|isystem|idirafter)/;
+	const alone = /^-(?:I|iquote|isystem|idirafter)$/;
+	return flags.filter((f, i) => !folder.test(f) && !(i > 0 && alone.test(flags[i - 1]!)));
 }
 
 /** What an #if value is, asked bit by bit, as most tests are no macros in text. */
