@@ -35,8 +35,8 @@ export interface Dir {
 	readonly next: Dir | undefined;
 	/** Results of searches that started here. */
 	readonly found: Map<string, Found>;
-	/** Names without a search path: absolute ones, the source. */
-	readonly noSearch: boolean;
+	/** `none`: names that are not searched for, absolute ones and the source. `beside`: the folder of an including file. */
+	readonly kind: "beside" | "none" | "path";
 }
 
 /** One file object of libcpp: what one search found. The same file found by two searches is two of them. */
@@ -79,19 +79,19 @@ export class Lookup {
 		this.#setup = setup;
 		this.#candidates = candidates;
 		this.#base = cwd.endsWith("/") ? cwd : `${cwd}/`;
-		this.#noSearch = this.#directory("", false, undefined, true);
+		this.#noSearch = this.#directory("", false, undefined, "none");
 		this.#bracket = this.#chain(setup.bracketDirs, undefined);
 		this.#quote = this.#chain(setup.quoteDirs, this.#bracket);
 		this.#precompiledPossible = setup.flavour === "gcc";
 	}
 
 	#chain(dirs: readonly SearchDir[], then: Dir | undefined): Dir | undefined {
-		return dirs.reduceRight<Dir | undefined>((next, d) => this.#directory(d.path, d.system, next), then);
+		return dirs.reduceRight<Dir | undefined>((next, d) => this.#directory(d.path, d.system, next, "path"), then);
 	}
 
-	#directory(path: string, system: boolean, next: Dir | undefined, noSearch = false): Dir {
+	#directory(path: string, system: boolean, next: Dir | undefined, kind: Dir["kind"]): Dir {
 		const prefix = path === "" || path.endsWith("/") ? path : `${path}/`;
-		return { prefix, system, next, noSearch, found: new Map(), candidates: this.#candidates.in(this.#base, prefix) };
+		return { prefix, system, next, kind, found: new Map(), candidates: this.#candidates.in(this.#base, prefix) };
 	}
 
 	absolute(path: string): string {
@@ -106,7 +106,12 @@ export class Lookup {
 	/** Where a search starts; undefined: nowhere. */
 	start(name: string, angled: boolean, from: Found, fromSystem: boolean, after: boolean): Dir | undefined {
 		if (name.charCodeAt(0) === 0x2f) return this.#noSearch;
-		if (after && from.dir !== undefined && !from.dir.noSearch) return from.dir.next;
+		if (after && from.dir !== undefined) {
+			if (this.#setup.flavour === "clang" && from.dir.kind !== "path") {
+				throw new Refusal("bad-directive", "include_next where the file was not found on the path");
+			}
+			if (from.dir.kind !== "none") return from.dir.next;
+		}
 		if (angled) return this.#bracket;
 		return this.besides(from.path.slice(0, from.path.lastIndexOf("/") + 1), fromSystem);
 	}
@@ -115,7 +120,7 @@ export class Lookup {
 	besides(path: string, system: boolean): Dir {
 		let dir = this.#current.get(path);
 		if (dir === undefined) {
-			dir = this.#directory(path, system, this.#quote);
+			dir = this.#directory(path, system, this.#quote, "beside");
 			this.#current.set(path, dir);
 		}
 		return dir;

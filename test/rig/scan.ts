@@ -130,7 +130,7 @@ export function setupOf(r: SetupRequest): ScanSetup {
 		canonicalSystemHeaders: !r.compiler.includes("clang"),
 		dialect: {
 			trigraphs: strict || r.flags.includes("-trigraphs"),
-			digraphs: isSet("%:ifndef nothing\nyes\n%:endif\n"),
+			digraphs: !isSet("%:ifdef nothing\nyes\n%:endif\n"),
 			cplusplus,
 			lineComments: !r.flags.some((f) => /^-(?:ansi|std=(?:c89|c90|iso9899:199))/.test(f)),
 			dollarInNames: r.language !== "assembler",
