@@ -84,7 +84,15 @@ static size_t length_without_version(const char *name) {
 	return at < len && at > 1 && name[at - 1] == '-' ? at - 1 : len;
 }
 
-/* WORD or PREFIX-WORD, with or without a version, or the rest of =WORD. `exact`: there is no prefix. */
+/* A tool that the project describes itself, !WORD: wherever it lies, and even if the build has just made it. */
+static bool is_described(const char *name) {
+	for (char **w = with.words; *w; w++)
+		if (**w == '!' && strcmp(name, *w + 1) == 0)
+			return true;
+	return false;
+}
+
+/* WORD or PREFIX-WORD, with or without a version, or the rest of =WORD or !WORD. `exact`: there is no prefix. */
 static bool is_tool(const char *name, bool *exact) {
 	static const char *const launchers[] = { "ccache-", "distcc-", "icecc-", "sccache-", "colorgcc-" };
 	size_t len = length_without_version(name);
@@ -92,7 +100,7 @@ static bool is_tool(const char *name, bool *exact) {
 		if (strncmp(name, launchers[i], strlen(launchers[i])) == 0)
 			return false;
 	for (char **w = with.words; *w; w++) {
-		if (**w == '=') {
+		if (**w == '=' || **w == '!') {
 			if (strcmp(name, *w + 1) == 0)
 				return *exact = true;
 			continue;
@@ -225,7 +233,7 @@ static bool chosen_link(pid_t tid, int folder, const char *path, char link[PATH_
 		return false;
 	if (stat(full, &st) < 0 || !S_ISREG(st.st_mode) || access(full, X_OK) < 0)
 		return false;
-	return !is_inside_a_tool(tid) && !belongs_to_the_project(full, &st, exact) && target_shares_our_view(tid) &&
+	return !is_inside_a_tool(tid) && (is_described(name) || !belongs_to_the_project(full, &st, exact)) && target_shares_our_view(tid) &&
 		make_link(full, link);
 }
 

@@ -7,12 +7,14 @@ import { listenForShims } from "../interpose/server.js";
 import { Session } from "../interpose/session.js";
 import { Supervisor } from "../interpose/supervisor.js";
 import { ToolPaths, wrappersFor } from "../interpose/tools.js";
+import type { DescribedTool } from "../models/generic.js";
 import type { Event } from "../report/events.js";
 import { describeCommand, Journal } from "../report/journal.js";
 import { readPlaceholder as readStanding, sweep } from "../store/placeholders.js";
 import { describeErrno, describeErrnoNumber, findProject, openProject } from "../store/project.js";
 import { decodeThunk } from "../thunk/codec.js";
 import { UserError } from "../util/result.js";
+import { readConfig } from "./config.js";
 import { parseRunOptions, type RunOptions, runOptionsHelp } from "./options.js";
 import { give, undeclaredInput } from "./project.js";
 import type { Io, Run } from "./types.js";
@@ -48,7 +50,15 @@ async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io
 	const workshop = openWorkshop(ggDir, io);
 	const journal = new Journal(ggDir);
 	try {
-		return await buildOnce(mode, options, { workshop, journal, io, startedAt: Date.now() - 20, mayRepeat: true });
+		const described = give(readConfig(workshop.root)).tools;
+		return await buildOnce(mode, options, {
+			workshop,
+			journal,
+			io,
+			described,
+			startedAt: Date.now() - 20,
+			mayRepeat: true,
+		});
 	} finally {
 		journal.flush();
 		await workshop.close();
@@ -60,6 +70,7 @@ interface Build {
 	readonly workshop: Workshop;
 	readonly journal: Journal;
 	readonly io: Io;
+	readonly described: readonly DescribedTool[];
 	/** Milliseconds since the epoch: no file that the build writes is older. */
 	readonly startedAt: number;
 	/** Commands may be deferred, for if one of them fails the build command is run again. */
@@ -71,7 +82,9 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const path = io.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin";
 	const tools = new ToolPaths(workshop.natives.shim);
 	const clean = tools.withoutWrappers(path);
-	const wrappers = io.env["GG_MODELPATH"] ?? wrappersFor(workshop.cacheDir, workshop.natives.shim, clean);
+	const { described } = build;
+	const names = new Set(described.map((tool) => tool.description.tool));
+	const wrappers = io.env["GG_MODELPATH"] ?? wrappersFor(workshop.cacheDir, workshop.natives.shim, clean, names);
 	const sink = (event: Event): void => {
 		journal.add(event);
 		if (event.kind === "warning")
@@ -116,6 +129,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		spawner: workshop.spawner,
 		tools,
 		probe: systemProbe,
+		described,
 		forcer,
 		placeAt: workshop.placeAt,
 		viewLibrary: workshop.natives.view,
@@ -131,6 +145,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const socket = join(workshop.folder, "s");
 	const supervisor = new Supervisor({
 		program: workshop.natives.supervisor,
+		described: [...names],
 		shim: workshop.natives.shim,
 		folder: workshop.folder,
 		wrappers,

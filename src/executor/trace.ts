@@ -19,6 +19,14 @@ export interface Trace {
 	readonly rewritten: ReadonlySet<string>;
 	/** Folders whose listing was read. */
 	readonly listings: ReadonlySet<string>;
+	/** Files that were there before and were opened for writing. */
+	readonly overwritten: ReadonlySet<string>;
+	/** Files that were there before and were removed or moved away. */
+	readonly removed: ReadonlySet<string>;
+	/** Folders that it made. */
+	readonly folders: ReadonlySet<string>;
+	/** Files whose presence or state was asked for. */
+	readonly looked: ReadonlySet<string>;
 }
 
 /** What each process says of its records before all else. */
@@ -37,6 +45,10 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 	const own = new Set<string>();
 	const rewritten = new Set<string>();
 	const listings = new Set<string>();
+	const overwritten = new Set<string>();
+	const removed = new Set<string>();
+	const folders = new Set<string>();
+	const looked = new Set<string>();
 	const names = new Map<string, string>();
 	const nameOf = (raw: string): string => {
 		let name = names.get(raw);
@@ -88,6 +100,7 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 				// P
 				const path = nameOf(raw);
 				writes.add(path);
+				if (!own.has(path)) overwritten.add(path);
 				if (!own.has(path) && (reads.has(path) || letter === 0x50)) rewritten.add(path);
 				break;
 			}
@@ -98,6 +111,7 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 				const path = nameOf(raw);
 				own.add(path);
 				if (letter !== 0x4b) writes.add(path);
+				else folders.add(path);
 				break;
 			}
 			case 0x55: // U
@@ -105,12 +119,19 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 				// M
 				const path = nameOf(raw);
 				writes.delete(path);
+				if (!own.has(path)) removed.add(path);
 				break;
 			}
 			case 0x44: // D
 				listings.add(nameOf(raw));
 				break;
-			default: // S, L: presence, which the reads that follow imply
+			case 0x53: {
+				// S
+				const path = nameOf(raw);
+				if (!own.has(path)) looked.add(path);
+				break;
+			}
+			default: // L: presence, which the reads that follow imply
 		}
 	}
 	for (const path of own) absent.delete(path);
@@ -122,7 +143,7 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 		!foreign &&
 		processes > 0 &&
 		started.every((p) => observed.has(posix.basename(p)) || programs.has(nameOf(p)) || aliasSeen(p, programs));
-	return { programs, complete, reads, absent, writes, rewritten, listings };
+	return { programs, complete, reads, absent, writes, rewritten, listings, overwritten, removed, folders, looked };
 }
 
 /** gcc-12 may be started through the link `gcc`, and as through x86_64-linux-gnu-as: the hello names the file itself. */

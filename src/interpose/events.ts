@@ -8,9 +8,10 @@ export function eventOf({
 	request,
 	plan,
 	argv,
-}: Case): Pick<CommandEvent, "kind" | "tool" | "argv" | "cwd" | "outputs"> {
+}: Case): Pick<CommandEvent, "kind" | "tool" | "argv" | "cwd" | "outputs" | "description"> {
 	const outputs = plan.outputs.map((o) => absolute(request.cwd, o.path));
-	return { kind: "command", tool: request.tool, argv, cwd: request.cwd, outputs };
+	const described = plan.description === undefined ? {} : { description: plan.description };
+	return { kind: "command", tool: request.tool, argv, cwd: request.cwd, outputs, ...described };
 }
 
 /** A command that ran here without a thunk. `started`: by performance.now(). */

@@ -6,6 +6,7 @@ import { decodeThunk, decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, TreeEntry } from "../thunk/types.js";
 import { firstMissing, isThere } from "../util/paths.js";
+import { listingDigest } from "./generic-trace.js";
 
 /** Answers whether an earlier description still holds: every file the same, every absence still an absence. */
 export class Lookup {
@@ -30,7 +31,11 @@ export class Lookup {
 			if (bytes === undefined) continue;
 			const decoded = decodeThunk(bytes);
 			if (!decoded.ok) continue;
-			if (this.#holds(decoded.value, toolchain) && this.#absencesHold(entry.absent)) {
+			if (
+				this.#holds(decoded.value, toolchain) &&
+				this.#absencesHold(entry.absent) &&
+				listingsHold(entry, decoded.value)
+			) {
 				return { hash: entry.thunk, thunk: decoded.value };
 			}
 		}
@@ -96,6 +101,12 @@ export class Lookup {
 		}
 		return true;
 	}
+}
+
+function listingsHold(entry: DepEntry, thunk: Thunk): boolean {
+	if (entry.listed === undefined) return true;
+	const written = new Set(thunk.outputPaths.map((output) => output.path));
+	return Object.entries(entry.listed).every(([folder, digest]) => listingDigest(folder, written) === digest);
 }
 
 /** Groups absences by folder, each shortened to the topmost folder that is missing; temporary names are left out. */

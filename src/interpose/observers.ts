@@ -9,6 +9,12 @@ export class Observers {
 	/** gg's own output, which the build inherits. */
 	readonly output = identityOfFd(1);
 	readonly error = identityOfFd(2);
+	readonly #input = identityOfFd(0);
+
+	/** Something other than gg's own input, a terminal or nothing stands on the command's standard input. */
+	feeds({ fds: [input] }: ShimRequest): boolean {
+		return input.open && !input.isatty && input.id !== this.#input && input.id !== this.#nullDevice;
+	}
 
 	sees(request: ShimRequest, plan: ThunkPlan): boolean {
 		const [, out, error] = request.fds;

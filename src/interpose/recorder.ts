@@ -35,6 +35,8 @@ export interface KnownBefore {
 	readonly early: ReadonlyMap<string, ObjectHash>;
 	/** By the clock that file times come from. */
 	readonly startedAt: number;
+	/** Folders that it listed, where the record may depend on that. */
+	readonly listed?: Readonly<Record<string, string>>;
 }
 
 export interface NotKept {
@@ -178,7 +180,11 @@ export class Recorder {
 			};
 			this.#o.store.objects.put(described.bytes);
 			saveResult(this.#o.store, described.hash, described.thunk, result);
-			this.#depcache.put(keyOf(c), { thunk: described.hash, absent: groupAbsent(seen.absent, isTemporary) });
+			this.#depcache.put(keyOf(c), {
+				thunk: described.hash,
+				absent: groupAbsent(seen.absent, isTemporary),
+				...(known.listed === undefined ? {} : { listed: known.listed }),
+			});
 			return { hash: described.hash };
 		} catch (error) {
 			this.warnStore(error);
@@ -201,7 +207,8 @@ export class Recorder {
 			const where = thunk.outputPaths.find((p) => p.tag === output.tag);
 			if (where === undefined) return false;
 			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.
-			const keeps = output.tag === "depfile" || c.plan.stage === "preprocess" || c.plan.inout.length > 0;
+			const keeps =
+				output.tag === "depfile" || /^(?:preprocess|generate)$/.test(c.plan.stage) || c.plan.inout.length > 0;
 			const mode = (keeps ? statMode(where.path)?.mode : undefined) ?? output.mode;
 			if (!this.#o.store.objects.copyOut(output.hash, where.path, mode)) return false;
 			this.#forget(where.path);

@@ -48,7 +48,7 @@ export interface DiscoveredInputs {
 
 /** Why the command must run before its inputs are known. */
 export interface NotDiscovered {
-	readonly reason: "scan-failed" | "link-unknown" | "trace-incomplete" | "no-input-file" | "placeholder";
+	readonly reason: "traced" | "scan-failed" | "link-unknown" | "trace-incomplete" | "no-input-file" | "placeholder";
 	readonly detail: string;
 	/** Placeholders whose content decides what else is read: once they are real, it can be asked again. */
 	readonly needs?: readonly string[];
@@ -70,6 +70,8 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		const failure = await scanLink(r, reads, absent);
 		if (failure !== undefined) return failure;
 	}
+	if (r.plan.discovery.kind === "traced")
+		return { reason: "traced", detail: "a run shows what a described tool reads" };
 	if (r.plan.discovery.kind === "ask") {
 		const failure = await askTool(r, r.plan.discovery.args, reads, absent);
 		if (failure !== undefined) return failure;

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { loadResult } from "../executor/results.js";
 import type { ForceOutcome, Forcer } from "../forcer/forcer.js";
+import type { DescribedTool } from "../models/generic.js";
 import { planCommand } from "../models/index.js";
 import type { SystemProbe } from "../models/ld-so.js";
 import type { Command, FileProbe, LocalPlan } from "../models/types.js";
@@ -20,6 +21,7 @@ import type { Case } from "./case.js";
 import { absolute, type Described } from "./describe.js";
 import { eventOf, localEvent } from "./events.js";
 import { FileClock } from "./file-clock.js";
+import { completeTrace } from "./generic-trace.js";
 import { IncludeScanner } from "./include-scan.js";
 import { buildParallelism, Observers } from "./observers.js";
 import { type ExecChange, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
@@ -43,6 +45,8 @@ export interface SessionOptions {
 	readonly spawner: Spawner;
 	readonly tools: ToolPaths;
 	readonly probe: FileProbe & SystemProbe;
+	/** Tools that the project describes itself. */
+	readonly described: readonly DescribedTool[];
 	readonly forcer: Forcer;
 	/** Puts one output of a forced thunk at `path`, where a placeholder for it stands. */
 	readonly placeAt: (path: string, outcome: ForceOutcome & { kind: "forced" }, tag: string) => void;
@@ -160,7 +164,7 @@ export class Session {
 		const real = this.#real(request, path);
 		if (real === undefined) return this.#local(connection, started, local("no-model", "not found on PATH", []));
 		const command: Command = { tool: request.tool, argv: request.argv, cwd: request.cwd, env: request.env };
-		const plan = planCommand(command, this.#o.probe);
+		const plan = planCommand(command, this.#o.probe, this.#o.described);
 		if (plan.kind === "local") return this.#local(connection, started, plan);
 		// No two runs call it the same, so nothing of it would be found again.
 		if (plan.family === "as" && plan.sources.some((s) => COMPILERS_OWN.test(s.path))) {
@@ -168,11 +172,17 @@ export class Session {
 			return this.#local(connection, started, local("no-model", `started by ${request.parentExe}`, plan.inputs));
 		}
 		const argv = [this.#calledAs(request, real), ...request.argv.slice(1)];
-		if (this.#isScript(real)) return this.#script(connection, started, real);
-		const { helpers } = plan;
+		const generic = plan.family === "generic";
+		if (!generic && this.#isScript(real)) return this.#script(connection, started, real);
+		if (generic && this.#observers.feeds(request))
+			return this.#local(connection, started, local("stdin", "something is fed to it", plan.inputs));
+		const unmade = generic ? await this.#forceInputs([real], request.cwd) : undefined;
+		if (unmade !== undefined) return connection.finish(unmade);
+		const helpers = generic ? undefined : plan.helpers;
 		const tool = Toolchains.key(real, path, request.env, helpers);
 		const toolchain =
-			this.#toolchains.known(tool) ?? (await this.#toolchains.discover(tool, real, path, request.env, helpers));
+			this.#toolchains.known(tool, this.#o.facts.isSystem(real) ? undefined : this.#o.facts.get(real)?.hash) ??
+			(await this.#toolchains.discover(tool, real, path, request.env, helpers));
 		if (toolchain === undefined)
 			return this.#local(connection, started, local("no-model", `${real} cannot be read`, plan.inputs));
 		if (!toolchain.traceable)
@@ -188,7 +198,15 @@ export class Session {
 				local("unsupported-flag", "it stores times of modification by default", plan.inputs),
 			);
 		}
-		const c: Case = { request, plan, real, path, argv, toolchain, started };
+		const c: Case = {
+			request,
+			plan,
+			real,
+			path,
+			argv,
+			toolchain: generic ? { ...toolchain, path } : toolchain,
+			started,
+		};
 		const found = this.#recorder.find(c);
 		const defers = this.#defers(c);
 		// A build that has the result needs no placeholder, which a program that gg does not catch might read.
@@ -241,7 +259,7 @@ export class Session {
 		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
 		if (this.#o.mode === "infer" || this.#o.remote) return true;
 		// A build's own programs read what was linked (to sign, pack or measure it), hardly ever the objects.
-		if (c.plan.stage === "link") return false;
+		if (c.plan.stage === "link" || c.plan.stage === "generate") return false;
 		return buildParallelism(c.request.env.get("MAKEFLAGS")) < this.#o.slots;
 	}
 
@@ -357,7 +375,16 @@ export class Session {
 		const report = await connection.run({ kind: "run", change, capture: true });
 		const seen = takeTrace(trace, makeCanonical(request.cwd));
 		if (report === undefined) return;
-		const kept = this.#recorder.keep(c, report, seen, { before, early, startedAt });
+		const whole = plan.family === "generic" ? completeTrace(c, seen, this.#o) : { seen };
+		const kept =
+			"reason" in whole
+				? whole
+				: this.#recorder.keep(c, report, whole.seen, {
+						before,
+						early,
+						startedAt,
+						...("listed" in whole ? { listed: whole.listed } : {}),
+					});
 		if ("hash" in kept) this.#tell(c, "ran", reason, detail, kept.hash, report.status);
 		else
 			this.#tell(

@@ -15,6 +15,8 @@ export interface SupervisorOptions {
 	readonly tree: string;
 	/** A placeholder may stand somewhere, so programs that read what was built are caught, too. */
 	readonly readers: boolean;
+	/** Names of tools that the project describes itself. */
+	readonly described: readonly string[];
 	/** Catch by PATH only. */
 	readonly off: boolean;
 	readonly sink: Sink;
@@ -37,7 +39,7 @@ export class Supervisor {
 			this.#o.sink({ kind: "unsupervised", why: "GG_SUPERVISOR or GG_MODELPATH asks for that" });
 			return { ...common, path: program, argv, env: [...env, `PATH=${wrappers}:${path}`] };
 		}
-		const own = ["gg-supervise", folder, shim, wrappers, tree, toolWords(readers), program];
+		const own = ["gg-supervise", folder, shim, wrappers, tree, toolWords(readers, this.#o.described), program];
 		return { ...common, path: this.#o.program, argv: [...own, ...argv], env: [...env, `PATH=${path}`] };
 	}
 

@@ -12,6 +12,7 @@ import { writeFileAtomic } from "../util/files.js";
 import { isThere } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { systemProbe } from "./probe.js";
+import { isScript } from "./tools.js";
 
 /** A tool and everything it consists of, named by content. */
 export interface Toolchain {
@@ -64,23 +65,29 @@ export class Toolchains {
 		this.#folder = join(options.cacheDir, "toolchains");
 	}
 
-	static key(driver: string, path: string, env: ReadonlyMap<string, string>, helpers: readonly string[]): string {
+	static key(
+		driver: string,
+		path: string,
+		env: ReadonlyMap<string, string>,
+		helpers: readonly string[] | undefined,
+	): string {
 		const rest = ["LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", ...LOCALE].map((n) => env.get(n) ?? "");
-		return [driver, path, ...rest, ...helpers].join("\0");
+		return [driver, path, ...rest, ...(helpers ?? ["not asked"])].join("\0");
 	}
 
-	/** What is known already, without waiting. */
-	known(key: string): Toolchain | undefined {
-		return this.#known.get(key);
+	/** What is known already, without waiting. `driver`: what the tool itself is now, where the build may have made it. */
+	known(key: string, driver?: ObjectHash): Toolchain | undefined {
+		const known = this.#known.get(key);
+		return driver === undefined || known?.driverHash === driver ? known : undefined;
 	}
 
-	/** Undefined when the tool is gone. */
+	/** Undefined when the tool is gone. `helpers`: as in ThunkPlan; undefined for a tool that is not to be asked anything. */
 	discover(
 		key: string,
 		driver: string,
 		path: string,
 		env: ReadonlyMap<string, string>,
-		helpers: readonly string[],
+		helpers: readonly string[] | undefined,
 	): Promise<Toolchain | undefined> {
 		let running = this.#running.get(key);
 		if (running === undefined) {
@@ -99,7 +106,7 @@ export class Toolchains {
 		driver: string,
 		path: string,
 		env: ReadonlyMap<string, string>,
-		helpers: readonly string[],
+		helpers: readonly string[] | undefined,
 	): Promise<Toolchain | undefined> {
 		const file = join(this.#folder, DepCache.key([key]));
 		const remembered = this.#remembered(file);
@@ -121,7 +128,11 @@ export class Toolchains {
 			if (end.kind === "not-started") return { status: 127, stdout: "", stderr: end.what };
 			return { status: end.status, stdout: end.stdout.toString(), stderr: end.stderr.toString() };
 		};
-		const found = await discoverToolchain({ tool: driver, cwd: "/", env: relevant, helpers }, { ...systemProbe, run });
+		const request = { tool: driver, cwd: "/", env: relevant };
+		const found = await discoverToolchain(
+			helpers === undefined ? { ...request, asks: false } : { ...request, helpers },
+			{ ...systemProbe, run },
+		);
 		if (found === undefined) return undefined;
 		const files: [string, ObjectHash, boolean][] = [];
 		for (const f of found.files) {
@@ -142,8 +153,9 @@ export class Toolchains {
 			absent: found.absent,
 			watched,
 			path: [...folders].filter((f) => !/\/(?:gcc|llvm)[^/]*\//.test(f)).join(":"),
-			traceable: found.programs.every((p) => isTraceable(p.path)) && isTraceable(driver),
+			traceable: found.programs.every((p) => isTraceable(p.path) || (helpers === undefined && isScript(p.path))),
 			stampsTime:
+				helpers !== undefined &&
 				/(?:ar|ranlib)(?:-[0-9.]+)?$/.test(driver) &&
 				!/\(default\)/.test((await run([driver, "--help"])).stdout.match(/.*zero for .*/)?.[0] ?? "(default)"),
 			searchDirs: found.searchDirs,

@@ -41,13 +41,15 @@ export function isToolName(name: string): boolean {
 	return CAUGHT.test(name) && !NOT_TOOLS.test(name);
 }
 
-/** What names of tools end with, as gg-supervise wants it: `=` before those that are caught bare only. */
-export function toolWords(readers: boolean): string {
+/** What names of tools end with, as gg-supervise wants it: `=` before those that are caught bare only, `!` before described ones. */
+export function toolWords(readers: boolean, more: readonly string[] = []): string {
 	const bare = BARE_READERS.replaceAll(/\S+/g, "=$&");
-	return (readers ? `${TOOLS} ${READERS} ${bare}` : TOOLS).replaceAll(" ", ",");
+	const ours = (readers ? `${TOOLS} ${READERS} ${bare}` : TOOLS).replaceAll(" ", ",");
+	return [ours, ...more.map((name) => `!${name}`)].join(",");
 }
 
-export function findTools(path: string): string[] {
+/** `more`: names that count as tools beyond ours. */
+export function findTools(path: string, more: ReadonlySet<string> = new Set()): string[] {
 	const names = new Set<string>();
 	for (const folder of path.split(":")) {
 		if (!folder.startsWith("/")) continue;
@@ -57,7 +59,7 @@ export function findTools(path: string): string[] {
 		} catch {
 			continue;
 		}
-		for (const name of entries) if (isToolName(name)) names.add(name);
+		for (const name of entries) if (isToolName(name) || more.has(name)) names.add(name);
 	}
 	return [...names].sort();
 }
@@ -90,8 +92,10 @@ function isWrapperFolder(folder: string): boolean {
 
 /** Which folder of wrappers a PATH came to, and the folders of that PATH as they were then. */
 interface KnownWrappers {
-	readonly v: 1;
+	readonly v: 2;
 	readonly shim: string;
+	/** By what rules names are chosen. */
+	readonly rules: string;
 	readonly path: string;
 	/** Device, inode and times of each; null for one that is not there. */
 	readonly folders: readonly (readonly number[] | null)[];
@@ -102,24 +106,30 @@ interface KnownWrappers {
 const RACY_MS = 12;
 
 /** The wrappers for a PATH without wrapper folders: the listings of its folders are read again once one of them has changed. */
-export function wrappersFor(cacheDir: string, shim: string, path: string): string {
+export function wrappersFor(cacheDir: string, shim: string, path: string, more: ReadonlySet<string>): string {
 	const file = join(cacheDir, "wrappers", "known");
 	const folders = statesOf(path);
+	const rules = [CAUGHT.source, ...[...more].sort()].join(" ");
 	const known = readKnown(file);
 	if (
 		known?.shim === shim &&
+		known.rules === rules &&
 		known.path === path &&
 		JSON.stringify(known.folders) === JSON.stringify(folders) &&
 		isWrapperFolder(known.wrappers)
 	) {
 		return known.wrappers;
 	}
-	const wrappers = makeWrapperFolder(cacheDir, shim, findTools(path));
+	const wrappers = makeWrapperFolder(cacheDir, shim, findTools(path, more));
 	// One that changed just now may change again without a sign.
 	const latest = Math.max(0, ...folders.flatMap((f) => f?.slice(2) ?? []));
 	if (Date.now() - latest > RACY_MS) {
 		try {
-			writeFileAtomic(file, JSON.stringify({ v: 1, shim, path, folders, wrappers } satisfies KnownWrappers), 0o600);
+			writeFileAtomic(
+				file,
+				JSON.stringify({ v: 2, shim, rules, path, folders, wrappers } satisfies KnownWrappers),
+				0o600,
+			);
 		} catch {
 			// They are looked for again next time.
 		}
@@ -137,7 +147,7 @@ function statesOf(path: string): (readonly number[] | null)[] {
 function readKnown(file: string): KnownWrappers | undefined {
 	try {
 		const known = JSON.parse(readFileSync(file, "utf8")) as KnownWrappers | null;
-		return known?.v === 1 ? known : undefined;
+		return known?.v === 2 ? known : undefined;
 	} catch {
 		return undefined;
 	}

@@ -1,6 +1,7 @@
 import { arModel } from "./ar.js";
 import { asModel } from "./as.js";
 import { gccModel } from "./gcc.js";
+import { type DescribedTool, planDescribed } from "./generic.js";
 import { planWithoutModel } from "./generic-local.js";
 import { nasmModel } from "./nasm.js";
 import { nmModel } from "./nm.js";
@@ -10,8 +11,11 @@ import type { Command, FileProbe, Model, Verdict } from "./types.js";
 
 const MODELS: readonly Model[] = [gccModel, arModel, asModel, ranlibModel, stripModel, nmModel, nasmModel];
 
-/** What to do with a command: the verdict of the model that speaks for its tool, or to run it here. */
-export function planCommand(command: Command, probe: FileProbe): Verdict {
+/** What to do with a command: the verdict of the user's description or of the model that speaks for its tool, or to run it here. */
+export function planCommand(command: Command, probe: FileProbe, described: readonly DescribedTool[] = []): Verdict {
+	const byUser = described.length === 0 ? undefined : planDescribed(command, probe, described);
+	if (byUser?.kind === "thunk") return byUser;
 	const model = MODELS.find((model) => model.matches(command.tool));
-	return model === undefined ? planWithoutModel(command) : model.plan(command, probe);
+	if (model !== undefined) return model.plan(command, probe);
+	return byUser ?? planWithoutModel(command);
 }

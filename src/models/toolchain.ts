@@ -35,6 +35,8 @@ export interface ToolchainRequest {
 	readonly env: ReadonlyMap<string, string>;
 	/** Programs to include beyond those that the tool always may start, by the names it looks for them: `ld.gold`. */
 	readonly helpers?: readonly string[];
+	/** False for a tool of which nothing is known: it is not run, and is what its file and its libraries are. */
+	readonly asks?: false;
 }
 
 export interface ToolPath {
@@ -84,6 +86,8 @@ export async function discoverToolchain(
 	const discovery = new Discovery(request, probe);
 	const driver = discovery.program(basename(request.tool), request.tool);
 	if (driver === undefined) return undefined;
+	if (request.asks === false)
+		return discovery.result({ driver, family: "other", version: "", target: "", searchDirs: [] });
 	const version = (await probe.run([driver.path, "--version"])).stdout;
 	const family = toolFamily(basename(request.tool), version);
 	const identity = { driver, family, version: version.split("\n")[0] ?? "" };

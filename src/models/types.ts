@@ -39,6 +39,8 @@ export type Discovery =
 	| { readonly kind: "none" }
 	/** The files the preprocessor opens; `scanArgv` is the compiler command that lists them (see scan.ts). */
 	| { readonly kind: "include" }
+	/** Only a run shows them. */
+	| { readonly kind: "traced" }
 	/** Libraries, start files and linker scripts. */
 	| { readonly kind: "link" }
 	/** The files that the tool opens when it is run with `args`, which make it write nothing. */
@@ -64,12 +66,12 @@ export interface OutputFile {
 	readonly optional: boolean;
 }
 
-export type Stage = "preprocess" | "compile" | "assemble" | "link" | "archive" | "edit";
+export type Stage = "preprocess" | "compile" | "assemble" | "link" | "archive" | "edit" | "generate";
 
 /** A command that can become a thunk. */
 export interface ThunkPlan {
 	readonly kind: "thunk";
-	readonly family: "cc" | "as" | "ar" | "ranlib" | "strip" | "ld";
+	readonly family: "cc" | "as" | "ar" | "ranlib" | "strip" | "ld" | "generic";
 	readonly stage: Stage;
 	/** Compiler inputs that are preprocessed, compiled or assembled. */
 	readonly sources: readonly SourceInput[];
@@ -90,6 +92,8 @@ export interface ThunkPlan {
 	readonly helpers: readonly string[];
 	/** Flags that are not in the table; recorded, never fatal. */
 	readonly unknownFlags: readonly string[];
+	/** The user's description of the tool, as written, where the plan is made by one. */
+	readonly description?: string;
 }
 
 /** Runs here for real, after the placeholders among `inputs` were forced. */

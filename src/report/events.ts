@@ -40,6 +40,8 @@ export interface CommandEvent {
 	readonly detail: string;
 	readonly thunk: string;
 	readonly status: number;
+	/** The user's description of the tool, where that was used. */
+	readonly description?: string;
 	readonly ms: number;
 }
 

@@ -84,6 +84,10 @@ export function readJournal(ggDir: string, name = "last"): Event[] {
 }
 
 export function describeCommand(event: CommandEvent): string {
+	return event.description === undefined ? howOf(event) : `${howOf(event)}; described by "${event.description}"`;
+}
+
+function howOf(event: CommandEvent): string {
 	const why = event.reason === "" ? "" : `: ${event.reason}${event.detail === "" ? "" : ` (${event.detail})`}`;
 	switch (event.how) {
 		case "cached":

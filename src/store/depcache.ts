@@ -8,6 +8,8 @@ export interface DepEntry {
 	readonly thunk: ObjectHash;
 	/** Folder → names that were absent in it. */
 	readonly absent: Readonly<Record<string, readonly string[]>>;
+	/** Folder → digest of the names in it, where the command read the list. */
+	readonly listed?: Readonly<Record<string, string>>;
 }
 
 const VERSION = 1;

@@ -27,7 +27,7 @@ describe("wrappers for a PATH", () => {
 		chmodSync(join(folder, "bin", name), 0o755);
 	};
 	const wrappers = (): string =>
-		wrappersFor(join(folder, "cache"), join(folder, "shim"), `${join(folder, "bin")}:/absent`);
+		wrappersFor(join(folder, "cache"), join(folder, "shim"), `${join(folder, "bin")}:/absent`, new Set());
 	const known = (): string => join(folder, "cache", "wrappers", "known");
 	/** Nothing is remembered of a folder that has just changed. */
 	const remembered = (): void => {

@@ -1,0 +1,75 @@
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { posix } from "node:path";
+import type { Trace } from "../executor/trace.js";
+import { loadedFiles, readLdSoConf, type SystemProbe } from "../models/ld-so.js";
+import type { FileFacts } from "../store/filefacts.js";
+import type { Case } from "./case.js";
+import { absolute } from "./describe.js";
+import type { NotKept } from "./recorder.js";
+
+/** The trace of a described tool with all that its result depends on among the reads, and the folders that it listed. */
+export interface CompleteTrace {
+	readonly seen: Trace;
+	/** Folder → digest of its names, without those that the command writes. */
+	readonly listed: Readonly<Record<string, string>>;
+}
+
+/**
+ * What a run showed of a tool that nobody has a model of. The programs that it started, their libraries, and the files that
+ * it only looked at count as read. What cannot be put into the tree again later is a reason not to keep the result.
+ */
+export function completeTrace(
+	c: Case,
+	seen: Trace,
+	o: { readonly facts: FileFacts; readonly probe: SystemProbe },
+): CompleteTrace | NotKept {
+	const planned = new Set(c.plan.outputs.map((output) => absolute(c.request.cwd, output.path)));
+	const changed = [...seen.overwritten].find((path) => !planned.has(path) && o.facts.get(path) !== undefined);
+	// It may have been written at its end, as logs are.
+	if (changed !== undefined) return { reason: "rewritten", detail: `${changed}, which its description does not name` };
+	const [removed] = seen.removed;
+	if (removed !== undefined) return { reason: "rewritten", detail: `${removed} was removed` };
+	const written = new Set([...planned, ...[...seen.writes].filter((path) => o.facts.get(path) !== undefined)]);
+	const bare = [...seen.folders].find(
+		(folder) => o.probe.stat(folder) === "directory" && ![...written].some((path) => path.startsWith(`${folder}/`)),
+	);
+	if (bare !== undefined) return { reason: "rewritten", detail: `${bare} was made and is empty` };
+
+	const reads = new Set(seen.reads);
+	for (const path of seen.looked) if (!o.facts.isSystem(path) && !written.has(path)) reads.add(path);
+	for (const path of programFiles(c, seen, o.probe)) reads.add(path);
+	const listed: Record<string, string> = {};
+	for (const folder of seen.listings) {
+		if (!o.facts.isSystem(`${folder}/`)) listed[folder] = listingDigest(folder, written);
+	}
+	return { seen: { ...seen, reads, listings: new Set() }, listed };
+}
+
+function programFiles(c: Case, seen: Trace, probe: SystemProbe): Set<string> {
+	const files = new Set<string>();
+	const confDirs = readLdSoConf(probe).dirs;
+	for (const program of seen.programs) {
+		if (c.toolchain.files.has(program)) continue;
+		files.add(program);
+		const loaded = loadedFiles({ program, libraryPath: c.request.env.get("LD_LIBRARY_PATH"), confDirs }, probe);
+		for (const library of loaded.libraries) files.add(library);
+		if (loaded.interp !== undefined) files.add(loaded.interp);
+	}
+	return files;
+}
+
+/** Names that come and go without any bearing on what a script finds. */
+const PASSING = new Set(["__pycache__", ".gg"]);
+
+/** What a folder holds, by name; `written` are absolute paths that do not count. */
+export function listingDigest(folder: string, written: ReadonlySet<string>): string {
+	let names: string[];
+	try {
+		names = readdirSync(folder);
+	} catch {
+		return "";
+	}
+	const counted = names.filter((name) => !PASSING.has(name) && !written.has(posix.join(folder, name))).sort();
+	return createHash("sha256").update(counted.join("\0")).digest("base64url");
+}

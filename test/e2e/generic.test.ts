@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { assertAllWays, counts, HERE, projects } from "../rig/project.js";
+import { isThere } from "../rig/rows.js";
+
+const GENERATOR = `#!/bin/sh
+# gen.sh -o OUT IN: with what lies in names/
+test -f extra && cat extra > "$2" || : > "$2"
+for f in names/*; do echo "int $(basename $f) = $(cat $f);" >> "$2"; done
+sed 's/^/int /; s/$/;/' "$3" >> "$2"
+`;
+
+describe("a tool that the project describes", () => {
+	const project = projects();
+
+	it("flex, bison and a script: built as by plain make in every way, and from the store the second time", async function () {
+		if (!["flex", "bison", "python3"].every(isThere)) this.skip();
+		const p = project({
+			"gg.json": JSON.stringify({
+				tools: [
+					"flex -o,--outfile=@outfile -* @infile",
+					{ command: "bison -d -v -o,--output=@outfile @infile", reads: "traced" },
+					"gen.sh -o=@outfile @infile",
+					{ command: "python3 make.py @outfile @infile...", env: ["LANG"] },
+				],
+			}),
+			Makefile: `
+all: prog gen.o made.o
+prog: y.tab.o lex.o ; $(CC) -o $@ y.tab.o lex.o
+y.tab.c: y.y ; bison -d -o y.tab.c y.y
+lex.c: l.l y.tab.c ; flex -o lex.c l.l
+gen.c: list ; ./gen.sh -o gen.c list
+made.c: list ; python3 make.py made.c list y.y
+%.o: %.c ; $(CC) -c $<
+`,
+			"y.y":
+				"%{\nint yylex(void); void yyerror(const char *s) {(void)s;}\n%}\n%token A\n%%\ns: A;\n%%\nint main(void) { return yyparse(); }\n",
+			"l.l": '%{\n#include "y.tab.h"\n%}\n%option noyywrap\n%%\na return A;\n%%\n',
+			"gen.sh": GENERATOR,
+			"names/x": "1",
+			list: "a\nb\n",
+			"make.py":
+				"import sys\nimport helper\nopen(sys.argv[1], 'w').write('int %s;\\n' % helper.name(open(sys.argv[2]).read()))\n",
+			"helper.py": "def name(t):\n    return 'm_' + t.split()[0]\n",
+		});
+		await assertAllWays(p, { steps: [["make"]], ignore: ["__pycache__"] });
+		const { stdout } = await p.gg(["explain", "y.tab.c", "gen.c"]);
+		assert.match(stdout, /described by "bison -d -v -o,--output=@outfile @infile"/);
+		assert.match(stdout, /described by "gen\.sh -o=@outfile @infile"/);
+	});
+
+	it("runs again when something changed that its description does not name", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({ tools: ["gen.sh -o=@outfile @infile"] }),
+			Makefile: "gen.c: ; ./gen.sh -o gen.c list\n",
+			"gen.sh": GENERATOR,
+			"names/x": "1",
+			list: "a\n",
+		});
+		const changes: readonly (readonly [string, () => void])[] = [
+			["nothing yet", () => undefined],
+			["a file that it found by itself", () => p.write("names/x", "2")],
+			["a file more in a folder that it lists", () => p.write("names/y", "3")],
+			["a file that was absent", () => p.write("extra", "int extra;\n")],
+			["the tool", () => p.write("gen.sh", `${GENERATOR}echo 'int more;' >> "$2"\n`)],
+		];
+		for (const [what, change] of changes) {
+			change();
+			fs.rmSync(p.path("gen.c"), { force: true });
+			assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 0, made: 1, local: 0 }, what);
+			const ours = p.read("gen.c");
+			fs.rmSync(p.path("gen.c"));
+			assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 1, made: 0, local: 0 }, `${what}, again`);
+			assert.equal(p.read("gen.c"), ours);
+			fs.rmSync(p.path("gen.c"));
+			await p.run(["make"]);
+			assert.equal(p.read("gen.c"), ours, what);
+		}
+	});
+
+	it("is deferred at once where all that it reads is declared", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({
+				tools: [{ command: "up.sh @infile", outputs: ["out/{stem}.up"], inputs: ["up.sed"], reads: "declared" }],
+			}),
+			Makefile: "out/a.up: a.txt ; ./up.sh a.txt\n",
+			"up.sh": '#!/bin/sh\nsed -f up.sed "$1" > out/$(basename "$1" .txt).up\n',
+			"up.sed": "s/a/A/\n",
+			"a.txt": "a\n",
+			"out/keep": "",
+		});
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		assert.deepEqual(p.placeholders(), ["out/a.up"]);
+		assert.deepEqual((await p.gg(["force"])).stderr, "");
+		assert.equal(p.read("out/a.up"), "A\n");
+	});
+
+	it("is not kept when it does what cannot be done again from a store", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({ tools: ["log.sh @outfile", "in.sh @outfile"] }),
+			Makefile: "all: ; ./log.sh a ; echo fed | ./in.sh b\n",
+			"log.sh": '#!/bin/sh\necho a > "$1"\necho done >> log\n',
+			"in.sh": '#!/bin/sh\ncat > "$1"\n',
+			log: "",
+		});
+		for (let i = 0; i < 2; i++) {
+			const ended = await p.gg([...HERE, "make"]);
+			assert.deepEqual(counts(ended), { stored: 0, made: 1, local: 1 }, ended.stderr);
+		}
+		assert.equal(p.read("log"), "done\ndone\n");
+		const { stdout } = await p.gg(["explain"]);
+		assert.match(stdout, /unrecorded: rewritten/);
+		assert.match(stdout, /local: stdin/);
+	});
+
+	it("a command that does not fit runs as it is, and the reason is on record", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({ tools: ["gen.sh -o=@outfile @infile"] }),
+			Makefile: "gen.c: ; ./gen.sh -q gen.c list\n",
+			"gen.sh": GENERATOR,
+			"names/x": "1",
+			list: "a\n",
+		});
+		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 0, made: 0, local: 1 });
+		const { stdout } = await p.gg(["explain", "--json"]);
+		assert.match(stdout, /no-model/);
+	});
+
+	it("a gg.json that is wrong is named, with what to do", async () => {
+		const p = project({ Makefile: "all: ; echo built\n", "gg.json": '{ "tools": [{ "comand": "x @infile" }] }' });
+		const ended = await p.gg(["build", "make"]);
+		assert.equal(ended.status, 1);
+		assert.match(
+			ended.stderr,
+			/gg\.json: tools\[0\]\.comand is not known: there are command, env, inputs, outputs, reads\n/,
+		);
+	});
+});
