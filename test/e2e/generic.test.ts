@@ -13,19 +13,21 @@ sed 's/^/int /; s/$/;/' "$3" >> "$2"
 describe("a tool that the project describes", () => {
 	const project = projects();
 
-	it("flex, bison and a script: built as by plain make in every way, and from the store the second time", async function () {
-		if (!["flex", "bison", "python3"].every(isThere)) this.skip();
+	it("flex, bison, protoc and scripts: built as by plain make in every way, and from the store the second time", async function () {
+		if (!["flex", "bison", "python3", "protoc"].every(isThere)) this.skip();
 		const p = project({
 			"gg.json": JSON.stringify({
 				tools: [
 					"flex -o,--outfile=@outfile -* @infile",
 					{ command: "bison -d -v -o,--output=@outfile @infile", reads: "traced" },
 					"gen.sh -o=@outfile @infile",
+					"protoc --cpp_out=@ -I=@ @infile...",
 					{ command: "python3 make.py @outfile @infile...", env: ["LANG"] },
 				],
 			}),
 			Makefile: `
-all: prog gen.o made.o
+all: prog gen.o made.o a.pb.h
+a.pb.h: a.proto ; protoc -I . --cpp_out=. a.proto
 prog: y.tab.o lex.o ; $(CC) -o $@ y.tab.o lex.o
 y.tab.c: y.y ; bison -d -o y.tab.c y.y
 lex.c: l.l y.tab.c ; flex -o lex.c l.l
@@ -37,6 +39,8 @@ made.c: list ; python3 make.py made.c list y.y
 				"%{\nint yylex(void); void yyerror(const char *s) {(void)s;}\n%}\n%token A\n%%\ns: A;\n%%\nint main(void) { return yyparse(); }\n",
 			"l.l": '%{\n#include "y.tab.h"\n%}\n%option noyywrap\n%%\na return A;\n%%\n',
 			"gen.sh": GENERATOR,
+			"a.proto": 'syntax = "proto3";\nimport "b.proto";\nmessage A { B b = 1; }\n',
+			"b.proto": 'syntax = "proto3";\nmessage B { int32 n = 1; }\n',
 			"names/x": "1",
 			list: "a\nb\n",
 			"make.py":
