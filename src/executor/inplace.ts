@@ -13,6 +13,7 @@ import { makeCanonical } from "../util/paths.js";
 import type { Exit, RootStep, Spawner } from "../util/spawner.js";
 import { hasFailed, nameKept } from "./kept.js";
 import { encodeView, takeTrace, viewEnvironment } from "./observe.js";
+import { isForOtherProcessor } from "./processor.js";
 import type { ScratchFolders } from "./scratch.js";
 import type { Execution, ExecutionFailure, Executor } from "./types.js";
 
@@ -107,6 +108,7 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 
 	/** The build may go on beside a thunk: it runs again when files were not, to the end, as they were when it was described. */
 	async function execute(hash: ObjectHash, thunk: Thunk): Promise<Execution> {
+		if (isForOtherProcessor(thunk)) return { kind: "impossible", failure: otherProcessor(thunk) };
 		const hidden = new Set<string>();
 		for (let round = 1; ; round++) {
 			const { execution, again } = await attempt(hash, thunk, hidden);
@@ -328,6 +330,14 @@ function missingTree(item: Item): ExecutionFailure {
 		reason: "input-missing",
 		message: `the list of files of ${item.name} (${item.hash}) is not in the store`,
 		hint: "infer the build again: gg infer make",
+	};
+}
+
+function otherProcessor(thunk: Thunk): ExecutionFailure {
+	return {
+		reason: "other-processor",
+		message: `${thunk.args[0]} with -march=native was inferred on another processor than this machine's`,
+		hint: "force it there, or infer the build again here",
 	};
 }
 

@@ -11,6 +11,7 @@ export type ExecutionFailure = Failure<
 	| "input-changed"
 	| "input-missing"
 	| "tool-changed"
+	| "other-processor"
 	| "not-started"
 	| "no-namespace"
 	| "output-missing"

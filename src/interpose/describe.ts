@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { posix } from "node:path";
+import { processorVariable } from "../executor/processor.js";
 import type { ThunkPlan } from "../models/types.js";
 import { type FileFacts, TIME_MACRO } from "../store/filefacts.js";
 import type { ObjectStore } from "../store/types.js";
@@ -49,25 +49,8 @@ export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>): 
 		if (value !== undefined) lines.push(`${name}=${value}`);
 	}
 	// -march=native means this processor: what it compiled to is no answer on another.
-	if (plan.native) lines.push(`GG_CPU=${processorIdentity()}`);
+	if (plan.native) lines.push(processorVariable());
 	return lines.sort();
-}
-
-let processor: string | undefined;
-
-/** Model and features, as the compiler will see them. */
-function processorIdentity(): string {
-	if (processor === undefined) {
-		const wanted = /^(?:vendor_id|cpu family|model|stepping|flags|Features|CPU (?:implementer|part|variant))\s*:.*$/gm;
-		let text: string;
-		try {
-			text = readFileSync("/proc/cpuinfo", "utf8").split("\n\n")[0] ?? "";
-		} catch {
-			text = "";
-		}
-		processor = hashBytes(Buffer.from((text.match(wanted) ?? []).join("\n")));
-	}
-	return processor;
 }
 
 /** Describes one command. Headers and libraries go into one Tree per folder, so that what thunks share is named once. */

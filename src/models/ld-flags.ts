@@ -134,7 +134,7 @@ export const LD_FLAGS = [
 	{ flag: "--output-def=", value: "joined", does: "output-file" },
 	{ flag: "--output=", value: "joined", does: "output" },
 	{ flag: "--pack-dyn-relocs=", value: "joined", does: "plain" },
-	{ flag: "--package-metadata", value: "separate", does: "plain" },
+	{ flag: "--package-metadata", value: "none", does: "plain" },
 	{ flag: "--package-metadata=", value: "joined", does: "plain" },
 	{ flag: "--plugin", value: "separate", does: "input-file" },
 	{ flag: "--plugin-opt", value: "separate", does: "plain" },

@@ -216,6 +216,36 @@ describe("infer and force", () => {
 		assert.deepEqual(gone, { status: 1, signal: null, stdout: "", stderr: message("is gone") });
 	});
 
+	it("-march=native is forced on the processor that it was inferred on, and on no other", async () => {
+		const p = project({
+			Makefile: "a.o: a.c ; $(CC) -g -O2 -march=native -c a.c\n",
+			"a.c": "int f(int x) { return x; }\n",
+		});
+		await p.run(["make"]);
+		const aside = p.aside();
+		await p.gg(["infer", "make"]);
+		const hash = p.read("a.o").split("\n")[1]!;
+		const here = fs.readFileSync(p.path(`.gg/blobs/${hash}`));
+		const at = here.indexOf("GG_CPU=V") + "GG_CPU=V".length;
+		assert.ok(at > "GG_CPU=V".length, "the thunk names its processor");
+		// The same thunk as another machine would have described it.
+		const elsewhere = Buffer.from(here);
+		elsewhere[at] = here[at] === 0x41 ? 0x42 : 0x41;
+		fs.writeFileSync(p.path("thunk"), elsewhere);
+		const foreign = (await p.gg(["collect", "thunk"])).stdout.trim();
+		fs.unlinkSync(p.path("thunk"));
+		p.write("b.o", p.read("a.o").replace(hash, foreign));
+		const refused = await p.gg(["force", "b.o"]);
+		assert.equal(
+			refused.stderr,
+			`gg: ${p.tree}/a.o: cc with -march=native was inferred on another processor than this machine's\n` +
+				"    force it there, or infer the build again here\n",
+		);
+		fs.unlinkSync(p.path("b.o"));
+		assert.equal((await p.gg(["force"])).status, 0);
+		p.assertSameTree(aside);
+	});
+
 	it("a thousand targets", async () => {
 		const names = Array.from({ length: 1000 }, (_, i) => `t${i}.o`);
 		const p = project({

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { AS_FLAGS } from "../../src/models/as-flags.js";
 import { FlagTable } from "../../src/models/flag-table.js";
 import { GCC_FLAGS, type GccFlag } from "../../src/models/gcc-flags.js";
-import { LD_FLAGS } from "../../src/models/ld-flags.js";
+import { LD_FLAGS, type LdFlag } from "../../src/models/ld-flags.js";
+import { LINK_FLAGS } from "../../src/models/link-flags.js";
 import { NASM_FLAGS, YASM_FLAGS } from "../../src/models/nasm.js";
 
 for (const [name, rows] of [
@@ -52,6 +53,32 @@ describe("flag lookup", () => {
 			const short = table.find(row.as)!.row;
 			assert.equal(short.flag, row.as);
 			assert.equal(short.does, row.does, row.flag);
+		}
+	});
+});
+
+describe("the two readings of a linker's flags", () => {
+	// One says what a link reads and in which order it is searched, the other what else it writes and prints.
+	const written = new FlagTable<LdFlag>(LD_FLAGS);
+	it("agree on which flags take the next word", () => {
+		const differ: string[] = [];
+		for (const { names, value } of LINK_FLAGS) {
+			for (const name of names) {
+				if (name.length === 1) continue;
+				const found = written.find(`--${name}`);
+				if (found !== undefined && found.takesNext !== (value === "value")) differ.push(`--${name}`);
+			}
+		}
+		assert.deepEqual(differ, []);
+	});
+	it("agree on which flags name an input", () => {
+		const inputs = new Set(["input", "searched", "script", "just-symbols", "plugin"]);
+		for (const { names, effect } of LINK_FLAGS) {
+			for (const name of names) {
+				const does = written.find(name.length === 1 ? `-${name}` : `--${name}`)?.row.does;
+				if (does === undefined || effect === "unsure" || does === "local" || effect === "rpath-or-symbols") continue;
+				assert.equal(does === "input-file", inputs.has(effect), name);
+			}
 		}
 	});
 });
