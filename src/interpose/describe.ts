@@ -56,7 +56,7 @@ export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>): 
 /** Describes one command. Headers and libraries go into one Tree per folder, so that what thunks share is named once. */
 export function describe(
 	d: Description,
-	facts: FileFacts,
+	facts: Pick<FileFacts, "get">,
 	objects: ObjectStore,
 	cannotDefer: boolean,
 ): Described | DescribeProblem {

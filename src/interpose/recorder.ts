@@ -4,7 +4,7 @@ import type { Trace } from "../executor/trace.js";
 import type { FileProbe } from "../models/types.js";
 import type { Sink } from "../report/events.js";
 import { DepCache } from "../store/depcache.js";
-import type { FileFacts } from "../store/filefacts.js";
+import type { FileFact, FileFacts } from "../store/filefacts.js";
 import type { LocalObjects } from "../store/local.js";
 import type { Placeholders } from "../store/placeholders.js";
 import { describeErrno } from "../store/project.js";
@@ -129,14 +129,16 @@ export class Recorder {
 		const writes = [...seen.writes].filter(
 			(p) => !planned.has(p) && !isTemporary(p) && this.#o.facts.get(p) !== undefined,
 		);
-		const reads: string[] = [];
+		// What is described is what was compared: one look at each file.
+		const looked = new Map<string, FileFact>();
+		const facts = { get: (path: string) => looked.get(path) ?? this.#o.facts.get(path) };
 		for (const path of seen.reads) {
 			if (c.toolchain.files.has(path) || isVolatile(path) || seen.writes.has(path)) continue;
 			const fact = this.#o.facts.get(path);
 			if (fact === undefined) continue;
 			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt;
 			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
-			reads.push(path);
+			looked.set(path, fact);
 		}
 		for (const path of seen.rewritten) {
 			if (!before.has(path) && !planned.has(path)) return { reason: "rewritten", detail: path };
@@ -146,8 +148,8 @@ export class Recorder {
 		}
 		try {
 			const described = describe(
-				{ ...descriptionOf(c), reads, before, sideOutputs: writes },
-				this.#o.facts,
+				{ ...descriptionOf(c), reads: looked.keys(), before, sideOutputs: writes },
+				facts,
 				this.#o.store.objects,
 				false,
 			);

@@ -61,7 +61,8 @@ export class LocalObjects implements ObjectStore {
 		const hash = hashBytes(bytes);
 		if (isPacked(bytes)) {
 			// Read once and not only looked up: a damaged record must not keep a good one out.
-			if (!this.#seen.has(hash) && this.get(hash) === undefined) this.#pack.put(hash, bytes);
+			if (!this.#seen.has(hash) && this.packed(hash) === undefined && this.get(hash) === undefined)
+				this.#pack.put(hash, bytes);
 			this.#seen.add(hash);
 		} else if (!this.#present(hash)) {
 			writeFileAtomic(this.path(hash), bytes, MODE);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 
 /**
  * Content names, as the original gg makes them: a type letter (`V` value, `T` thunk), 43 characters of unpadded
@@ -47,14 +47,16 @@ export function hashBytes(bytes: Uint8Array): ObjectHash {
 }
 
 const CHUNK = 1 << 20;
+/** One for all files: a new one for each would keep the garbage collector busy. */
+let shared: Buffer | undefined;
 
-/** Name of a file's content, read in chunks. Throws what the file system throws. `visit` sees each chunk. */
+/** Name of a file's content, read in chunks. Throws what the file system throws. `visit` sees each chunk, and must not keep it. */
 export function hashFile(path: string, visit?: (chunk: Buffer, at: number) => void): ObjectHash {
 	const fd = openSync(path, "r");
 	try {
 		const digest = createHash("sha256");
-		const size = fstatSync(fd).size;
-		const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(CHUNK, size + 1)));
+		shared ??= Buffer.allocUnsafeSlow(CHUNK);
+		const buffer = shared;
 		let total = 0;
 		let isThunk = false;
 		for (;;) {

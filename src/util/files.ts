@@ -67,6 +67,8 @@ export function copyFileAtomic(from: string, to: string, mode: number): void {
 
 export function readIfThere(path: string): Buffer | undefined {
 	try {
+		// Absence is the common answer, and an exception costs ten times as much as a look.
+		if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
 		return readFileSync(path);
 	} catch (error) {
 		if (isAbsence(error)) return undefined;
