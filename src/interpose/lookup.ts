@@ -8,6 +8,14 @@ import type { Thunk, TreeEntry } from "../thunk/types.js";
 import { firstMissing, isThere } from "../util/paths.js";
 import { listingDigest } from "./generic-trace.js";
 
+/** An earlier description that still holds. */
+export interface Found {
+	readonly hash: ObjectHash;
+	readonly thunk: Thunk;
+	/** The dependency file that was written then, if the thunk was described and not run. */
+	readonly depfile: ObjectHash | undefined;
+}
+
 /** Answers whether an earlier description still holds: every file the same, every absence still an absence. */
 export class Lookup {
 	readonly #facts: FileFacts;
@@ -25,7 +33,7 @@ export class Lookup {
 	}
 
 	/** The thunk of the first entry that still holds. */
-	find(entries: readonly DepEntry[], toolchain: ObjectHash): { hash: ObjectHash; thunk: Thunk } | undefined {
+	find(entries: readonly DepEntry[], toolchain: ObjectHash): Found | undefined {
 		for (const entry of entries) {
 			const bytes = this.#objects.get(entry.thunk);
 			if (bytes === undefined) continue;
@@ -36,7 +44,7 @@ export class Lookup {
 				this.#absencesHold(entry.absent) &&
 				listingsHold(entry, decoded.value)
 			) {
-				return { hash: entry.thunk, thunk: decoded.value };
+				return { hash: entry.thunk, thunk: decoded.value, depfile: entry.depfile };
 			}
 		}
 		return undefined;

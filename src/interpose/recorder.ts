@@ -14,7 +14,7 @@ import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { isThere } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
-import { groupAbsent, Lookup } from "./lookup.js";
+import { type Found, groupAbsent, Lookup } from "./lookup.js";
 import type { RanReport } from "./protocol.js";
 import type { DiscoveredInputs } from "./scan.js";
 
@@ -67,7 +67,7 @@ export class Recorder {
 	}
 
 	/** An earlier thunk of the same command whose inputs are as they were. */
-	find(c: Case): { readonly hash: ObjectHash; readonly thunk: Thunk } | undefined {
+	find(c: Case): Found | undefined {
 		return this.#lookup.find(this.#depcache.get(keyOf(c)), c.toolchain.tree);
 	}
 
@@ -82,8 +82,17 @@ export class Recorder {
 		if ("reason" in described) return described;
 		this.#o.store.objects.put(described.bytes);
 		this.#keepBuilt(described.thunk);
-		this.#depcache.put(keyOf(c), { thunk: described.hash, absent: groupAbsent(inputs.absent, isTemporary) });
+		const absent = groupAbsent(inputs.absent, isTemporary);
+		this.#depcache.put(keyOf(c), { thunk: described.hash, absent, ...this.#writtenDepfile(c, inputs.depfiles) });
 		return described;
+	}
+
+	/** The dependency file that the description of a command has just written, if there is one and no other. */
+	#writtenDepfile(c: Case, [path, ...more]: readonly string[]): { readonly depfile?: ObjectHash } {
+		const [planned, ...others] = c.plan.outputs.filter((p) => p.role === "depfile");
+		if (path === undefined || planned === undefined || more.length + others.length > 0) return {};
+		const size = absolute(c.request.cwd, planned.path) === path ? this.#o.facts.get(path)?.size : undefined;
+		return size !== undefined && size < DEPFILE_PACKED ? { depfile: this.#o.store.objects.putPacked(path) } : {};
 	}
 
 	/** Copies files that may be gone or changed when the thunk runs: whatever lies in the tree and is not older than the build. */
@@ -105,15 +114,19 @@ export class Recorder {
 	}
 
 	/** Writes the depfiles of an earlier run, which make sees at once; false if they are not known. */
-	restoreDepfile(c: Case, hash: ObjectHash, thunk: Thunk): boolean {
+	restoreDepfile(c: Case, { hash, thunk, depfile: written }: Found): boolean {
 		const depfiles = c.plan.outputs.filter((p) => p.role === "depfile");
 		if (depfiles.length === 0) return true;
+		const { objects } = this.#o.store;
+		const only = depfiles.length === 1 ? thunk.outputPaths.find((p) => p.tag === depfiles[0]!.tag) : undefined;
+		if (written !== undefined && only !== undefined)
+			return objects.copyOut(written, only.path, 0o666 & ~c.request.umask);
 		const result = loadResult(this.#o.store, hash);
 		for (const depfile of depfiles) {
 			const object = result?.outputs.find((r) => r.tag === depfile.tag);
 			const output = thunk.outputPaths.find((p) => p.tag === depfile.tag);
 			if (object === undefined || output === undefined) return false;
-			if (!this.#o.store.objects.copyOut(object.hash, output.path, object.mode)) return false;
+			if (!objects.copyOut(object.hash, output.path, object.mode)) return false;
 		}
 		return true;
 	}

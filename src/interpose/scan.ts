@@ -44,6 +44,8 @@ export interface ScanRequest {
 export interface DiscoveredInputs {
 	readonly reads: ReadonlySet<string>;
 	readonly absent: ReadonlySet<string>;
+	/** Dependency files that were written. */
+	readonly depfiles: readonly string[];
 }
 
 /** Why the command must run before its inputs are known. */
@@ -58,12 +60,13 @@ export interface NotDiscovered {
 export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs | NotDiscovered> {
 	const reads = new Set<string>();
 	const absent = new Set<string>();
+	const depfiles: string[] = [];
 	for (const path of [...r.plan.inputs, ...r.plan.sources.map((s) => s.path)]) {
 		if (!r.probe.exists(absolute(r.command.cwd, path))) return { reason: "no-input-file", detail: path };
 	}
 	const kind = r.plan.discovery.kind;
 	if (kind === "include" || kind === "include+link") {
-		const failure = await scanIncludes(r, reads, absent);
+		const failure = await scanIncludes(r, { reads, absent, depfiles });
 		if (failure !== undefined) return failure;
 	}
 	if (kind === "link" || kind === "include+link") {
@@ -76,13 +79,12 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		const failure = await askTool(r, r.plan.discovery.args, reads, absent);
 		if (failure !== undefined) return failure;
 	}
-	return { reads, absent };
+	return { reads, absent, depfiles };
 }
 
 async function scanIncludes(
 	r: ScanRequest,
-	reads: Set<string>,
-	absent: Set<string>,
+	into: { readonly reads: Set<string>; readonly absent: Set<string>; readonly depfiles: string[] },
 ): Promise<NotDiscovered | undefined> {
 	const facts = gccFacts(r.command, r.probe);
 	const sources = facts.sources.filter((source) => isPreprocessed(source.language));
@@ -91,11 +93,13 @@ async function scanIncludes(
 	if (failure !== undefined && "reason" in failure) return failure;
 	for (const [i, found] of all.entries()) {
 		if ("reason" in found) continue;
-		for (const path of found.reads) reads.add(path);
-		for (const path of found.absent) absent.add(path);
+		for (const path of found.reads) into.reads.add(path);
+		for (const path of found.absent) into.absent.add(path);
 		const depfile = userDepfile(facts, sources[i]!);
-		if (depfile !== undefined && found.depfile !== undefined)
-			writeFileAtomic(absolute(r.command.cwd, depfile), found.depfile, 0o666 & ~r.umask);
+		if (depfile === undefined || found.depfile === undefined) continue;
+		const path = absolute(r.command.cwd, depfile);
+		writeFileAtomic(path, found.depfile, 0o666 & ~r.umask);
+		into.depfiles.push(path);
 	}
 	return undefined;
 }

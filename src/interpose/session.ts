@@ -23,6 +23,7 @@ import { eventOf, localEvent } from "./events.js";
 import { FileClock } from "./file-clock.js";
 import { completeTrace } from "./generic-trace.js";
 import { IncludeScanner } from "./include-scan.js";
+import type { Found } from "./lookup.js";
 import { buildParallelism, Observers } from "./observers.js";
 import { type ExecChange, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
 import { Recorder } from "./recorder.js";
@@ -263,17 +264,13 @@ export class Session {
 		return buildParallelism(c.request.env.get("MAKEFLAGS")) < this.#o.slots;
 	}
 
-	async #defer(
-		connection: ShimConnection,
-		c: Case,
-		found: { hash: ObjectHash; thunk: Thunk } | undefined,
-	): Promise<void> {
+	async #defer(connection: ShimConnection, c: Case, found: Found | undefined): Promise<void> {
 		let hash: ObjectHash;
 		let thunk: Thunk;
 		if (found !== undefined) {
 			({ hash, thunk } = found);
 			// The dependency file is part of what make sees at once.
-			if (!this.#recorder.restoreDepfile(c, hash, thunk)) found = undefined;
+			if (this.#o.verifyDeps || !this.#recorder.restoreDepfile(c, found)) found = undefined;
 		}
 		if (found === undefined) {
 			const described = await this.#describeAhead(c);

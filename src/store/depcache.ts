@@ -10,6 +10,8 @@ export interface DepEntry {
 	readonly absent: Readonly<Record<string, readonly string[]>>;
 	/** Folder → digest of the names in it, where the command read the list. */
 	readonly listed?: Readonly<Record<string, string>>;
+	/** The dependency file that was written when it was described: the thunk has no result to take it from until it is forced. */
+	readonly depfile?: ObjectHash;
 }
 
 const VERSION = 1;
@@ -45,7 +47,8 @@ export class DepCache {
 		if (bytes === undefined) return [];
 		try {
 			const file = JSON.parse(bytes.toString()) as { v: number; entries: DepEntry[] };
-			if (file.v === VERSION) return file.entries.filter((e) => typeof e.thunk === "string" && isObjectHash(e.thunk));
+			if (file.v === VERSION)
+				return file.entries.filter((e) => isName(e.thunk) && (e.depfile === undefined || isName(e.depfile)));
 		} catch {
 			// Cut short or of another version: nothing is known.
 		}
@@ -57,4 +60,8 @@ export class DepCache {
 		const entries = [entry, ...this.get(key).filter((e) => e.thunk !== entry.thunk)].slice(0, VARIANTS);
 		this.#pack.put(key, Buffer.from(JSON.stringify({ v: VERSION, entries })));
 	}
+}
+
+function isName(value: unknown): boolean {
+	return typeof value === "string" && isObjectHash(value);
 }

@@ -43,6 +43,36 @@ describe("infer and force", () => {
 		assert.equal((await p.run(["make", "-q"])).status, 0);
 	});
 
+	it("a second infer writes the dependency files of the first, and new ones where a header has changed", async () => {
+		const p = project({
+			Makefile: "all: a.o b.o\n%.o: %.c ; $(CC) -MMD -MP -MF d/$*.d -c -o $@ $<\nclean: ; rm -f *.o d/*.d\n",
+			"a.h": "",
+			"b.h": "",
+			"a.c": '#include "a.h"\n',
+			"b.c": '#include "a.h"\n',
+			"d/keep": "",
+		});
+		const read = (name: string): string => fs.readFileSync(p.path(`d/${name}.d`), "utf8");
+		await p.run(["make"]);
+		const made = [read("a"), read("b")];
+		const scanned = (): boolean => fs.readFileSync(p.path(".gg/log/last"), "utf8").includes('"scans"');
+		for (let i = 0; i < 3; i++) {
+			await p.run(["make", "clean"]);
+			fs.writeFileSync(p.path("d/a.d"), "stale");
+			assert.equal((await p.gg(["infer", "make"])).status, 0);
+			assert.deepEqual([read("a"), read("b")], made);
+			assert.equal(scanned(), i === 0, "the includes are looked for once");
+			assert.equal(fs.statSync(p.path("d/a.d")).mode & 0o777, 0o666 & ~process.umask());
+		}
+		fs.writeFileSync(p.path("a.h"), '#include "b.h"\n');
+		await p.run(["make", "clean"]);
+		await p.gg(["infer", "make"]);
+		assert.match(read("a"), /b\.h/);
+		assert.ok(scanned());
+		assert.equal((await p.gg(["force"])).status, 0);
+		assert.equal((await p.run(["make", "-q"])).status, 0);
+	});
+
 	it("gg build makes real what an infer left", async () => {
 		const p = project(FILES);
 		await p.run(["make"]);

@@ -80,9 +80,15 @@ describe("the cache of dependencies", () => {
 		}
 	});
 
-	it("leaves out entries whose thunk is no hash", () => {
+	it("leaves out entries whose thunk or dependency file is no hash", () => {
 		const pack = new Pack(file());
-		const entries = [{ thunk: "../../x", absent: {} }, entry(1), { absent: {} }, { thunk: 5, absent: {} }];
+		const entries = [
+			{ thunk: "../../x", absent: {} },
+			entry(1),
+			{ absent: {} },
+			{ thunk: 5, absent: {} },
+			{ ...entry(2), depfile: "../x" },
+		];
 		pack.put(key, Buffer.from(JSON.stringify({ v: 1, entries })));
 		pack.close();
 		assert.deepEqual(new DepCache(folder.path).get(key), [entry(1)]);
