@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
-import { linkStep, parseDriverTrace } from "../models/driver-trace.js";
+import { type LinkStep, linkStep, parseDriverTrace } from "../models/driver-trace.js";
 import { isPreprocessed } from "../models/gcc-args.js";
 import { type GccFacts, gccFacts } from "../models/gcc-facts.js";
 import type { SystemProbe } from "../models/ld-so.js";
@@ -188,22 +188,17 @@ async function scanLink(r: ScanRequest, reads: Set<string>, absent: Set<string>)
 		r.probe.readText(absolute(command.cwd, name)),
 	);
 	for (const file of expanded.files) reads.add(absolute(command.cwd, file));
-	const env = [...command.env].filter(
-		([n]) => n !== "LD_PRELOAD" && n !== "GG_SESSION" && n !== "PATH" && !n.startsWith("LC_"),
-	);
-	const lines = [...env.map(([n, v]) => `${n}=${v}`), `PATH=${r.path}`, "LC_ALL=C"];
-	const argv = [...expanded.args, "-###"];
-	const end = await r.spawner.run({ path: r.real, argv, env: lines, cwd: command.cwd, stdio: "capture" }).done;
-	if (end.kind !== "exited" || end.status !== 0)
-		return { reason: "link-unknown", detail: "the driver does not explain the link" };
-	const step = linkStep(parseDriverTrace(end.stderr.toString()));
-	if (step === undefined) return { reason: "link-unknown", detail: "the driver names no linker" };
+	const step =
+		r.plan.family === "ld"
+			? { argv: expanded.args, temporaries: new Set<string>() }
+			: await driverStep(r, expanded.args);
+	if ("reason" in step) return step;
 	const found = resolveLink(
 		{
 			argv: step.argv,
 			cwd: command.cwd,
 			env: command.env,
-			flavour: flavourOf(expanded.args, step.argv[0]!),
+			flavour: flavourOf(expanded.args, posix.basename(step.argv[0]!)),
 			searchDirs: r.searchDirs,
 			temporaries: step.temporaries,
 		},
@@ -215,6 +210,21 @@ async function scanLink(r: ScanRequest, reads: Set<string>, absent: Set<string>)
 	for (const path of found.files) if (!step.temporaries.has(path)) reads.add(canonical(path));
 	for (const path of found.absent) absent.add(canonical(path));
 	return undefined;
+}
+
+/** What the driver says that the linker is to be given. */
+async function driverStep(r: ScanRequest, args: readonly string[]): Promise<LinkStep | NotDiscovered> {
+	const { command } = r;
+	const env = [...command.env].filter(
+		([n]) => n !== "LD_PRELOAD" && n !== "GG_SESSION" && n !== "PATH" && !n.startsWith("LC_"),
+	);
+	const lines = [...env.map(([n, v]) => `${n}=${v}`), `PATH=${r.path}`, "LC_ALL=C"];
+	const argv = [...args, "-###"];
+	const end = await r.spawner.run({ path: r.real, argv, env: lines, cwd: command.cwd, stdio: "capture" }).done;
+	if (end.kind !== "exited" || end.status !== 0)
+		return { reason: "link-unknown", detail: "the driver does not explain the link" };
+	const step = linkStep(parseDriverTrace(end.stderr.toString()));
+	return step ?? { reason: "link-unknown", detail: "the driver names no linker" };
 }
 
 function flavourOf(args: readonly string[], linker: string): LinkFlavour {

@@ -176,8 +176,23 @@ describe("nm and tools without a model", () => {
 		assert.deepEqual(local("nm").inputs, ["a.out"]);
 	});
 	it("name whatever may be a file", () => {
-		const plan = local("ld -r -T a.lds -Lsub --version-script=v.map -Wl,x,--dynamic-list=d.txt @r.rsp a.o");
+		const plan = local("xld -r -T a.lds -Lsub --version-script=v.map -Wl,x,--dynamic-list=d.txt @r.rsp a.o");
 		for (const file of ["a.lds", "v.map", "x", "d.txt", "r.rsp", "a.o"]) assert.ok(plan.inputs.includes(file), file);
 		assert.equal(plan.reason, "no-model");
+	});
+});
+
+describe("ld model", () => {
+	it("knows what a link by itself reads and writes", () => {
+		const plan = thunk("ld -r -T a.lds --whole-archive lib.a -Map=a.map -o all.o a.o");
+		assert.deepEqual([plan.family, plan.discovery.kind, outputs(plan)], ["ld", "link", "all.o a.map"]);
+		assert.deepEqual(plan.inputs, ["a.lds", "lib.a", "a.o"]);
+		assert.equal(outputs(thunk("arm-none-eabi-ld a.o")), "a.out*");
+	});
+	it("leaves the rest to the machine", () => {
+		assert.equal(local("ld -v").reason, "query");
+		assert.equal(local("ld -plugin p.so a.o").detail, "-plugin");
+		assert.equal(local("x86_64-w64-mingw32-ld a.o").reason, "no-model");
+		assert.equal(local("ld -o a.o a.o").reason, "unsupported-output");
 	});
 });
