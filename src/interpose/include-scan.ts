@@ -160,7 +160,7 @@ export class IncludeScanner {
 		const { quoteDirs, bracketDirs } = search;
 		const parts = [known.key, flags.defines, ...[...quoteDirs, ...bracketDirs].map((d) => `${d.path}${d.system}`)];
 		for (const { kind, name } of flags.forced) parts.push(kind, name);
-		parts.push(String(quoteDirs.length), String(flags.forced.length));
+		parts.push(String(quoteDirs.length), String(flags.forced.length), String(flags.mapsFileNames));
 		const key = parts.join("\0");
 		let setup = this.#setups.get(key);
 		if (setup === undefined) {
@@ -174,6 +174,7 @@ export class IncludeScanner {
 				forced: flags.forced,
 				implicit: answer.implicit,
 				canonicalSystemHeaders: known.canonical,
+				mapsFileNames: flags.mapsFileNames,
 				dialect: answer.dialect,
 				knows: new Set(answer.knows),
 				feature: (test, argument) => known.feature(test, argument),

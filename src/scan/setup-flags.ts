@@ -15,6 +15,8 @@ export interface ScanFlags {
 	readonly system: readonly string[];
 	readonly after: readonly string[];
 	readonly forced: readonly { readonly kind: "include" | "imacros"; readonly name: string }[];
+	/** __FILE__ is not the name under which a file was opened. */
+	readonly mapsFileNames: boolean;
 }
 
 /** Why the compiler itself has to be asked for the whole command. */
@@ -33,6 +35,7 @@ const LANGUAGES: Partial<Record<Language, ScanLanguage>> = {
 const IRRELEVANT = new Set(["-C", "-CC", "-H", "-N", "-P", "-Q", "-R", "-pipe", "-s", "-t", "-time", "-u", "-w", "-z"]);
 const IRRELEVANT_FAMILY =
 	/^-W|^-f(?:debug-compilation-dir|debug-prefix-map|diagnostics|file-compilation-dir|file-prefix-map|macro-prefix-map|max-errors|message-length|no-diagnostics|profile-prefix-map|random-seed|tabstop)\b/;
+const FILE_MAP = /-f(?:file|macro)-prefix-map\b/;
 /** Flags that change how directives are read or files are found in ways that the scanner does not know. */
 const REFUSED = new Set(["-I-", "-remap", "-traditional", "-traditional-cpp", "--", "-Mmodules", "-Mno-modules"]);
 const REFUSED_FAMILY =
@@ -81,6 +84,7 @@ export function scanFlags(
 		after: folders["-idirafter"],
 		// The compiler reads all of -imacros before the first of -include.
 		forced: [...forced.filter((f) => f.kind === "imacros"), ...forced.filter((f) => f.kind === "include")],
+		mapsFileNames: tokens.some((t) => t.kind !== "operand" && t.words.some((word) => FILE_MAP.test(word))),
 	};
 }
 

@@ -49,6 +49,8 @@ export interface ScanSetup {
 	readonly implicit: readonly string[];
 	/** -fcanonical-system-headers: gcc spells a system header by its real path where that is shorter. */
 	readonly canonicalSystemHeaders: boolean;
+	/** -fmacro-prefix-map or -ffile-prefix-map: __FILE__ in a directive is not the name that we know. */
+	readonly mapsFileNames: boolean;
 	readonly dialect: {
 		readonly trigraphs: boolean;
 		readonly digraphs: boolean;

@@ -524,8 +524,10 @@ export class Walk implements MacroHost {
 		if (name === "__LINE__" && this.#op?.spread === false && !frame.renumbered) return number(this.#op.line);
 		this.#grounds = undefined;
 		if (name === "__INCLUDE_LEVEL__") return number(this.#frames.length - 1);
-		if (name === "__FILE__" && !frame.renumbered) return fileString(frame.found.path);
-		if (name === "__BASE_FILE__") return fileString(this.#source);
+		if (!this.#r.setup.mapsFileNames) {
+			if (name === "__FILE__" && !frame.renumbered) return fileString(frame.found.path);
+			if (name === "__BASE_FILE__") return fileString(this.#source);
+		}
 		throw new Refusal(name === "__has_embed" ? "embed" : "expression", name);
 	}
 

@@ -128,6 +128,7 @@ export function setupOf(r: SetupRequest): ScanSetup {
 		forced: r.forced ?? [],
 		implicit: r.compiler.includes("clang") || r.flags.includes("-ffreestanding") ? [] : ["stdc-predef.h"],
 		canonicalSystemHeaders: !r.compiler.includes("clang"),
+		mapsFileNames: false,
 		dialect: {
 			trigraphs: strict || r.flags.includes("-trigraphs"),
 			digraphs: !isSet("%:ifdef nothing\nyes\n%:endif\n"),

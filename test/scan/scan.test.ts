@@ -16,6 +16,7 @@ const PLAIN: ScanSetup = {
 	forced: [],
 	implicit: [],
 	canonicalSystemHeaders: true,
+	mapsFileNames: false,
 	dialect: {
 		trigraphs: false,
 		digraphs: true,
@@ -56,6 +57,12 @@ describe("include scanner", () => {
 			"/w/x.h",
 			"/w/x.h.gch",
 		]);
+	});
+
+	it("leaves __FILE__ in a directive to the compiler where a flag renames files", () => {
+		const files = { "/w/m.c": "#if !defined A\n#define A\n#include __FILE__\n#endif\n" };
+		scanned(scan(files));
+		assert.equal(refusal(scan(files, { mapsFileNames: true })), "expression m.c:3 __FILE__");
 	});
 
 	it("keeps apart what is a system header, also through the headers that it includes", () => {

@@ -42,6 +42,12 @@ describe("the flags of a scan", () => {
 		);
 	});
 
+	it("tell whether __FILE__ is another name", () => {
+		assert.equal(understood("gcc -Wall -c a.c").mapsFileNames, false);
+		assert.equal(understood("gcc -fmacro-prefix-map=a=b -c a.c").mapsFileNames, true);
+		assert.equal(understood("gcc -ffile-prefix-map=/x=. -c a.c").mapsFileNames, true);
+	});
+
 	it("tell the language", () => {
 		const languages = ["gcc -c a.c", "g++ -c a.c", "gcc -c a.S", "gcc -x c++ -c a.c"].map(
 			(l) => understood(l).language,
