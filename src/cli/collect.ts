@@ -18,9 +18,9 @@ export const run: Run = async (args, io) => {
 	const { store } = openProjectStore(io);
 	for (const file of parsed.rest) {
 		const path = resolve(io.cwd, file);
-		const hash = hashNamed(file, io);
+		let hash = hashNamed(file, io);
 		try {
-			store.objects.putFile(path, hash);
+			hash = store.objects.putFile(path, hash);
 			// As in the original: what could be run stays so, since a thunk may name it as its function.
 			if ((statSync(path).mode & 0o100) !== 0) chmodSync(store.objects.path(hash), 0o500);
 		} catch (error) {

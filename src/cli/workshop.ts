@@ -79,7 +79,6 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		const mode = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
 		if (!store.objects.copyOut(to, path, mode)) return false;
 		restoreTime(path, mtimeMs);
-		facts.learn(path, to);
 		placeholders.forget(path);
 		return true;
 	};

@@ -171,18 +171,14 @@ export class Recorder {
 			const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
 			for (const output of described.thunk.outputPaths) {
 				this.#forget(output.path);
-				const state = this.#o.probe.exists(output.path) ? statMode(output.path) : undefined;
+				const state = lookAt(output.path);
 				if (state === undefined) {
 					if (output.optional) continue;
 					return { reason: "no-output", detail: output.path };
 				}
 				if (!state.regular) return { reason: "unsupported-output", detail: output.path };
-				const fact = this.#o.facts.get(output.path);
-				if (fact === undefined) return { reason: "no-output", detail: output.path };
-				const small = output.tag === "depfile" && fact.size < DEPFILE_PACKED;
-				const hash = small
-					? this.#o.store.objects.putPacked(output.path)
-					: this.#o.store.objects.putFile(output.path, fact.hash);
+				const small = output.tag === "depfile" && state.size < DEPFILE_PACKED;
+				const hash = small ? this.#o.store.objects.putPacked(output.path) : this.#o.store.objects.putFile(output.path);
 				outputs.push({ tag: output.tag, hash, mode: state.mode });
 			}
 			const result: ThunkResult = {
@@ -224,10 +220,9 @@ export class Recorder {
 			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.
 			const keeps =
 				output.tag === "depfile" || /^(?:preprocess|generate)$/.test(c.plan.stage) || c.plan.inout.length > 0;
-			const mode = (keeps ? statMode(where.path)?.mode : undefined) ?? output.mode;
+			const mode = (keeps ? lookAt(where.path)?.mode : undefined) ?? output.mode;
 			if (!this.#o.store.objects.copyOut(output.hash, where.path, mode)) return false;
 			this.#forget(where.path);
-			if (c.plan.stage !== "preprocess") this.#o.facts.learn(where.path, output.hash);
 		}
 		return true;
 	}
@@ -257,9 +252,10 @@ function descriptionOf({ request, plan, argv, toolchain }: Case) {
 	return { plan, argv, cwd: request.cwd, env: request.env, umask: request.umask, toolchain };
 }
 
-function statMode(path: string): { regular: boolean; mode: number } | undefined {
+/** A link is looked at itself. */
+function lookAt(path: string): { regular: boolean; mode: number; size: number } | undefined {
 	const s = isThere(path) ? lstatSync(path) : undefined;
-	return s === undefined ? undefined : { regular: s.isFile(), mode: s.mode & 0o7777 };
+	return s === undefined ? undefined : { regular: s.isFile(), mode: s.mode & 0o7777, size: s.size };
 }
 
 function isTemporary(path: string): boolean {

@@ -71,31 +71,6 @@ export class FileFacts {
 		return fact;
 	}
 
-	/** Records a file that was just read or written by somebody who knows its hash. */
-	learn(path: string, hash: ObjectHash): void {
-		try {
-			const s = statSync(path);
-			const known = this.#files.get(path);
-			if (known !== undefined && known.hash === hash && same(known, s)) return;
-			this.#files.set(path, {
-				hash,
-				executable: (s.mode & 0o100) !== 0,
-				size: s.size,
-				placeholder: undefined,
-				namesTime: false,
-				namesAssemblerFile: false,
-				mtimeMs: s.mtimeMs,
-				ctimeMs: s.ctimeMs,
-				dev: s.dev,
-				ino: s.ino,
-				readAt: Date.now(),
-			});
-			this.#dirty.project = true;
-		} catch {
-			// It has gone again; the next question says so.
-		}
-	}
-
 	#look(path: string, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
 		if (!this.#loaded) {
 			this.#loaded = true;

@@ -1,7 +1,15 @@
-import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, constants, copyFileSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { hashBytes, hashFile, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
-import { copyFileAtomic, isAbsence, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
+import {
+	copyFileAtomic,
+	isAbsence,
+	readIfThere,
+	removeQuietly,
+	statIfThere,
+	temporaryName,
+	writeFileAtomic,
+} from "../util/files.js";
 import { Pack } from "./pack.js";
 import { type ObjectStore, RESULT_TAG, type ReductionStore, type Store } from "./types.js";
 
@@ -72,12 +80,22 @@ export class LocalObjects implements ObjectStore {
 	}
 
 	putFile(path: string, known?: ObjectHash): ObjectHash {
-		const hash = known ?? hashFile(path);
-		if (!this.#present(hash)) {
-			copyFileAtomic(path, this.path(hash), MODE);
-			this.#seen.add(hash);
+		if (known !== undefined && this.#present(known)) return known;
+		// The copy is hashed and not the file, which somebody may write to meanwhile.
+		const temporary = temporaryName(join(this.folder, "incoming"));
+		try {
+			copyFileSync(path, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+			const hash = hashFile(temporary);
+			if (!this.#present(hash)) {
+				chmodSync(temporary, MODE);
+				renameSync(temporary, this.path(hash));
+				this.#seen.add(hash);
+			} else removeQuietly(temporary);
+			return hash;
+		} catch (error) {
+			removeQuietly(temporary);
+			throw error;
 		}
-		return hash;
 	}
 
 	/** Keeps a small file that only gg reads again, a depfile say, without a file of its own. */

@@ -6,7 +6,10 @@ export interface ObjectStore {
 	/** Undefined when it is not there, or when what is there is not what its name says. */
 	get(hash: ObjectHash): Buffer | undefined;
 	put(bytes: Uint8Array): ObjectHash;
-	/** Takes a private copy of a file; `known` saves hashing where the caller has just hashed it. */
+	/**
+	 * Takes a private copy of a file and says its name; `known` saves that where the object is there already. The answer is
+	 * another name than `known` if the file changed after the caller had hashed it.
+	 */
 	putFile(path: string, known?: ObjectHash): ObjectHash;
 	/** Writes a private copy to `path`, replacing what is there, with `mode`. False when the object is not there. */
 	copyOut(hash: ObjectHash, path: string, mode: number): boolean;

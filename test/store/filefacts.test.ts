@@ -193,15 +193,6 @@ describe("facts of files", () => {
 		const fact = facts.get(at("f"))!;
 		assert.deepEqual([fact.namesTime, fact.namesAssemblerFile], [false, false]);
 	});
-
-	it("learn what somebody else has hashed", () => {
-		writeFileSync(at("f"), "text");
-		const facts = make();
-		facts.learn(at("f"), hashOf("text"));
-		assert.equal(facts.get(at("f"))?.hash, hashOf("text"));
-		facts.learn(at("none"), hashOf("text"));
-		assert.equal(facts.get(at("none")), undefined);
-	});
 });
 
 describe("system folders", () => {

@@ -51,6 +51,17 @@ describe("objects of a .gg folder", () => {
 		assert.equal(statSync(objects.path(H)).nlink, 1);
 	});
 
+	it("are named by what was copied, when a file is no longer what its caller knew", () => {
+		const { objects } = open();
+		const source = join(folder.path, "source");
+		writeFileSync(source, "other\n");
+		const hash = objects.putFile(source, H);
+		assert.notEqual(hash, H);
+		assert.equal(objects.has(H), false);
+		assert.equal(objects.get(hash)?.toString(), "other\n");
+		assert.deepEqual(readdirSync(objects.folder), [hash]);
+	});
+
 	it("are not written twice", () => {
 		const { objects } = open();
 		objects.put(HELLO);
