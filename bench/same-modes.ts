@@ -74,7 +74,13 @@ export async function buildControls(subject: Subject): Promise<Controls> {
 		keep(workspace, name);
 	}
 	const differences = compareTrees(tree(subject, "plain"), tree(subject, "plain-again"), ignore);
-	const notes = differences.map((difference) => `set aside: ${describeDifference(difference)}`);
+	const before = scanTree(workspace.configured, ignore);
+	const files = [...scanTree(tree(subject, "plain"), ignore)].filter(([, { type }]) => type === "file");
+	const written = files.filter(([path, { mtimeNs }]) => before.get(path)?.mtimeNs !== mtimeNs).length;
+	const notes = [
+		`${files.length} files, ${written} of them written by the build`,
+		...differences.map((difference) => `set aside: ${describeDifference(difference)}`),
+	];
 	return {
 		unstable: new Set(differences.map(({ path }) => path)),
 		idle,

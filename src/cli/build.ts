@@ -1,7 +1,9 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
+import { constants as system } from "node:os";
 import { basename, join } from "node:path";
 import { loadResult } from "../executor/results.js";
+import type { NotForced } from "../forcer/forcer.js";
 import { systemProbe } from "../interpose/probe.js";
 import { listenForShims } from "../interpose/server.js";
 import { Session } from "../interpose/session.js";
@@ -44,6 +46,8 @@ async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io
 		});
 	}
 	if (options.dryRun) return dryRun(options.rest, io);
+	const session = io.env["GG_SESSION"];
+	if (session !== undefined && existsSync(session)) return runWithin(options.rest, io);
 	const found = findProject(io.cwd, io.env);
 	// The main job sets itself up; a folder that is there but unusable is for the user to decide about.
 	const ggDir = !found.ok && found.error.reason === "no-project" ? give(openProject(join(io.cwd, ".gg"))) : give(found);
@@ -65,6 +69,32 @@ async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io
 	}
 }
 
+/** A build that starts gg again: the session around it answers for all of it, and has the placeholders that stand. */
+function runWithin(command: readonly string[], io: Io): Promise<number> {
+	const env = Object.fromEntries(
+		[...childEnvironment(io.env, true)].map((line) => [
+			line.slice(0, line.indexOf("=")),
+			line.slice(line.indexOf("=") + 1),
+		]),
+	);
+	// Make's jobserver is two descriptors that it names.
+	const numbers =
+		/--jobserver-(?:auth|fds)=(\d+),(\d+)/
+			.exec(io.env["MAKEFLAGS"] ?? "")
+			?.slice(1)
+			.map(Number) ?? [];
+	const stdio = Array.from({ length: Math.max(2, ...numbers) + 1 }, (_, fd) =>
+		fd <= 2 || numbers.includes(fd) ? fd : ("ignore" as const),
+	);
+	const child = spawn(command[0]!, command.slice(1), { cwd: io.cwd, env, stdio });
+	return new Promise((resolve, reject) => {
+		child.once("error", (error) => {
+			reject(new UserError({ reason: "no-command", message: `cannot start ${command[0]}: ${describeErrno(error)}` }));
+		});
+		child.once("exit", (status, signal) => resolve(status ?? 128 + (signal === null ? 0 : system.signals[signal])));
+	});
+}
+
 /** One run of the build command. */
 interface Build {
 	readonly workshop: Workshop;
@@ -73,12 +103,14 @@ interface Build {
 	readonly described: readonly DescribedTool[];
 	/** Milliseconds since the epoch: no file that the build writes is older. */
 	readonly startedAt: number;
+	/** What failed beside the build's first run: the second run should meet it. */
+	readonly missed?: readonly NotForced[];
 	/** Commands may be deferred, for if one of them fails the build command is run again. */
 	readonly mayRepeat: boolean;
 }
 
 async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Build): Promise<number> {
-	const { workshop, journal, io, startedAt, mayRepeat } = build;
+	const { workshop, journal, io, startedAt, mayRepeat, missed = [] } = build;
 	const path = io.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin";
 	const tools = new ToolPaths(workshop.natives.shim);
 	const clean = tools.withoutWrappers(path);
@@ -141,6 +173,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		sink,
 		traceFolder: workshop.folder,
 		verifyDeps: options.verifyDeps,
+		remembers: missed.length > 0,
 	});
 	const socket = join(workshop.folder, "s");
 	const supervisor = new Supervisor({
@@ -208,10 +241,23 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		// Make decides what a failure means (`-k`, `-i`, a leading `-`) and how it is shown, so it is given the chance.
 		if (mayRepeat && !abandoned) {
 			io.err("gg: a command that ran beside the build failed; the build command runs again without that, to show it\n");
-			return buildOnce(mode, options, { ...build, mayRepeat: false });
+			return buildOnce(mode, options, { ...build, mayRepeat: false, missed: failed });
 		}
 	}
-	return finish(mode, build, end.status);
+	const unmet = end.status === 0 ? missed.filter(({ thunk }) => thunk !== undefined && !session.wasAsked(thunk)) : [];
+	for (const failure of unmet) tellUnmet(failure, io);
+	return finish(mode, build, unmet.length > 0 ? 1 : end.status);
+}
+
+/** Make had gone on in the recipe before the command failed, so its target is there, and nobody runs the command again. */
+function tellUnmet({ thunk, result, failure }: NotForced, io: Io): void {
+	if (thunk === undefined) return;
+	if (result !== undefined) io.err(result.stderr.toString());
+	io.err(`gg: ${thunk.outputPaths[0]?.path ?? ""}: ${failure?.message ?? `ended with status ${result?.status}`}\n`);
+	io.err(`    cd ${thunk.cwd} && ${thunk.args.join(" ")}\n`);
+	io.err(
+		"    the recipe had gone on by then, and make takes its target for done: remove that target and build again\n",
+	);
 }
 
 /** After the build: no placeholder may stand after `build`, and after `infer` all that stand must be known. */
@@ -295,10 +341,10 @@ function removeStanding(workshop: Workshop, startedAt: number): void {
 }
 
 /** The build's environment: the user's, without what gg's own start put there. */
-export function childEnvironment(env: NodeJS.ProcessEnv): string[] {
+export function childEnvironment(env: NodeJS.ProcessEnv, within = false): string[] {
 	const lines: string[] = [];
 	for (const [name, value] of Object.entries(env)) {
-		if (value === undefined || name === "PATH" || name === "GG_SESSION") continue;
+		if (value === undefined || (!within && (name === "PATH" || name === "GG_SESSION"))) continue;
 		if (name === "GG_NODE_EXTRA_CA_CERTS") lines.push(`NODE_EXTRA_CA_CERTS=${value}`);
 		else lines.push(`${name}=${value}`);
 	}

@@ -11,6 +11,7 @@ import { type Natives, nativePrograms } from "../interpose/native.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
 import { Placeholders, readPlaceholder, restoreTime } from "../store/placeholders.js";
+import { decodeThunk } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
@@ -74,9 +75,11 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			return true;
 		}
 		if (to === undefined) return false;
-		const { mtimeMs } = lstatSync(path);
+		const { mtimeMs, mode: here } = lstatSync(path);
 		const made = forced.result.outputs;
-		const mode = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
+		const own = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
+		// A placeholder of ours has the mode that its output will have, unless the build gave it another one since.
+		const mode = own !== (here & 0o7777) && isOurs(store, standing.hash) ? here & 0o7777 : own;
 		if (!store.objects.copyOut(to, path, mode)) return false;
 		restoreTime(path, mtimeMs);
 		placeholders.forget(path);
@@ -154,4 +157,11 @@ function privateFolder(env: NodeJS.ProcessEnv): string {
 		}
 	}
 	return mkdtempSync(join(tmpdir(), "gg-"));
+}
+
+/** A thunk in the original's form says nothing of modes. */
+function isOurs(store: LocalStore, hash: ObjectHash): boolean {
+	const bytes = store.objects.get(hash);
+	const decoded = bytes === undefined ? undefined : decodeThunk(bytes);
+	return decoded?.ok === true && decoded.value.cwd !== "";
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { FileFacts } from "../store/filefacts.js";
 import type { LocalObjects } from "../store/local.js";
@@ -294,16 +294,16 @@ function namespace(
 		if (kind === "directory") steps.push(["dir", path, ""]);
 		else steps.push(["link", o.store.objects.get(hash)?.toString() ?? "", path]);
 	}
+	steps.push(...spelledDirectory(thunk));
 	for (const p of inputs.placed) {
 		if (thunk.inout.includes(p.path)) continue;
 		// A stored object has no execute permission: a program among them needs a copy of its own.
 		if (p.source !== p.path && p.executable) steps.push(["copy", p.source, p.path]);
 		else steps.push(["bind", p.source, p.path]);
 	}
-	for (const arg of thunk.args) {
+	for (const dir of searchFolders(thunk)) {
 		// Search folders may hold nothing that is declared, but `-Ia -Ia/../b` needs a to be there.
-		const dir = /^-(?:I|L|isystem|iquote|idirafter|B)(.+)$/.exec(arg)?.[1];
-		if (dir !== undefined && existsSync(posix.resolve(thunk.cwd, dir)))
+		if (existsSync(posix.resolve(thunk.cwd, dir)))
 			steps.push(["dir", `${thunk.cwd}/${dir}`.replace(/^.*\/\//, "/"), ""]);
 	}
 	for (const s of staged) {
@@ -313,6 +313,44 @@ function namespace(
 	}
 	if (o.keep) steps.push(["keep", join(folder, "kept"), ""]);
 	return steps;
+}
+
+const SEARCH_FLAG = /^-(?:I|L|isystem|iquote|idirafter|B)(.*)$/;
+
+/** Folders named by flags of a compiler or linker, also by those in response files, without regard to quotes there. */
+function searchFolders(thunk: Thunk): string[] {
+	const words = thunk.args.flatMap((arg) => {
+		if (!arg.startsWith("@")) return [arg];
+		try {
+			return readFileSync(posix.resolve(thunk.cwd, arg.slice(1)), "utf8").split(/\s+/);
+		} catch {
+			return [arg];
+		}
+	});
+	return words.flatMap((word, i) => {
+		const joined = SEARCH_FLAG.exec(word)?.[1];
+		const named = joined === "" ? words[i + 1] : joined;
+		return named === undefined ? [] : [named];
+	});
+}
+
+/** The links by which $PWD leads to the working directory: a compiler writes it down as it is spelled. */
+function spelledDirectory(thunk: Thunk): RootStep[] {
+	const spelled = thunk.envars.find((line) => line.startsWith("PWD=/"))?.slice("PWD=".length);
+	const steps: RootStep[] = [];
+	for (let path = spelled ?? "/"; path !== "/"; path = posix.dirname(path)) {
+		const target = linkTarget(path);
+		if (target !== undefined) steps.unshift(["link", target, path]);
+	}
+	return steps;
+}
+
+function linkTarget(path: string): string | undefined {
+	try {
+		return readlinkSync(path);
+	} catch {
+		return undefined;
+	}
 }
 
 function changed(path: string, there: boolean): ExecutionFailure {

@@ -213,8 +213,10 @@ export class Recorder {
 
 	/** Puts an earlier result into the tree. False when the store lost it meanwhile. */
 	deliver(c: Case, thunk: Thunk, result: ThunkResult): boolean {
-		// The main output last, as the tools do: make compares it with what was written beside it.
-		for (const output of [...result.outputs].reverse()) {
+		// Main outputs last and in their order, as the tools do: make compares them with what was written beside them.
+		const isMain = ({ tag }: { readonly tag: string }): boolean => tag.startsWith("output");
+		const ordered = [...result.outputs.filter((o) => !isMain(o)).reverse(), ...result.outputs.filter(isMain)];
+		for (const output of ordered) {
 			const where = thunk.outputPaths.find((p) => p.tag === output.tag);
 			if (where === undefined) return false;
 			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.

@@ -1,11 +1,12 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { loadResult } from "../executor/results.js";
-import type { ForceOutcome, Forcer } from "../forcer/forcer.js";
+import type { ForceOutcome, Forcer, NotForced } from "../forcer/forcer.js";
 import type { DescribedTool } from "../models/generic.js";
 import { planCommand } from "../models/index.js";
 import type { SystemProbe } from "../models/ld-so.js";
-import type { Command, FileProbe, LocalPlan } from "../models/types.js";
+import type { Command, FileProbe, LocalPlan, OutputFile } from "../models/types.js";
 import type { CommandEvent, Sink } from "../report/events.js";
 import { Scanner } from "../scan/scanner.js";
 import type { FileFacts } from "../store/filefacts.js";
@@ -62,6 +63,8 @@ export interface SessionOptions {
 	readonly traceFolder: string;
 	/** The compiler's own scan of includes runs beside ours, and both are compared. */
 	readonly verifyDeps: boolean;
+	/** Keep in mind which commands were asked for. */
+	readonly remembers?: boolean;
 }
 
 interface Shown {
@@ -94,6 +97,7 @@ export class Session {
 	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
 	#deferring = true;
 	#warnedUncaught = false;
+	readonly #asked = new Set<string>();
 
 	constructor(options: SessionOptions) {
 		this.#o = options;
@@ -131,9 +135,14 @@ export class Session {
 		});
 	}
 
+	/** The build asked for this command; known only if the session `remembers`. */
+	wasAsked({ cwd, args }: Thunk): boolean {
+		return this.#asked.has([cwd, ...args.slice(1)].join("\0"));
+	}
+
 	/** Resolves when all that was deferred has been forced; the outcomes that failed. */
-	async settle(): Promise<ForceOutcome[]> {
-		const failed: ForceOutcome[] = [];
+	async settle(): Promise<NotForced[]> {
+		const failed: NotForced[] = [];
 		while (this.#pending.size > 0) {
 			const known = [...this.#pending];
 			for (const outcome of await Promise.all(known)) if (outcome.kind === "failed") failed.push(outcome);
@@ -152,6 +161,7 @@ export class Session {
 	async #handle(connection: ShimConnection): Promise<void> {
 		const { request } = connection;
 		const started = performance.now();
+		if (this.#o.remembers === true) this.#asked.add([request.cwd, ...request.argv.slice(1)].join("\0"));
 		if (request.env.has("GG_BYPASS"))
 			return this.#local(connection, started, local("environment", "GG_BYPASS is set", this.#o.placeholders.all()));
 		if (!request.utf8)
@@ -284,7 +294,7 @@ export class Session {
 			const planned = c.plan.outputs.find((p) => p.tag === output.tag);
 			if (planned === undefined || planned.role === "depfile") continue;
 			const tag = output.tag === thunk!.outputs[0] ? "" : output.tag;
-			this.#o.placeholders.write(output.path, { hash: hash!, tag });
+			this.#o.placeholders.write(output.path, { hash: hash!, tag }, modeOf(c, planned));
 			this.#met = true;
 		}
 		const [, out, error] = c.request.fds;
@@ -408,7 +418,8 @@ export class Session {
 	/** Runs it for real, without a thunk, once the placeholders among its inputs are real. */
 	async #local(connection: ShimConnection, started: number, plan: LocalPlan): Promise<void> {
 		const { request } = connection;
-		const failure = await this.#forceInputs([...plan.inputs, ...this.#below(plan, request.cwd)], request.cwd);
+		const unknown = plan.readsUnknown === true ? this.#o.placeholders.all() : this.#below(plan, request.cwd);
+		const failure = await this.#forceInputs([...plan.inputs, ...unknown], request.cwd);
 		this.#tellLocal(request, started, plan.reason, plan.detail);
 		connection.finish(failure ?? { kind: "exec", change: this.#plain(request) });
 	}
@@ -540,6 +551,18 @@ export class Session {
 	#tell(c: Case, how: CommandEvent["how"], reason: string, detail: string, thunk: string, status: number): void {
 		this.#o.sink({ ...eventOf(c), how, reason, detail, thunk, status, ms: performance.now() - c.started });
 	}
+}
+
+/**
+ * The mode that an output will have: what copies a placeholder, or changes its mode, is to find what it would find without
+ * gg. Tools that copy an object give the copy the mode of the original; only what a linker has finished can be executed.
+ */
+function modeOf({ request, plan }: Case, output: OutputFile): number {
+	const kept = plan.inout.includes(output.path);
+	const from = kept ? output.path : plan.family === "strip" ? plan.inputs[0] : undefined;
+	const original = from === undefined ? undefined : statSync(absolute(request.cwd, from), { throwIfNoEntry: false });
+	if (original !== undefined) return original.mode & 0o777;
+	return (output.executable ? 0o777 : 0o666) & ~request.umask;
 }
 
 function local(reason: LocalPlan["reason"], detail: string, inputs: readonly string[]): LocalPlan {

@@ -48,7 +48,7 @@ function planAr(command: Command, probe: FileProbe): Verdict {
 	const local = (reason: Parameters<typeof localPlan>[0], detail: string) => localPlan(reason, detail, inputs);
 
 	if (ar.query !== undefined) return local("query", ar.query);
-	if (modifiers.has("M")) return local("stdin", "-M reads a script");
+	if (modifiers.has("M")) return { ...local("stdin", "-M reads a script"), readsUnknown: true };
 	if (operation === undefined || archive === undefined) return local("query", "no operation or no archive");
 	if (operation === "p" || operation === "t") return local("stdout", operation);
 	if (operation === "x") return local("unsupported-output", "x writes files that the archive names");

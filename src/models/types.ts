@@ -104,6 +104,8 @@ export interface LocalPlan {
 	readonly detail: string;
 	/** Arguments that may name files (as given). */
 	readonly inputs: readonly string[];
+	/** It reads files that its command line does not name. */
+	readonly readsUnknown?: boolean;
 }
 
 export const LOCAL_REASONS = [

@@ -66,11 +66,11 @@ export class Placeholders {
 		return [...this.#standing];
 	}
 
-	/** Writes a placeholder where an output will be. */
-	write(path: string, placeholder: Placeholder): void {
-		const { content, mode } = formatPlaceholder(path, placeholder);
+	/** Writes a placeholder where an output will be, with the output's own mode as far as it is known. */
+	write(path: string, placeholder: Placeholder, mode?: number): void {
+		const formatted = formatPlaceholder(path, placeholder);
 		this.note(path);
-		writeFileAtomic(path, content, mode);
+		writeFileAtomic(path, formatted.content, mode ?? formatted.mode);
 	}
 
 	note(path: string): void {

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { planOf, WAYS } from "../rig/random/plan.js";
+import { runTrial } from "../rig/random/trial.js";
+
+/** Small projects made up from a seed; `node build/bench/random.js` builds as many as one likes. */
+describe("random projects", () => {
+	let folder = "";
+	let cache = "";
+	before(() => {
+		cache = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "gg-random-cache-")));
+	});
+	after(() => fs.rmSync(cache, { recursive: true, force: true }));
+	beforeEach(() => {
+		folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "gg-random-")));
+	});
+	afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+	for (let seed = 1; seed <= 16; seed++) {
+		const way = WAYS[seed % WAYS.length];
+		assert.ok(way !== undefined);
+		const plan = planOf(seed, { ways: [way], readersEverywhere: false });
+		it(`seed ${seed}: ${plan.features.join(", ")} come out the same by ${way}`, async () => {
+			const trial = await runTrial(plan, { folder, cache });
+			assert.equal(trial.unexpected, undefined);
+			assert.deepEqual(trial.problems, [], `node build/bench/random.js --seed ${seed} --ways ${way}`);
+		});
+	}
+
+	it("a seed stands for one project", () => {
+		const choice = { ways: WAYS, readersEverywhere: false };
+		assert.deepEqual(planOf(77, choice), planOf(77, choice));
+		assert.notDeepEqual(planOf(77, choice).files, planOf(78, choice).files);
+	});
+});
