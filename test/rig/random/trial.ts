@@ -287,6 +287,7 @@ class Judge {
 	/** What was said without gg's own line; in any order where commands run at the same time. */
 	#words({ stdout, stderr }: Ended): string {
 		const text = `${stdout.replaceAll(`${GG} build`, "")}\n${stderr}`
+			.replace(/^gg: (?:first use: .*|ready)\n/gm, "")
 			.replace(/^gg: \d+ (?:from the store|deferred).*\n/gm, "")
 			.replace(/^gg: the build calls .* by its full path.*\n/gm, "");
 		const known = text
