@@ -15,10 +15,12 @@ import { describeCommand, Journal } from "../report/journal.js";
 import { readPlaceholder as readStanding, sweep } from "../store/placeholders.js";
 import { describeErrno, describeErrnoNumber, findProject, openProject } from "../store/project.js";
 import { decodeThunk } from "../thunk/codec.js";
+import type { ObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
 import { readConfig } from "./config.js";
 import { parseRunOptions, type RunOptions, runOptionsHelp } from "./options.js";
 import { give, undeclaredInput } from "./project.js";
+import { runRecheck } from "./recheck.js";
 import type { Io, Run } from "./types.js";
 import { openWorkshop, type Workshop } from "./workshop.js";
 
@@ -117,8 +119,10 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const { described } = build;
 	const names = new Set(described.map((tool) => tool.description.tool));
 	const wrappers = io.env["GG_MODELPATH"] ?? wrappersFor(workshop.cacheDir, workshop.natives.shim, clean, names);
+	const recheck = workshop.recheck(options);
 	const sink = (event: Event): void => {
 		journal.add(event);
+		if (event.kind === "command" && /^(?:cached|ran)$/.test(event.how)) recheck?.consider(event.thunk as ObjectHash);
 		if (event.kind === "warning")
 			io.err(`gg: ${event.failure.message}${event.failure.hint === undefined ? "" : ` (${event.failure.hint})`}\n`);
 		else if (options.explain && event.kind === "unsupervised") {
@@ -134,6 +138,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		{
 			forced(hash, thunk, forced, how, _engine, undeclared) {
 				workshop.place(hash, thunk, forced);
+				recheck?.consider(forced.final);
 				if (undeclared.length > 0) sink({ kind: "warning", failure: undeclaredInput(thunk, undeclared[0]!) });
 				const { stdout, stderr } = session.shown(hash);
 				if (stdout) process.stdout.write(forced.result.stdout);
@@ -246,7 +251,9 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	}
 	const unmet = end.status === 0 ? missed.filter(({ thunk }) => thunk !== undefined && !session.wasAsked(thunk)) : [];
 	for (const failure of unmet) tellUnmet(failure, io);
-	return finish(mode, build, unmet.length > 0 ? 1 : end.status);
+	const code = finish(mode, build, unmet.length > 0 ? 1 : end.status);
+	const differing = await runRecheck(recheck, sink, io);
+	return code === 0 && differing > 0 ? 1 : code;
 }
 
 /** Make had gone on in the recipe before the command failed, so its target is there, and nobody runs the command again. */
@@ -318,7 +325,6 @@ function placeFromStore(workshop: Workshop, path: string): boolean {
 	}
 }
 
-/** Leaves no placeholder, moved ones neither: make is to see as missing what was not made. */
 /** What would run is for the builder to say: make and ninja have the same option for it. */
 function dryRun(command: readonly string[], io: Io): number {
 	if (!/^(?:g?make|ninja|samu)$/.test(basename(command[0]!))) {
@@ -333,6 +339,7 @@ function dryRun(command: readonly string[], io: Io): number {
 	return status ?? 1;
 }
 
+/** Leaves no placeholder, moved ones neither: make is to see as missing what was not made. */
 function removeStanding(workshop: Workshop, startedAt: number): void {
 	for (const path of new Set([...workshop.placeholders.all(), ...sweep(workshop.root, startedAt).placeholders])) {
 		if (placeFromStore(workshop, path)) workshop.placeholders.forget(path);

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { quote } from "shell-quote";
 import type { ForceOutcome, Forcer } from "../forcer/forcer.js";
+import type { Event } from "../report/events.js";
 import { Journal } from "../report/journal.js";
 import { Progress } from "../report/progress.js";
 import { readPlaceholder } from "../store/placeholders.js";
@@ -11,6 +12,7 @@ import type { Thunk } from "../thunk/types.js";
 import { UserError } from "../util/result.js";
 import { parseRunOptions, runOptionsHelp } from "./options.js";
 import { give, undeclaredInput } from "./project.js";
+import { runRecheck } from "./recheck.js";
 import type { Io, Run } from "./types.js";
 import { openWorkshop } from "./workshop.js";
 
@@ -42,8 +44,14 @@ export const run: Run = async (args, io) => {
 		}
 		const progress = new Progress(options.status && process.stderr.isTTY === true, (text) => io.err(text));
 		const failures = new Map<ObjectHash, ForceOutcome & { kind: "failed" }>();
+		const recheck = workshop.recheck(options);
+		const told = (event: Event): void => {
+			journal.add(event);
+			if (event.kind === "warning") io.err(`gg: ${event.failure.message}\n    ${event.failure.hint ?? ""}\n`);
+		};
 		const forcer = workshop.forcer(options, {
 			forced(hash, thunk, forced, how, _engine, undeclared) {
+				recheck?.consider(forced.final);
 				if (options.download) workshop.place(hash, thunk, forced);
 				progress.add(how);
 				journal.add({
@@ -94,6 +102,7 @@ export const run: Run = async (args, io) => {
 			}
 		}
 		for (const outcome of failures.values()) io.err(explainFailure(outcome));
+		if ((await runRecheck(recheck, told, io)) > 0) good = false;
 		return good ? 0 : 1;
 	} finally {
 		journal.flush();

@@ -18,6 +18,8 @@ export interface RunOptions {
 	readonly jobsGiven: boolean;
 	/** Compare gg's scan of includes with the compiler's. */
 	readonly verifyDeps: boolean;
+	/** The part of finished thunks that is computed again and compared, from 0 to 1. */
+	readonly recheck: number;
 	readonly rest: readonly string[];
 }
 
@@ -64,6 +66,11 @@ export const RUN_OPTIONS = {
 	download: { type: "boolean", default: true, describe: "put results in place (-d: leave them in the store)" },
 	"no-download": { alias: "d", type: "boolean", hidden: true },
 	timeout: { alias: "T", type: "number", default: 0, describe: "seconds that one thunk may take (0: no limit)" },
+	recheck: {
+		type: "number",
+		default: 0,
+		describe: "compute this part of the finished thunks (0 to 1) here once more, and fail if the bytes differ",
+	},
 	"verify-deps": {
 		type: "boolean",
 		default: false,
@@ -72,7 +79,7 @@ export const RUN_OPTIONS = {
 } as const;
 
 /** Flags that take a word of their own, to find where the options end and the build command begins. */
-const WITH_VALUE = new Set(["-j", "--jobs", "-e", "--engine", "--fallback-engine", "-T", "--timeout"]);
+const WITH_VALUE = new Set(["-j", "--jobs", "-e", "--engine", "--fallback-engine", "-T", "--timeout", "--recheck"]);
 
 /**
  * Splits `[options] CMD…` at the first word that is no option; for `force` (`all`), targets and options may mix, as with
@@ -146,6 +153,7 @@ export async function parseRunOptions(
 		timeout: Number(p["timeout"]) || Number(env["GG_FORCE_TIMEOUT"] ?? 0) || 0,
 		jobsGiven,
 		verifyDeps: p["verifyDeps"] === true,
+		recheck: rate(p["recheck"]),
 		rest,
 	};
 }
@@ -190,6 +198,16 @@ function positive(text: string, what: string): number {
 		});
 	}
 	return n;
+}
+
+function rate(value: unknown): number {
+	const n = value === undefined ? 0 : Number(value);
+	if (n >= 0 && n <= 1) return n;
+	throw new UserError({
+		reason: "usage",
+		message: "--recheck takes a number from 0 to 1",
+		hint: "for example --recheck=0.1 for a tenth of the thunks, --recheck=1 for all",
+	});
 }
 
 function engineChoice(text: string, jobs: number): EngineChoice {

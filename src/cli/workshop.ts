@@ -1,5 +1,5 @@
 import { lstatSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { localEngine } from "../engines/local.js";
 import type { Engine } from "../engines/types.js";
@@ -7,6 +7,7 @@ import { classicExecutor } from "../executor/classic.js";
 import { localExecutor } from "../executor/inplace.js";
 import { ScratchFolders } from "../executor/scratch.js";
 import { type Forced, Forcer, type ForcerEvents } from "../forcer/forcer.js";
+import { Recheck } from "../forcer/recheck.js";
 import { type Natives, nativePrograms } from "../interpose/native.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
@@ -34,6 +35,8 @@ export interface Workshop {
 	/** Private to the user; gone when the workshop closes. */
 	readonly folder: string;
 	forcer(options: RunOptions, events: ForcerEvents): Forcer;
+	/** Runs finished thunks again, in place on this machine; undefined where none is to be. */
+	recheck(options: RunOptions): Recheck | undefined;
 	/** Puts the outputs of a forced thunk where its placeholders stand. */
 	place(hash: ObjectHash, thunk: Thunk, forced: Forced): void;
 	/** Replaces one file that is a placeholder; false if it is none. */
@@ -85,6 +88,20 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		placeholders.forget(path);
 		return true;
 	};
+	const local = (jobs: number, options: RunOptions, sandbox: boolean): Engine => {
+		const executor = localExecutor({
+			store,
+			facts,
+			spawner,
+			viewLibrary: natives.view,
+			modes,
+			scratch,
+			timeoutMs: options.timeout * 1000,
+			sandbox,
+			keep: options.keep,
+		});
+		return localEngine(jobs, executor, classicExecutor({ store, spawner, scratch, keep: options.keep }));
+	};
 	return {
 		ggDir,
 		cacheDir,
@@ -104,20 +121,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			}
 		},
 		forcer(options, events) {
-			const engine = (choice: EngineChoice): Engine => {
-				const executor = localExecutor({
-					store,
-					facts,
-					spawner,
-					viewLibrary: natives.view,
-					modes,
-					scratch,
-					timeoutMs: options.timeout * 1000,
-					sandbox: options.sandbox,
-					keep: options.keep,
-				});
-				return localEngine(choice.jobs, executor, classicExecutor({ store, spawner, scratch, keep: options.keep }));
-			};
+			const engine = (choice: EngineChoice): Engine => local(choice.jobs, options, options.sandbox);
 			return new Forcer({
 				store,
 				engines: options.engines.map(engine),
@@ -131,6 +135,10 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 				},
 				keepGoing: options.keepGoing,
 			});
+		},
+		recheck(options) {
+			if (options.recheck === 0) return undefined;
+			return new Recheck({ store, engine: local(availableParallelism(), options, false), rate: options.recheck });
 		},
 		async close() {
 			try {
