@@ -264,7 +264,11 @@ function isTemporary(path: string): boolean {
 	return /^\/(?:tmp|var\/tmp|dev\/shm)\/(?:cc|lto|tmp)[A-Za-z0-9_.-]*$/.test(path);
 }
 
-/** Read by the C library or the locale system of any program; no part of what a tool makes. */
+const VOLATILE =
+	/^\/(?:etc\/|usr\/share\/(?:locale|zoneinfo)|(?:usr\/)?lib(?:32|64|exec)?\/(?:[^/]+\/)?(?:locale|gconv)\/)/;
+
+/** Read by the C library or the locale system of any program; no part of what a tool makes. A project may have folders of
+ * such names, too. */
 function isVolatile(path: string): boolean {
-	return /^\/etc\/|^\/usr\/share\/(?:locale|zoneinfo)|\/locale\/|\/gconv\//.test(path);
+	return VOLATILE.test(path);
 }

@@ -521,8 +521,8 @@ export class Walk implements MacroHost {
 		if (name === "__building_module") return number(this.#buildingModule(from));
 		if (FEATURES.has(name)) return number(this.#feature(name as FeatureTest, from));
 		const frame = this.#frames.at(-1)!;
-		if (name === "__LINE__" && this.#op?.spread === false && !frame.renumbered) return number(this.#op.line);
 		this.#grounds = undefined;
+		if (name === "__LINE__" && this.#op?.spread === false && !frame.renumbered) return number(this.#op.line);
 		if (name === "__INCLUDE_LEVEL__") return number(this.#frames.length - 1);
 		if (!this.#r.setup.mapsFileNames) {
 			if (name === "__FILE__" && !frame.renumbered) return fileString(frame.found.path);

@@ -47,6 +47,18 @@ describe("after a change make and gg build the same", () => {
 			await assertSameChange(p, () => p.write("inc2/h.h", "#define H 5\n"), by);
 		});
 
+		it(`a header in a folder that is called as one of the C library's (${way})`, async () => {
+			const p = project({
+				Makefile: "all: a.o b.o\n%.o: %.c ; $(CC) -MMD -c $<\n-include a.d b.d\n",
+				"a.c": '#include "locale/h.h"\nint a = H;\n',
+				"b.c": '#include "lib/gconv/h.h"\nint b = H;\n',
+				"locale/h.h": "#define H 1\n",
+				"lib/gconv/h.h": "#define H 1\n",
+			});
+			const change = () => ["locale", "lib/gconv"].forEach((name) => void p.write(`${name}/h.h`, "#define H 5\n"));
+			await assertSameChange(p, change, by);
+		});
+
 		it(`a header that is touched and says the same (${way})`, async () => {
 			const p = project(FILES);
 			await assertSameChange(p, () => p.write("inc2/h.h", "#define H 1\n"), by);

@@ -258,4 +258,18 @@ describe("include scanner", () => {
 			assert.equal(scanned(answer).files.length, 3);
 		});
 	});
+
+	it("evaluates __LINE__ anew where a #line before it is seen only now", () => {
+		const header = "#ifdef RENUMBERED\n#line 100\n#endif\n#if __LINE__ < 50\n#include <low.h>\n#endif\n";
+		const texts = {
+			"/w/one.c": '#include "h.h"\n',
+			"/w/two.c": '#define RENUMBERED\n#include "h.h"\n',
+			"/w/h.h": header,
+			"/sys/low.h": "",
+		};
+		const scanner = new Scanner(new MemoryFiles(texts));
+		const paths = scanned(scanner.scan(PLAIN, { name: "one.c" }, "/w")).files.map((f) => f.path);
+		assert.equal(paths.at(-1), "/sys/low.h");
+		assert.equal(refusal(scanner.scan(PLAIN, { name: "two.c" }, "/w")), "expression h.h:4 __LINE__");
+	});
 });
