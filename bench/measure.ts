@@ -10,7 +10,7 @@ export interface Measured {
 	readonly what: string;
 	readonly peer: string;
 	readonly pairs: readonly Pair[];
-	readonly unit: "s" | "MiB";
+	readonly unit: "s" | "ms" | "MiB";
 	/** More about the same runs, such as a rate. */
 	readonly note?: string;
 }
@@ -41,7 +41,7 @@ export function median(values: readonly number[]): number {
 export function describeMeasured({ what, peer, pairs, unit, note }: Measured): string {
 	const ratios = pairs.map((pair) => pair.ours / pair.peer);
 	const digits = (value: number): string => (value < 0.1 ? value.toFixed(3) : value.toFixed(2));
-	const amount = (values: number[]): string => `${median(values).toFixed(unit === "s" ? 2 : 0)} ${unit}`;
+	const amount = (values: number[]): string => `${median(values).toFixed(unit === "MiB" ? 0 : 2)} ${unit}`;
 	const range = `(${digits(Math.min(...ratios))}–${digits(Math.max(...ratios))})`;
 	const both = `${amount(pairs.map((pair) => pair.ours))} / ${amount(pairs.map((pair) => pair.peer))}`;
 	return (

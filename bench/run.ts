@@ -85,6 +85,20 @@ export async function must(line: string, options: RunOptions): Promise<Ran> {
 	return ran;
 }
 
+/** What is compared: wall time, or the CPU time of all processes, which another load on the machine does not change much. */
+export type Clock = "wall" | "cpu";
+
+/** Runs a line of shell that must succeed. @returns seconds by that clock */
+export async function cost(line: string, options: RunOptions, clock: Clock): Promise<number> {
+	if (clock === "wall") return (await must(line, options)).seconds;
+	const { stderr } = await must(`sh -c ${quote(line)}; status=$?; times >&2; exit $status`, options);
+	const words = stderr.trimEnd().split("\n").slice(-2).join(" ").split(" ");
+	return words.reduce((sum, word) => {
+		const [minutes, seconds] = word.split("m").map(Number.parseFloat);
+		return sum + (minutes ?? 0) * 60 + (seconds ?? 0);
+	}, 0);
+}
+
 /** One word of shell. */
 export const quote = (word: string): string =>
 	/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -3,19 +3,21 @@ import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { inTurns, type Measured } from "./measure.js";
 import { openProject, type Project } from "./projects.js";
-import { BenchError, GG, must, quote, run, underGg } from "./run.js";
+import { BenchError, type Clock, cost, GG, must, quote, run, underGg } from "./run.js";
 import { bringBack, fresh, keep, remove, type Workspace } from "./workspace.js";
 
 export interface SpeedOptions {
 	readonly runs: number;
 	readonly jobs: number;
+	/** Wall time unless told. */
+	readonly clock?: Clock;
 }
 
-interface Bench extends SpeedOptions {
+export interface Bench extends SpeedOptions {
 	readonly workspace: Workspace;
 	readonly build: string;
 	readonly clean: string;
-	readonly gg: (words: string) => Promise<number>;
+	readonly gg: (words: string, env?: Readonly<Record<string, string>>) => Promise<number>;
 	readonly plain: (line: string, env?: Readonly<Record<string, string | undefined>>) => Promise<number>;
 }
 
@@ -28,17 +30,28 @@ export async function withProject<T>(
 	const workspace = await openProject(project);
 	const build = project.build(options.jobs);
 	const env = { GG_CACHE_DIR: workspace.ggCache };
+	const { clock = "wall" } = options;
 	try {
 		return await use({
 			...options,
 			workspace,
 			build,
 			clean: project.clean,
-			gg: async (words) => (await must(underGg(words, build), { cwd: workspace.src, env })).seconds,
-			plain: async (line, extra = {}) => (await must(line, { cwd: workspace.src, env: extra })).seconds,
+			gg: (words, extra = {}) => cost(underGg(words, build), { cwd: workspace.src, env: { ...env, ...extra } }, clock),
+			plain: (line, extra = {}) => cost(line, { cwd: workspace.src, env: extra }, clock),
 		});
 	} finally {
-		for (const tree of ["src", "gg-warm", "ccache-warm", "captured", "ccache", "ccache-bin", "capture", "gg-cache"]) {
+		for (const tree of [
+			"src",
+			"gg-warm",
+			"stub",
+			"ccache-warm",
+			"captured",
+			"ccache",
+			"ccache-bin",
+			"capture",
+			"gg-cache",
+		]) {
 			remove(workspace, tree);
 		}
 		workspace.close();

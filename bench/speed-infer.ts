@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { inTurns, type Measured } from "./measure.js";
 import type { Project } from "./projects.js";
-import { BenchError, must, quote, run } from "./run.js";
-import { coldTree, type SpeedOptions, withProject } from "./speed-builds.js";
+import { BenchError, cost, quote, run } from "./run.js";
+import { type Bench, coldTree, type SpeedOptions, withProject } from "./speed-builds.js";
 import { bringBack, fresh, keep, type Workspace } from "./workspace.js";
 
 const COMPILERS = ["gcc", "g++", "cc", "c++"];
@@ -53,39 +53,43 @@ export function sweepOf(argv: readonly string[]): string[] | undefined {
 	return [...sweep, "-M"];
 }
 
-export function infer(project: Project, options: SpeedOptions): Promise<Measured> {
-	return withProject(project, options, async ({ workspace, runs, jobs, build, gg, plain }) => {
-		const capture = await captureOnPath(workspace);
-		await fresh(workspace);
-		await plain(build, { PATH: capture.path });
+/** Builds once to learn what is compiled. @returns how many sources, and the sweep over them, timed */
+async function prepareSweep({ workspace, jobs, clock = "wall", build, plain }: Bench) {
+	const capture = await captureOnPath(workspace);
+	await fresh(workspace);
+	await plain(build, { PATH: capture.path });
+	keep(workspace, "captured");
+	const scripts = join(workspace.root, "capture/sweep");
+	mkdirSync(scripts);
+	let count = 0;
+	for (const { cwd, argv } of capture.commands()) {
+		const sweep = sweepOf(argv);
+		if (sweep === undefined) continue;
+		const line = `cd ${quote(cwd)} && exec ${sweep.map(quote).join(" ")} >/dev/null\n`;
+		writeFileSync(join(scripts, String(count++).padStart(5, "0")), line);
+	}
+	if (count === 0) throw new BenchError(`${build} called none of ${COMPILERS.join(", ")} by its name alone`);
+	const sweep = async (): Promise<number> => {
+		bringBack(workspace, "captured");
+		const took = await cost(`ls | xargs -P${jobs} -n1 sh`, { cwd: scripts }, clock);
 		keep(workspace, "captured");
-		const scripts = join(workspace.root, "capture/sweep");
-		mkdirSync(scripts);
-		let count = 0;
-		for (const { cwd, argv } of capture.commands()) {
-			const sweep = sweepOf(argv);
-			if (sweep === undefined) continue;
-			const line = `cd ${quote(cwd)} && exec ${sweep.map(quote).join(" ")} >/dev/null\n`;
-			writeFileSync(join(scripts, String(count++).padStart(5, "0")), line);
-		}
-		if (count === 0) throw new BenchError(`${build} called none of ${COMPILERS.join(", ")} by its name alone`);
-		const pairs = await inTurns(
-			runs,
-			async () => {
-				await coldTree(workspace);
-				return gg("infer");
-			},
-			async () => {
-				bringBack(workspace, "captured");
-				const { seconds } = await must(`ls | xargs -P${jobs} -n1 sh`, { cwd: scripts });
-				keep(workspace, "captured");
-				return seconds;
-			},
-		);
+		return took;
+	};
+	return { count, sweep };
+}
+
+export function infer(project: Project, options: SpeedOptions): Promise<Measured> {
+	return withProject(project, options, async (bench) => {
+		const { workspace, runs, jobs, build, gg } = bench;
+		const { count, sweep } = await prepareSweep(bench);
+		const cold = async (): Promise<number> => {
+			await coldTree(workspace);
+			return gg("infer");
+		};
 		return {
 			what: `gg infer ${build}, cold, ${project.name}`,
 			peer: `gcc -M over its ${count} sources, ${jobs} at a time`,
-			pairs,
+			pairs: await inTurns(runs, cold, sweep),
 			unit: "s",
 		};
 	});
