@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "n
 import type { FolderState } from "../scan/setup-search.js";
 import type { ScanFile, ScanFiles } from "../scan/types.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
-import { hashBytes } from "../thunk/hash.js";
+import { hashBytes, sizeOfHash } from "../thunk/hash.js";
 import { errorCode } from "../util/files.js";
 
 /** Larger files are handed to the compiler. */
@@ -94,13 +94,15 @@ export class DiskFiles implements ScanFiles {
 		if (!this.#mayHold(path)) return "absent";
 		let content: Buffer | undefined;
 		const fact = this.#facts.get(path, (read) => {
-			content = read;
+			// A copy: the next file is read into the same buffer.
+			content = Buffer.from(read);
 		});
 		if (fact === undefined) return notReadable(path);
 		if (fact.placeholder !== undefined || fact.size > SIZE_LIMIT) return "refused";
 		const known = this.#opened.get(path);
 		if (known?.is(fact)) return known;
-		const file = new KnownFile(path, fact, content);
+		// One that grew while it was read has a name that says more than was seen.
+		const file = new KnownFile(path, fact, content?.length === sizeOfHash(fact.hash) ? content : undefined);
 		this.#opened.set(path, file);
 		return file;
 	}

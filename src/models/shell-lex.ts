@@ -43,6 +43,9 @@ const OPERATORS = [
 	"<",
 	">",
 ];
+const OPERATOR_STARTS = "&|;<>()";
+/** Characters of a word that mean nothing but themselves, within double quotes and without. */
+const PLAIN = /[\w./:=@%+,^-]+/y;
 const NOT_UNDERSTOOD: readonly string[] = ["<<", "<(", ">(", ";;"];
 
 /** The tokens of a text, newlines as operators; undefined if it holds what we do not understand. */
@@ -58,7 +61,9 @@ export function lexShell(text: string): ShellToken[] | undefined {
 		else if (char === "\\" && text[at + 1] === "\n") at += 2;
 		else if (char === "#") at = lineEnd(text, at);
 		else {
-			const operator = OPERATORS.find((operator) => text.startsWith(operator, at));
+			const operator = OPERATOR_STARTS.includes(char)
+				? OPERATORS.find((operator) => text.startsWith(operator, at))
+				: undefined;
 			if (operator !== undefined) {
 				if (NOT_UNDERSTOOD.includes(operator) || text.startsWith("((", at)) return undefined;
 				tokens.push({ kind: "operator", text: operator });
@@ -87,6 +92,12 @@ function lexWord(text: string, from: number): { word: ShellWord; end: number } |
 	const substitutions: string[] = [];
 	let at = from;
 	while (at < text.length) {
+		PLAIN.lastIndex = at;
+		if (PLAIN.test(text)) {
+			out += text.slice(at, PLAIN.lastIndex);
+			at = PLAIN.lastIndex;
+			continue;
+		}
 		const char = text[at]!;
 		if (char === "\\") {
 			const next = text[at + 1] ?? "";

@@ -191,7 +191,7 @@ export function readPlaceholder(path: string): Placeholder | undefined {
 		return undefined;
 	}
 	try {
-		const head = Buffer.alloc(PLACEHOLDER_MAX);
+		const head = Buffer.allocUnsafe(PLACEHOLDER_MAX);
 		return parsePlaceholder(head.subarray(0, readSync(fd, head, 0, PLACEHOLDER_MAX, 0)));
 	} finally {
 		closeSync(fd);
@@ -252,7 +252,7 @@ export function sweep(root: string, sinceMs: number): Sweep {
 	const swallowed: string[] = [];
 	for (const path of filesBelow(root)) {
 		const s = lstatSync(path, { throwIfNoEntry: false });
-		if (s === undefined || s.ctimeMs < sinceMs) continue;
+		if (s === undefined || s.ctimeMs < sinceMs || s.size < LEAST) continue;
 		if (readPlaceholder(path) !== undefined) placeholders.push(path);
 		else if (holdsPlaceholder(path)) swallowed.push(path);
 	}
@@ -260,8 +260,12 @@ export function sweep(root: string, sinceMs: number): Sweep {
 }
 
 const CHUNK = 1 << 20;
-/** A placeholder's first line and name. */
-const SIGN = Math.max(...PLACEHOLDER_HEADS.map((head) => head.length)) + HASH_LENGTH;
+/** The first line of a placeholder and the name of a thunk: no less of one means anything. */
+const SIGNS = PLACEHOLDER_HEADS.map((head) => head.length + HASH_LENGTH);
+const SIGN = Math.max(...SIGNS);
+const LEAST = Math.min(...SIGNS);
+/** One for all files of a sweep: a new one for each would cost more than reading it. */
+let chunk: Buffer | undefined;
 
 function holdsPlaceholder(path: string): boolean {
 	let fd: number;
@@ -271,7 +275,8 @@ function holdsPlaceholder(path: string): boolean {
 		return false;
 	}
 	try {
-		const buffer = Buffer.alloc(SIGN + CHUNK);
+		chunk ??= Buffer.allocUnsafeSlow(SIGN + CHUNK);
+		const buffer = chunk;
 		// The end of the last chunk comes first: a placeholder may lie across two.
 		let kept = 0;
 		for (

@@ -47,7 +47,7 @@ export function isThere(path: string): boolean {
 /** Where a symbolic link leads in the end; any other path, and a link that leads nowhere, as it is. */
 export function followLinks(path: string): string {
 	try {
-		return lstatSync(path).isSymbolicLink() ? realpathSync(path) : path;
+		return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? realpathSync(path) : path;
 	} catch {
 		return path;
 	}

@@ -29,6 +29,15 @@ describe("files for the include scanner", () => {
 		assert.deepEqual([file.content, file.content].map(String), ["one", "one"]);
 	});
 
+	it("have their own content, whatever was looked at between the look and the reading", () => {
+		writeFileSync(at("a.h"), "one");
+		writeFileSync(at("b.h"), "two");
+		const files = make();
+		const [a, b] = [files.open(at("a.h")), files.open(at("b.h"))];
+		if (typeof a === "string" || typeof b === "string") assert.fail("both are there");
+		assert.deepEqual([a.content, b.content].map(String), ["one", "two"]);
+	});
+
 	it("follow every change from one command to the next", () => {
 		const files = make();
 		for (const content of ["one", "two", "three"]) {
