@@ -6,7 +6,9 @@
  * caught however it is named, by whatever kind of program, and PATH stays as the user has it. Where the kernel, a
  * container or another supervisor refuses the filter, the wrappers go first on PATH instead, and the session is told.
  *
- *   gg-supervise FOLDER SHIM WRAPPERS TREE WORDS PROGRAM ARGV0 ARG...
+ * Where placeholders may stand it also sees what is opened, and holds whoever reads one until the session has made it real.
+ *
+ *   gg-supervise FOLDER SHIM WRAPPERS TREE WORDS OPENS PROGRAM ARGV0 ARG...
  *
  * Two processes: the one that was started waits for the build command's end and ends likewise. Its child starts the build
  * command, is the subreaper of all that comes of it, and serves as long as any of that lives: a notification that nobody
@@ -15,7 +17,7 @@
 #define _GNU_SOURCE
 #include "gg-wire.h"
 
-#include "gg-target.h"
+#include "gg-reader.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -25,7 +27,7 @@
 #define FORCE_AND_RUN "gg-force-and-run"
 #define LINKS "/gg-by-path"
 
-enum { FRAME_SUPERVISOR = 3, FRAME_UNCAUGHT = 4 };
+enum { FRAME_SUPERVISOR = 3, FRAME_UNCAUGHT = 4, FRAME_READ = 5 };
 enum { STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 };
 
 /* What it was started with. */
@@ -35,6 +37,7 @@ static struct {
 	const char *wrappers; /* goes first on PATH where there is no filter; may be empty */
 	const char *tree;     /* the project */
 	char **words;         /* what a tool's name ends with */
+	bool reading;         /* a placeholder may stand somewhere */
 	const char *program;
 	char **argv;
 } with;
@@ -47,6 +50,13 @@ static char links[PATH_MAX]; /* FOLDER/gg-by-path/usr/bin/cc is the shim for /us
 
 /* ---- what the session is told ---- */
 
+/* A session that is gone is noticed where its answers are awaited. */
+static void send_frame(struct gg_out *o) {
+	if (session >= 0 && (o->failed || !gg_send_all(session, o->data, o->len)))
+		shutdown(session, SHUT_RDWR);
+	free(o->data);
+}
+
 static void tell(uint8_t kind, const char *a, const char *b) {
 	struct gg_out o = { 0 };
 	size_t mark = gg_begin_frame(&o);
@@ -54,11 +64,7 @@ static void tell(uint8_t kind, const char *a, const char *b) {
 	gg_put_str(&o, a);
 	gg_put_str(&o, b);
 	gg_end_frame(&o, mark);
-	if (session >= 0 && !o.failed && !gg_send_all(session, o.data, o.len)) {
-		close(session);
-		session = -1;
-	}
-	free(o.data);
+	send_frame(&o);
 }
 
 static int connect_session(void) {
@@ -276,14 +282,93 @@ static bool redirect(const struct seccomp_notif *n) {
 	return false;
 }
 
+/* error 0: the call goes on. */
+static void reply(uint64_t id, int error) {
+	struct seccomp_notif_resp r = { .id = id, .error = -error, .flags = error ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE };
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &r); /* it may have been killed meanwhile */
+}
+
+/* Calls that wait for the session; a free place has id 0. Each waits for one thread, so there are not many. */
+static struct held {
+	uint64_t id;
+	uint32_t ticket;
+	bool overwrites;
+} held[1024];
+
+/*
+ * The real file is there (error 0), or there is none to be had. Then to read the placeholder's text in its place would be
+ * the worst of all; who overwrites it loses no more than the mode.
+ */
+static void release(struct held *h, int error) {
+	reply(h->id, h->overwrites ? 0 : error);
+	h->id = 0;
+}
+
+/* Holds a call that takes the content of a placeholder, and asks the session for the real file. */
+static bool hold(const struct seccomp_notif *n) {
+	char path[PATH_MAX], here[PATH_MAX], real[PATH_MAX];
+	struct named is;
+	if (build_has_ended || !names_content(n, &is) || !target_string((pid_t)n->pid, n->data.args[is.path], path) ||
+		!path_from_here((pid_t)n->pid, is.folder, path, here) || !stands_a_placeholder(here) ||
+		makes_nothing_of_it((pid_t)n->pid, &is) || !realpath(here, real))
+		return false;
+	static uint32_t tickets;
+	struct held *h = held;
+	while (h < held + sizeof held / sizeof *held - 1 && h->id)
+		h++;
+	if (h->id) /* the last place */
+		release(h, EAGAIN);
+	*h = (struct held){ .id = n->id, .ticket = ++tickets, .overwrites = is.overwrites };
+	if (session < 0) {
+		release(h, EIO);
+		return true;
+	}
+	struct gg_out o = { 0 };
+	size_t mark = gg_begin_frame(&o);
+	gg_put_u8(&o, FRAME_READ);
+	gg_put_u32(&o, h->ticket);
+	gg_put_str(&o, real);
+	gg_end_frame(&o, mark);
+	send_frame(&o);
+	return true;
+}
+
+static void lose_session(void) {
+	close(session);
+	session = -1;
+	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+		if (held[i].id)
+			release(&held[i], EIO);
+}
+
+/* What the session answers: { u32 9, u8 kind, u32 ticket, u32 errno }. */
+static void hear(void) {
+	static unsigned char frame[13];
+	static size_t have;
+	ssize_t n = recv(session, frame + have, sizeof frame - have, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		lose_session();
+		return;
+	}
+	have += (size_t)n;
+	if (have < sizeof frame)
+		return;
+	have = 0;
+	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+		if (held[i].id && held[i].ticket == gg_load(frame + 5, 4))
+			release(&held[i], (int)gg_load(frame + 9, 4));
+}
+
 static void answer(void) {
 	struct seccomp_notif n = { 0 };
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)
 		return; /* interrupted or killed meanwhile */
-	if (redirect(&n))
+	bool starts = n.data.nr == SYS_execve || n.data.nr == SYS_execveat;
+	if ((starts && redirect(&n)) || (with.reading && hold(&n)))
 		return;
-	struct seccomp_notif_resp go_on = { .id = n.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
-	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
+	reply(n.id, 0);
 }
 
 /* ---- the build command ---- */
@@ -304,10 +389,10 @@ static _Noreturn void become_build(int channel, const sigset_t *mask, int status
 	if (gg_read(channel, &go, 1) != 1)
 		_exit(STATUS_CANNOT_RUN);
 	int error = go ? 0 : EPERM, fd = -1;
-	if (!error && (fd = install_filter()) < 0 && errno == EACCES) {
+	if (!error && (fd = install_filter(with.reading)) < 0 && errno == EACCES) {
 		/* An ordinary user may have a filter only where no program that is started gains privileges. */
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		fd = install_filter();
+		fd = install_filter(with.reading);
 	}
 	if (!error && fd < 0)
 		error = errno;
@@ -389,8 +474,8 @@ static bool reap(int *status_pipe) {
 		int ended[2] = { status, 0 };
 		gg_write_all(*status_pipe, ended, sizeof ended);
 		close(*status_pipe);
-		close(session);
-		session = -1;
+		if (session >= 0)
+			lose_session();
 		/* Whoever reads what the build wrote must not wait for us. */
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		for (int fd = 0; fd <= 2 && null >= 0; fd++)
@@ -404,9 +489,12 @@ static _Noreturn void supervise(const sigset_t *mask, int signals, int status_pi
 	session = connect_session();
 	start_build(mask, status_pipe);
 	for (;;) {
-		struct pollfd ready[2] = { { .fd = listener, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
-		if (poll(ready, 2, -1) < 0)
+		struct pollfd ready[3] = { { .fd = listener, .events = POLLIN }, { .fd = signals, .events = POLLIN },
+			{ .fd = session, .events = POLLIN } };
+		if (poll(ready, 3, -1) < 0)
 			continue;
+		if (ready[2].revents)
+			hear();
 		if (ready[1].revents) {
 			struct signalfd_siginfo info;
 			if (read(signals, &info, sizeof info) != sizeof info)
@@ -473,7 +561,7 @@ static char **split(char *text) {
 }
 
 int main(int argc, char **argv) {
-	if (argc < 8) {
+	if (argc < 9) {
 		gg_say("gg-supervise is started by gg");
 		return 2;
 	}
@@ -482,8 +570,9 @@ int main(int argc, char **argv) {
 	with.wrappers = argv[3];
 	with.tree = argv[4];
 	with.words = split(argv[5]);
-	with.program = argv[6];
-	with.argv = argv + 7;
+	with.reading = strcmp(argv[6], "opens") == 0;
+	with.program = argv[7];
+	with.argv = argv + 8;
 	int ends[2];
 	if (!with.words || (size_t)snprintf(links, sizeof links, "%s" LINKS, with.folder) >= sizeof links ||
 		pipe2(ends, O_CLOEXEC) < 0) {

@@ -181,26 +181,61 @@ static inline enum moved restart_with(int listener, const struct seccomp_notif *
 
 /* ---- the filter ---- */
 
-/* Installs the filter in this thread and returns its listener; -1 with errno set. Descendants inherit it. */
-static inline int install_filter(void) {
+#define ARGUMENT(n) (offsetof(struct seccomp_data, args) + 8 * (n)) /* its low half: both machines are little-endian */
+#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ASK BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)
+#define IF_CALL(nr, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, skip)
+/* Asks about a call of this number unless its flags say that the content that is there does not matter. */
+#define ASK_UNLESS(nr, argument, flags)                          \
+	IF_CALL(nr, 4), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(argument)), \
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flags, 0, 1), ALLOW, ASK
+
+/*
+ * Installs the filter in this thread and returns its listener; -1 with errno set. Descendants inherit it. `reading`: it
+ * asks about what is opened, too.
+ */
+static inline int install_filter(bool reading) {
 #if defined(__x86_64__) || defined(__aarch64__)
-	struct sock_filter program[] = {
+	struct sock_filter starts[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GG_ARCH, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		ALLOW,
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execve, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		IF_CALL(SYS_execve, 1), ASK,
+		IF_CALL(SYS_execveat, 1), ASK,
 	};
-	struct sock_fprog filter = { .len = sizeof program / sizeof *program, .filter = program };
+	struct sock_filter opens[] = {
+		ASK_UNLESS(SYS_openat, 2, O_PATH | O_DIRECTORY),
+#ifdef SYS_open
+		ASK_UNLESS(SYS_open, 1, O_PATH | O_DIRECTORY),
+#endif
+		IF_CALL(SYS_openat2, 1), ASK,
+		IF_CALL(SYS_truncate, 1), ASK,
+		ASK_UNLESS(SYS_newfstatat, 3, AT_EMPTY_PATH),
+		ASK_UNLESS(SYS_statx, 2, AT_EMPTY_PATH),
+#ifdef SYS_stat
+		IF_CALL(SYS_stat, 1), ASK,
+		IF_CALL(SYS_lstat, 1), ASK,
+#endif
+	};
+	struct sock_filter rest[] = { ALLOW };
+	struct sock_filter program[sizeof starts / sizeof *starts + sizeof opens / sizeof *opens + 1];
+	struct sock_filter *end = program;
+	memcpy(end, starts, sizeof starts);
+	end += sizeof starts / sizeof *starts;
+	if (reading) {
+		memcpy(end, opens, sizeof opens);
+		end += sizeof opens / sizeof *opens;
+	}
+	*end++ = *rest;
+	struct sock_fprog filter = { .len = (unsigned short)(end - program), .filter = program };
 	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
 	if (fd < 0 && errno == EINVAL) /* Linux before 5.19: a signal may interrupt the wait, and the call begins again */
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
 	return gg_above_stdio((int)fd);
 #else
+	(void)reading;
 	errno = ENOSYS;
 	return -1;
 #endif

@@ -156,6 +156,8 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 			},
 		},
 	);
+	// A local build defers only when it is asked to do more at once than make does: it gains nothing else by that.
+	const slots = mayRepeat && options.jobsGiven ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0;
 	const session = new Session({
 		mode,
 		ggDir: workshop.ggDir,
@@ -170,9 +172,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		forcer,
 		placeAt: workshop.placeAt,
 		viewLibrary: workshop.natives.view,
-		// A placeholder may be read by a program that gg does not catch, so a build defers only when it is asked to do more at
-		// once than make does.
-		slots: mayRepeat && options.jobsGiven ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0,
+		slots,
 		remote: false,
 		throughForcer: mode === "build" && options.sandbox,
 		sink,
@@ -188,13 +188,14 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		folder: workshop.folder,
 		wrappers,
 		tree: workshop.root,
-		readers: mode === "infer" || options.jobsGiven || workshop.placeholders.size > 0,
+		reading: mode === "infer" || slots > 1 || workshop.placeholders.size > 0,
 		off: io.env["GG_MODELPATH"] !== undefined || io.env["GG_SUPERVISOR"] === "0",
+		makeReal: (path) => session.makeReal(path),
 		sink,
 	});
 	const server = await listenForShims(socket, {
 		onCommand: (connection) => session.handle(connection),
-		onSupervisor: (message) => supervisor.hear(message),
+		onSupervisor: (message, answer) => supervisor.hear(message, answer),
 	});
 	workshop.spawner.journal(workshop.placeholders.path);
 	const program = findProgram(options.rest[0]!, clean, io.cwd);

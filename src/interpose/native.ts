@@ -22,7 +22,7 @@ const PROGRAMS = {
 	supervisor: { source: "gg-supervise.c", output: "gg-supervise", flags: [["-static"], []] },
 	view: { source: "gg-view.c", output: "gg-view.so", flags: [["-shared", "-fPIC"]] },
 } as const;
-const HEADERS = ["gg-wire.h", "gg-target.h"];
+const HEADERS = ["gg-wire.h", "gg-target.h", "gg-reader.h"];
 const COMMON = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
 
 /** The package's folder `wrappers`, from a bundle in dist/ as from a build in build/src/interpose/. */

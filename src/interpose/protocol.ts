@@ -50,7 +50,9 @@ export type ShimMessage =
 export type SupervisorMessage =
 	/** The supervisor has begun; `refused` names what it may not use, and is empty when it sees every exec. */
 	| { readonly kind: "supervisor"; readonly refused: "" | "seccomp" | "ptrace"; readonly why: string }
-	| { readonly kind: "uncaught"; readonly path: string; readonly why: string };
+	| { readonly kind: "uncaught"; readonly path: string; readonly why: string }
+	/** A program waits for the content of what stands at this absolute path; its answer names the ticket. */
+	| { readonly kind: "read"; readonly ticket: number; readonly path: string };
 
 export interface ExecChange {
 	readonly path: string;
@@ -82,7 +84,7 @@ export const SILENT_SUCCESS: ShimReply = {
 export function decodeMessage(payload: Buffer): ShimMessage {
 	const r = new FrameReader(payload);
 	if (payload[0] === 2) return { kind: "ran", report: decodeRan(r) };
-	if (payload[0] === 3 || payload[0] === 4) return decodeSupervisor(r);
+	if (payload[0] === 3 || payload[0] === 4 || payload[0] === 5) return decodeSupervisor(r);
 	if (r.u32() !== MAGIC || r.u8() !== 1) throw new RangeError("not a frame of the shim");
 	const pid = r.u32();
 	const ppid = r.u32();
@@ -115,6 +117,7 @@ export function decodeMessage(payload: Buffer): ShimMessage {
 
 function decodeSupervisor(r: FrameReader): SupervisorMessage {
 	const kind = r.u8();
+	if (kind === 5) return { kind: "read", ticket: r.u32(), path: r.bytes().toString() };
 	const [what, why] = [r.bytes().toString(), r.bytes().toString()];
 	if (kind === 4) return { kind: "uncaught", path: what, why };
 	if (what !== "" && what !== "seccomp" && what !== "ptrace") throw new RangeError("not a frame of the supervisor");
@@ -140,6 +143,11 @@ function decodeRan(r: FrameReader): RanReport {
 	const stdout = Buffer.from(r.bytes());
 	const stderr = Buffer.from(r.bytes());
 	return { status: signal === 0 ? (raw >> 8) & 0xff : 128 + signal, signal, wall, truncated, stdout, stderr };
+}
+
+/** The file is real, and the program goes on; or the call fails with `errno`. */
+export function encodeReadReply(ticket: number, errno: number): Buffer {
+	return new FrameWriter().u8(5).u32(ticket).u32(errno).finish();
 }
 
 export function encodeReply(reply: ShimReply): Buffer {

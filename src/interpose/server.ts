@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { FrameSplitter } from "../util/wire.js";
 import {
 	decodeMessage,
+	encodeReadReply,
 	encodeReply,
 	type RanReport,
 	type ShimReply,
@@ -29,7 +30,8 @@ const FRAME_LIMIT = 256 << 20;
 export interface ShimHandlers {
 	/** Must answer each connection once. */
 	onCommand(connection: ShimConnection): void;
-	onSupervisor(message: SupervisorMessage): void;
+	/** `answer` is for `read`: 0, or the errno that the program gets. */
+	onSupervisor(message: SupervisorMessage, answer: (errno: number) => void): void;
 }
 
 /** Listens on a Unix socket; its folder must be private to the user. */
@@ -68,8 +70,11 @@ function serve(socket: Socket, handlers: ShimHandlers): void {
 					const resolve = onRan;
 					onRan = undefined;
 					resolve?.(message.report);
-				} else if (message.kind !== "command") handlers.onSupervisor(message);
-				else {
+				} else if (message.kind !== "command") {
+					handlers.onSupervisor(message, (errno) => {
+						if (message.kind === "read" && !socket.destroyed) socket.write(encodeReadReply(message.ticket, errno));
+					});
+				} else {
 					handlers.onCommand({
 						request: message.request,
 						finish: (reply) => void socket.end(encodeReply(reply)),

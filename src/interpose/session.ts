@@ -140,6 +140,20 @@ export class Session {
 		return this.#asked.has([cwd, ...args.slice(1)].join("\0"));
 	}
 
+	/** A program of the build asks for a file's content. False: it is a placeholder, and cannot be made real. */
+	async makeReal(path: string): Promise<boolean> {
+		const standing = readPlaceholder(path);
+		// One that another gg has left here is that one's.
+		if (standing === undefined || this.#o.store.objects.get(standing.hash) === undefined) return true;
+		const failure = await this.#forceInputs([path], "/");
+		if (failure === undefined) return true;
+		if (failure !== SILENT_FAILURE && failure.kind === "exit") {
+			const message = `${path}, which a program reads, could not be made:\n${Buffer.from(failure.stderr).toString().trimEnd()}`;
+			this.#o.sink({ kind: "warning", failure: { reason: "failed", message } });
+		}
+		return false;
+	}
+
 	/** Resolves when all that was deferred has been forced; the outcomes that failed. */
 	async settle(): Promise<NotForced[]> {
 		const failed: NotForced[] = [];

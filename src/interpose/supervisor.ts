@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { Sink } from "../report/events.js";
 import type { SpawnRequest } from "../util/spawner.js";
 import type { SupervisorMessage } from "./protocol.js";
@@ -13,10 +14,12 @@ export interface SupervisorOptions {
 	readonly wrappers: string;
 	/** The project. */
 	readonly tree: string;
-	/** A placeholder may stand somewhere, so programs that read what was built are caught, too. */
-	readonly readers: boolean;
 	/** Names of tools that the project describes itself. */
 	readonly described: readonly string[];
+	/** A placeholder may stand somewhere, so whoever opens one waits until it is real. */
+	readonly reading: boolean;
+	/** Makes the placeholder at this path real; false: it cannot be made. */
+	readonly makeReal: (path: string) => Promise<boolean>;
 	/** Catch by PATH only. */
 	readonly off: boolean;
 	readonly sink: Sink;
@@ -33,18 +36,32 @@ export class Supervisor {
 
 	/** How to start a build command; `path` is the user's PATH. */
 	command(program: string, argv: readonly string[], env: readonly string[], path: string, cwd: string): SpawnRequest {
-		const { folder, shim, wrappers, tree, readers, off } = this.#o;
+		const { folder, shim, wrappers, tree, reading, off } = this.#o;
 		const common = { cwd, stdio: "foreground" } as const;
 		if (off) {
 			this.#o.sink({ kind: "unsupervised", why: "GG_SUPERVISOR or GG_MODELPATH asks for that" });
 			return { ...common, path: program, argv, env: [...env, `PATH=${wrappers}:${path}`] };
 		}
-		const own = ["gg-supervise", folder, shim, wrappers, tree, toolWords(readers, this.#o.described), program];
+		const own = [
+			"gg-supervise",
+			folder,
+			shim,
+			wrappers,
+			tree,
+			toolWords(reading, this.#o.described),
+			reading ? "opens" : "-",
+			program,
+		];
 		return { ...common, path: this.#o.program, argv: [...own, ...argv], env: [...env, `PATH=${path}`] };
 	}
 
-	hear(message: SupervisorMessage): void {
-		if (message.kind === "supervisor") {
+	hear(message: SupervisorMessage, answer: (errno: number) => void): void {
+		if (message.kind === "read") {
+			this.#o.makeReal(message.path).then(
+				(made) => answer(made ? 0 : constants.errno.EIO),
+				() => answer(0),
+			);
+		} else if (message.kind === "supervisor") {
 			if (message.refused === "") return;
 			this.#o.sink({ kind: "unsupervised", why: `${message.refused} is refused here (${message.why})` });
 		} else if (!this.#warned) {

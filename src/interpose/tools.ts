@@ -41,7 +41,11 @@ export function isToolName(name: string): boolean {
 	return CAUGHT.test(name) && !NOT_TOOLS.test(name);
 }
 
-/** What names of tools end with, as gg-supervise wants it: `=` before those that are caught bare only, `!` before described ones. */
+/**
+ * What names of tools end with, as gg-supervise wants it: `=` before those that are caught bare only, `!` before described
+ * ones. Readers wait where they
+ * open a file; but tar and its like notice that a folder changes while they read it.
+ */
 export function toolWords(readers: boolean, more: readonly string[] = []): string {
 	const bare = BARE_READERS.replaceAll(/\S+/g, "=$&");
 	const ours = (readers ? `${TOOLS} ${READERS} ${bare}` : TOOLS).replaceAll(" ", ",");
