@@ -126,20 +126,44 @@ static const char *base_name(const char *path) {
 	return slash ? slash + 1 : path;
 }
 
+/* Processes that a shim became or started: the tools themselves, by whatever name their executable goes. */
+static struct known_tool {
+	pid_t pid;
+	uint64_t since;
+} known_tools[256];
+
+static bool is_script(const char *path) {
+	char start[2] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool is = fd >= 0 && gg_read(fd, start, 2) == 2 && start[0] == '#' && start[1] == '!';
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
 /*
- * Is it started by a tool? What a compiler starts is part of its work. A shim starts the tool itself; another gg's spawner
- * starts what that gg has to say about.
+ * Is it started by a tool? What a compiler starts is part of its work. A shim starts the tool itself, but a script's own
+ * children are tools again. Another gg's spawner starts what that gg has to say about.
  */
-static bool is_inside_a_tool(pid_t tid) {
+static bool is_inside_a_tool(pid_t tid, const char *path) {
+	static size_t next;
 	char exe[PATH_MAX];
 	bool exact;
 	pid_t self = getpid();
-	for (pid_t pid = tid; pid > 1 && pid != self; pid = target_parent(pid)) {
-		if (!target_link(pid, "exe", exe))
-			continue;
-		const char *name = base_name(exe);
-		if (is_tool(name, &exact) || strcmp(name, "gg-shim") == 0 || strcmp(name, "gg-spawner") == 0)
+	for (pid_t pid = tid; pid > 1 && pid != self;) {
+		struct lineage l = target_lineage(pid);
+		for (size_t i = 0; i < sizeof known_tools / sizeof *known_tools; i++)
+			if (known_tools[i].pid == pid && known_tools[i].since == l.since)
+				return true;
+		const char *name = target_link(pid, "exe", exe) ? base_name(exe) : "";
+		if (strcmp(name, "gg-shim") == 0) {
+			if (pid == tid && !is_script(path))
+				known_tools[next++ % (sizeof known_tools / sizeof *known_tools)] = (struct known_tool){ pid, l.since };
 			return true;
+		}
+		if (is_tool(name, &exact) || strcmp(name, "gg-spawner") == 0)
+			return true;
+		pid = l.parent;
 	}
 	return false;
 }
@@ -239,7 +263,7 @@ static bool chosen_link(pid_t tid, int folder, const char *path, char link[PATH_
 		return false;
 	if (stat(full, &st) < 0 || !S_ISREG(st.st_mode) || access(full, X_OK) < 0)
 		return false;
-	return !is_inside_a_tool(tid) && (is_described(name) || !belongs_to_the_project(full, &st, exact)) && target_shares_our_view(tid) &&
+	return !is_inside_a_tool(tid, full) && (is_described(name) || !belongs_to_the_project(full, &st, exact)) && target_shares_our_view(tid) &&
 		make_link(full, link);
 }
 

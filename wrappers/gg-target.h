@@ -74,21 +74,33 @@ static inline bool target_link(pid_t pid, const char *name, char text[PATH_MAX])
 	return true;
 }
 
-/* The parent's pid, 0 when there is none to be known. */
-static inline pid_t target_parent(pid_t pid) {
+/* Of /proc/PID/stat: the parent, and when it started, which with the pid names the process for good. */
+struct lineage {
+	pid_t parent; /* 0: not known */
+	uint64_t since;
+};
+
+static inline struct lineage target_lineage(pid_t pid) {
+	struct lineage l = { 0 };
 	char text[1024];
 	snprintf(text, sizeof text, "/proc/%d/stat", (int)pid);
 	int fd = open(text, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return 0;
+		return l;
 	ssize_t n = read(fd, text, sizeof text - 1);
 	close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = 0;
+	text[n > 0 ? n : 0] = 0;
 	/* The second field is the name in parentheses, and may hold anything; the third is one letter. */
-	char *end = strrchr(text, ')');
-	return end && end[1] && end[2] ? (pid_t)atoi(end + 4) : 0;
+	char *at = strrchr(text, ')');
+	if (!at || !at[1] || !at[2])
+		return l;
+	at += 4;
+	l.parent = (pid_t)atoi(at);
+	for (int field = 4; field < 22 && at; field++)
+		if ((at = strchr(at, ' ')))
+			at++;
+	l.since = at ? strtoull(at, NULL, 10) : 0;
+	return l;
 }
 
 /* Does a path mean the same file for this process as for us, and may it go where we may? */
