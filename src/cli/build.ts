@@ -19,7 +19,7 @@ import type { ObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
 import { readConfig } from "./config.js";
 import { parseRunOptions, type RunOptions, runOptionsHelp } from "./options.js";
-import { give, undeclaredInput } from "./project.js";
+import { give, tellDeclined, undeclaredInput } from "./project.js";
 import { runRecheck } from "./recheck.js";
 import type { Io, Run } from "./types.js";
 import { openWorkshop, type Workshop } from "./workshop.js";
@@ -133,10 +133,10 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	};
 	// What fails in a namespace is make's to judge, as what fails in the shim's place is.
 	const keepGoing = options.keepGoing || (mode === "build" && options.sandbox);
-	const forcer = workshop.forcer(
+	const forcer = await workshop.forcer(
 		{ ...options, keepGoing },
 		{
-			forced(hash, thunk, forced, how, _engine, undeclared) {
+			forced(hash, thunk, forced, how, engine, undeclared) {
 				workshop.place(hash, thunk, forced);
 				recheck?.consider(forced.final);
 				if (undeclared.length > 0) sink({ kind: "warning", failure: undeclaredInput(thunk, undeclared[0]!) });
@@ -149,15 +149,18 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 					how,
 					outputs: thunk.outputPaths.map((o) => o.path),
 					ms: forced.result.wall / 1000,
+					engine,
 				});
 			},
 			failed(hash) {
 				sink({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
 			},
+			declined: tellDeclined(journal, io),
 		},
 	);
 	// A local build defers only when it is asked to do more at once than make does: it gains nothing else by that.
 	const slots = mayRepeat && options.jobsGiven ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0;
+	const remote = mayRepeat && options.engines.some((e) => e.name !== "local");
 	const session = new Session({
 		mode,
 		ggDir: workshop.ggDir,
@@ -173,7 +176,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		placeAt: workshop.placeAt,
 		viewLibrary: workshop.natives.view,
 		slots,
-		remote: false,
+		remote,
 		throughForcer: mode === "build" && options.sandbox,
 		sink,
 		traceFolder: workshop.folder,
@@ -188,7 +191,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		folder: workshop.folder,
 		wrappers,
 		tree: workshop.root,
-		reading: mode === "infer" || slots > 1 || workshop.placeholders.size > 0,
+		reading: mode === "infer" || slots > 1 || remote || workshop.placeholders.size > 0,
 		off: io.env["GG_MODELPATH"] !== undefined || io.env["GG_SUPERVISOR"] === "0",
 		makeReal: (path) => session.makeReal(path),
 		sink,

@@ -2,6 +2,7 @@ import { cleanStore } from "../store/clean.js";
 import { standingThunks } from "../store/placeholders.js";
 import { parse } from "./parse.js";
 import { openProjectStore, usageError } from "./project.js";
+import { toSize } from "./sizes.js";
 import type { Run } from "./types.js";
 
 const SPEC = {
@@ -17,7 +18,6 @@ const SPEC = {
 } as const;
 
 const UNITS = { s: 1000, m: 60_000, h: 3600_000, d: 86400_000, w: 7 * 86400_000 } as const;
-const SIZES = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
 
 export const run: Run = async (args, io) => {
 	const parsed = await parse(SPEC, args, io);
@@ -31,7 +31,7 @@ export const run: Run = async (args, io) => {
 	}
 	const now = Date.now();
 	const usedBefore = flags.all === true ? Number.POSITIVE_INFINITY : age === undefined ? undefined : now - toAge(age);
-	const maxSize = size === undefined ? undefined : toSize(size);
+	const maxSize = size === undefined ? undefined : toSize("clean", "--max-size", size);
 	const { ggDir, store } = openProjectStore(io);
 	const dryRun = flags["dry-run"] === true;
 	const placeholders = standingThunks(ggDir);
@@ -49,13 +49,6 @@ function toAge(text: string): number {
 	if (match === null)
 		throw usageError("clean", `--older-than takes a time such as 30d or 12h, not ${JSON.stringify(text)}`);
 	return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
-}
-
-function toSize(text: string): number {
-	const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/.exec(text);
-	if (match === null)
-		throw usageError("clean", `--max-size takes a size such as 5G or 300M, not ${JSON.stringify(text)}`);
-	return Number(match[1]) * SIZES[match[2] as keyof typeof SIZES];
 }
 
 function count(n: number, what: string): string {

@@ -68,7 +68,9 @@ function describeThunk(event: ThunkEvent): string {
 		"ran-sandboxed": `ran in a namespace, ${Math.round(event.ms)} ms`,
 		failed: "failed",
 	}[event.how];
-	return `thunk ${event.thunk} ${how}`;
+	const where =
+		event.engine === undefined || event.engine === "" || event.engine === "local" ? "" : ` on ${event.engine}`;
+	return `thunk ${event.thunk} ${how}${where}`;
 }
 
 interface Count {

@@ -11,7 +11,7 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { UserError } from "../util/result.js";
 import { parseRunOptions, runOptionsHelp } from "./options.js";
-import { give, undeclaredInput } from "./project.js";
+import { give, tellDeclined, undeclaredInput } from "./project.js";
 import { runRecheck } from "./recheck.js";
 import type { Io, Run } from "./types.js";
 import { openWorkshop } from "./workshop.js";
@@ -49,8 +49,8 @@ export const run: Run = async (args, io) => {
 			journal.add(event);
 			if (event.kind === "warning") io.err(`gg: ${event.failure.message}\n    ${event.failure.hint ?? ""}\n`);
 		};
-		const forcer = workshop.forcer(options, {
-			forced(hash, thunk, forced, how, _engine, undeclared) {
+		const forcer = await workshop.forcer(options, {
+			forced(hash, thunk, forced, how, engine, undeclared) {
 				recheck?.consider(forced.final);
 				if (options.download) workshop.place(hash, thunk, forced);
 				progress.add(how);
@@ -60,10 +60,11 @@ export const run: Run = async (args, io) => {
 					how,
 					outputs: thunk.outputPaths.map((o) => o.path),
 					ms: forced.result.wall / 1000,
+					engine,
 				});
 				if (options.explain)
 					io.err(
-						`gg: ${label(thunk)}: ${how === "cached" ? "taken from the store" : `ran here, ${Math.round(forced.result.wall / 1000)} ms`}\n`,
+						`gg: ${label(thunk)}: ${how === "cached" ? "taken from the store" : `ran ${engine === "local" ? "here" : `on ${engine}`}, ${Math.round(forced.result.wall / 1000)} ms`}\n`,
 					);
 				if (undeclared.length > 0) {
 					const failure = undeclaredInput(thunk, undeclared[0]!);
@@ -78,6 +79,7 @@ export const run: Run = async (args, io) => {
 					if (!hidden.stderr) process.stderr.write(stderr);
 				}
 			},
+			declined: tellDeclined(journal, io),
 			failed(hash, outcome) {
 				if (outcome.failure?.reason !== "cancelled" && outcome.at === hash) failures.set(hash, outcome);
 				journal.add({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });

@@ -1,5 +1,6 @@
 import { processIo, runNamed } from "./main.js";
 import type { Run } from "./types.js";
+import { VERSION } from "./version.js";
 
 /** Every subcommand, loaded only when it is asked for: starting must not cost more than the build it starts. */
 const COMMANDS: Readonly<
@@ -28,6 +29,10 @@ const COMMANDS: Readonly<
 	get: { about: "fetch objects from the storage backend", load: () => import("./get.js") },
 	put: { about: "send objects to the storage backend", load: () => import("./put.js") },
 	clean: { about: "remove old objects from the store, by age or size", load: () => import("./clean.js") },
+	worker: {
+		about: "run thunks of other machines: a server of the Remote Execution API",
+		load: () => import("./worker.js"),
+	},
 	"force-and-run": {
 		about: "force a program that is a placeholder, then run it",
 		load: () => import("./force-and-run.js"),
@@ -37,9 +42,8 @@ const ALIASES: Readonly<Record<string, string>> = {
 	"hash-static": "hash",
 	"create-thunk-static": "create-thunk",
 	"execute-static": "execute",
+	"execute-server": "worker",
 };
-
-export const VERSION = "0.1.0";
 
 function help(): string {
 	const width = Math.max(...Object.keys(COMMANDS).map((n) => n.length));

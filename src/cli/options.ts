@@ -14,6 +14,7 @@ export interface RunOptions {
 	readonly download: boolean;
 	/** Seconds; 0 is none. */
 	readonly timeout: number;
+	readonly onRemoteFailure: (typeof ON_REMOTE_FAILURE)[number];
 	/** True when the user gave --jobs. */
 	readonly jobsGiven: boolean;
 	/** Compare gg's scan of includes with the compiler's. */
@@ -30,7 +31,9 @@ export interface EngineChoice {
 }
 
 /** Engines that exist. */
-export const ENGINES = ["local"] as const;
+export const ENGINES = ["local", "reapi", "remote"] as const;
+/** What to do with a thunk that a server could not run. */
+export const ON_REMOTE_FAILURE = ["local", "fail", "race"] as const;
 
 export const RUN_OPTIONS = {
 	jobs: {
@@ -46,6 +49,11 @@ export const RUN_OPTIONS = {
 		describe: `where thunks run, NAME[=ARGS]; one of: ${ENGINES.join(", ")}`,
 	},
 	"fallback-engine": { type: "string", array: true, describe: "where thunks run that no engine takes" },
+	"on-remote-failure": {
+		choices: ON_REMOTE_FAILURE,
+		default: "local",
+		describe: "what a server could not run: run it here, end with its error, or also run here what is late",
+	},
 	sandbox: {
 		alias: ["S", "sandboxed"],
 		type: "boolean",
@@ -79,7 +87,17 @@ export const RUN_OPTIONS = {
 } as const;
 
 /** Flags that take a word of their own, to find where the options end and the build command begins. */
-const WITH_VALUE = new Set(["-j", "--jobs", "-e", "--engine", "--fallback-engine", "-T", "--timeout", "--recheck"]);
+const WITH_VALUE = new Set([
+	"-j",
+	"--jobs",
+	"-e",
+	"--engine",
+	"--fallback-engine",
+	"--on-remote-failure",
+	"--recheck",
+	"-T",
+	"--timeout",
+]);
 
 /**
  * Splits `[options] CMD…` at the first word that is no option; for `force` (`all`), targets and options may mix, as with
@@ -151,6 +169,7 @@ export async function parseRunOptions(
 			p["status"] !== false && p["noStatus"] !== true && p["s"] !== true && (env["GG_FORCE_NO_STATUS"] ?? "") === "",
 		download: p["download"] !== false && p["noDownload"] !== true && p["d"] !== true,
 		timeout: Number(p["timeout"]) || Number(env["GG_FORCE_TIMEOUT"] ?? 0) || 0,
+		onRemoteFailure: ON_REMOTE_FAILURE.find((policy) => policy === p["onRemoteFailure"]) ?? "local",
 		jobsGiven,
 		verifyDeps: p["verifyDeps"] === true,
 		recheck: rate(p["recheck"]),

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Event } from "../report/events.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
 import { findProject } from "../store/project.js";
 import type { Thunk } from "../thunk/types.js";
@@ -43,5 +44,19 @@ export function undeclaredInput(thunk: Thunk, path: string): Failure {
 		reason: "undeclared-input",
 		message: `${thunk.outputPaths[0]?.path ?? thunk.args[0]} read ${path}, which it had not declared`,
 		hint: "its result is used and not remembered; please report this",
+	};
+}
+
+/** Records what an engine could not run, and says each reason once: a build that goes on here must not be slow in silence. */
+export function tellDeclined(
+	journal: { add(event: Event): void },
+	io: Io,
+): (thunk: string, what: Thunk, engine: string, failure: Failure) => void {
+	const told = new Set<string>();
+	return (thunk, _what, engine, failure) => {
+		journal.add({ kind: "declined", thunk, engine, failure });
+		if (told.has(failure.message)) return;
+		told.add(failure.message);
+		io.err(`gg: ${engine}: ${failure.message}\n${failure.hint === undefined ? "" : `    ${failure.hint}\n`}`);
 	};
 }

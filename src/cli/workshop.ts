@@ -2,6 +2,7 @@ import { lstatSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { localEngine } from "../engines/local.js";
+import { raceEngine } from "../engines/race.js";
 import type { Engine } from "../engines/types.js";
 import { classicExecutor } from "../executor/classic.js";
 import { localExecutor } from "../executor/inplace.js";
@@ -34,7 +35,7 @@ export interface Workshop {
 	readonly scratch: ScratchFolders;
 	/** Private to the user; gone when the workshop closes. */
 	readonly folder: string;
-	forcer(options: RunOptions, events: ForcerEvents): Forcer;
+	forcer(options: RunOptions, events: ForcerEvents): Promise<Forcer>;
 	/** Runs finished thunks again, in place on this machine; undefined where none is to be. */
 	recheck(options: RunOptions): Recheck | undefined;
 	/** Puts the outputs of a forced thunk where its placeholders stand. */
@@ -68,6 +69,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	spawner.folder(folder);
 	const scratch = new ScratchFolders(join(ggDir, "tmp"));
 	const modes = new Map<ObjectHash, number>();
+	const closing: (() => void)[] = [];
 	const placeAt = (path: string, forced: Forced, tag: string): boolean => {
 		const standing = readPlaceholder(path);
 		const to = forced.outputs.get(tag);
@@ -120,18 +122,40 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 				if (standing?.hash === hash) placeAt(output.path, forced, standing.tag);
 			}
 		},
-		forcer(options, events) {
-			const engine = (choice: EngineChoice): Engine => local(choice.jobs, options, options.sandbox);
+		async forcer(options, events) {
+			const engine = async (choice: EngineChoice): Promise<Engine> => {
+				if (choice.name === "local") return local(choice.jobs, options, options.sandbox);
+				const { openRemote } = await import("./remote.js");
+				const remote = await openRemote(choice, {
+					store,
+					facts,
+					modes,
+					cacheDir,
+					timeout: options.timeout,
+					env: io.env,
+					say: (text) => io.err(`gg: ${text}`),
+				});
+				closing.push(() => remote.close());
+				if (options.onRemoteFailure !== "race") return remote;
+				const near = local(availableParallelism(), options, options.sandbox);
+				return raceEngine({ far: remote, near, now: () => performance.now(), after });
+			};
+			const engines = await Promise.all(options.engines.map(engine));
+			const fallbacks = await Promise.all(options.fallbacks.map(engine));
+			const here = [...options.engines, ...options.fallbacks].some((e) => e.name === "local");
+			// What a server refuses or cannot do is done here, unless that is to be an error.
+			if (!here && options.onRemoteFailure !== "fail")
+				fallbacks.push(local(availableParallelism(), options, options.sandbox));
 			return new Forcer({
 				store,
-				engines: options.engines.map(engine),
-				fallbacks: options.fallbacks.map(engine),
+				engines,
+				fallbacks,
 				events: {
+					...events,
 					forced(hash, thunk, forced, ...rest) {
 						for (const output of forced.result.outputs) modes.set(output.hash, output.mode);
 						events.forced(hash, thunk, forced, ...rest);
 					},
-					failed: events.failed,
 				},
 				keepGoing: options.keepGoing,
 			});
@@ -141,6 +165,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			return new Recheck({ store, engine: local(availableParallelism(), options, false), rate: options.recheck });
 		},
 		async close() {
+			for (const end of closing.splice(0)) end();
 			try {
 				placeholders.close();
 				facts.flush();
@@ -152,6 +177,11 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			}
 		},
 	};
+}
+
+function after(ms: number, then: () => void): () => void {
+	const timer = setTimeout(then, ms);
+	return () => clearTimeout(timer);
 }
 
 /** For the socket and what is read once and removed: in memory where the system has a place for that. */

@@ -1,6 +1,12 @@
-import type { Execution } from "../executor/types.js";
+import type { Execution, ExecutionFailure } from "../executor/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
+
+/** An engine that cannot run a thunk now, for a reason that says nothing about another engine. */
+export interface Declined {
+	readonly kind: "declined";
+	readonly failure: ExecutionFailure;
+}
 
 /** A place where thunks run. */
 export interface Engine {
@@ -9,5 +15,5 @@ export interface Engine {
 	readonly jobs: number;
 	/** Empty when it can run this thunk, else the reason why not. */
 	refuses(thunk: Thunk): string;
-	execute(hash: ObjectHash, thunk: Thunk): Promise<Execution>;
+	execute(hash: ObjectHash, thunk: Thunk): Promise<Execution | Declined>;
 }

@@ -20,6 +20,7 @@ export type ExecutionFailure = Failure<
 	| "killed"
 	| "unsafe-name"
 	| "store"
+	| "remote"
 >;
 
 /** Runs one thunk whose inputs are all values. */

@@ -1,5 +1,6 @@
-import type { Engine } from "../engines/types.js";
+import type { Declined, Engine } from "../engines/types.js";
 import { saveResult } from "../executor/results.js";
+import type { ExecutionFailure } from "../executor/types.js";
 import type { Store } from "../store/types.js";
 import { decodeThunk, encodeThunk } from "../thunk/codec.js";
 import { hashBytes, isThunkHash, type ObjectHash } from "../thunk/hash.js";
@@ -25,9 +26,13 @@ interface Node {
 }
 
 interface Ran {
+	readonly kind: "ran";
 	readonly result: ThunkResult;
 	readonly undeclared: readonly string[];
 }
+
+/** Engines that took a thunk and could not run it, and why. */
+type Declines = Map<Engine, ExecutionFailure>;
 
 /** A thunk that was looked at and not yet started: what it needs is started first. */
 interface Visit {
@@ -213,29 +218,37 @@ export class Forcer {
 			if (settled.kind === "forced") this.#events.forced(hash, thunk, settled, "cached", "", []);
 			return settled;
 		}
-		const pools = this.#takers(thunk);
-		if ("reason" in pools) return failure(hash, thunk, pools);
-		const pool = await this.#slots.acquire(pools);
-		if (pool === undefined) {
-			return failure(hash, thunk, { reason: "cancelled", message: "not started: something else failed before" });
+		const declined: Declines = new Map();
+		for (;;) {
+			const pools = this.#takers(thunk, declined);
+			if ("reason" in pools) return failure(hash, thunk, pools);
+			const pool = await this.#slots.acquire(pools);
+			if (pool === undefined) {
+				return failure(hash, thunk, { reason: "cancelled", message: "not started: something else failed before" });
+			}
+			let ran: Ran | Declined | NotForced;
+			try {
+				ran = await this.#execute(pool, hash, final, thunk, bytes);
+				if (ran.kind === "failed" && !this.#keepGoing) this.stop();
+			} finally {
+				// Before any thunk that this one came to is forced: one job is enough for any depth.
+				this.#slots.release(pool);
+				if (this.#slots.running === 0) this.#watch();
+			}
+			if (ran.kind === "declined") {
+				declined.set(pool.engine, ran.failure);
+				this.#events.declined?.(hash, thunk, pool.engine.name, ran.failure);
+				continue;
+			}
+			if (ran.kind === "failed") return ran;
+			const { result, undeclared } = ran;
+			const forced: Forced = { kind: "forced", final, result, outputs: outputsOf(thunk, result) };
+			const settled = await this.#settle(node, forced, thunk);
+			if (settled.kind === "forced") {
+				this.#events.forced(hash, thunk, settled, "ran", pool.engine.name, undeclared);
+			}
+			return settled;
 		}
-		let ran: Ran | NotForced;
-		try {
-			ran = await this.#execute(pool, hash, final, thunk, bytes);
-			if ("kind" in ran && !this.#keepGoing) this.stop();
-		} finally {
-			// Before any thunk that this one came to is forced: one job is enough for any depth.
-			this.#slots.release(pool);
-			if (this.#slots.running === 0) this.#watch();
-		}
-		if ("kind" in ran) return ran;
-		const { result, undeclared } = ran;
-		const forced: Forced = { kind: "forced", final, result, outputs: outputsOf(thunk, result) };
-		const settled = await this.#settle(node, forced, thunk);
-		if (settled.kind === "forced") {
-			this.#events.forced(hash, thunk, settled, "ran", pool.engine.name, undeclared);
-		}
-		return settled;
 	}
 
 	async #execute(
@@ -244,10 +257,11 @@ export class Forcer {
 		final: ObjectHash,
 		thunk: Thunk,
 		bytes: Buffer,
-	): Promise<Ran | NotForced> {
+	): Promise<Ran | Declined | NotForced> {
 		try {
 			if (final !== hash) this.#store.objects.put(bytes);
 			const execution = await pool.engine.execute(final, thunk);
+			if (execution.kind === "declined") return execution;
 			if (execution.kind === "impossible") return failure(hash, thunk, execution.failure);
 			const { result, undeclared } = execution;
 			if (result.status !== 0) return { ...failure(hash, thunk, undefined), result };
@@ -259,7 +273,7 @@ export class Forcer {
 			// What depends on more than it declares is right now, and may not be later: it is used, and not remembered.
 			if (undeclared.length > 0) this.#fleeting.add(final);
 			else saveResult(this.#store, final, thunk, result);
-			return { result, undeclared };
+			return { kind: "ran", result, undeclared };
 		} catch (error) {
 			return failure(hash, thunk, storeFailure(error));
 		}
@@ -338,17 +352,19 @@ export class Forcer {
 		this.#watch();
 	}
 
-	/** Engines that run `thunk`: fallbacks only where no other does. */
-	#takers(thunk: Thunk): readonly Pool[] | ForceFailure {
+	/** Engines that run `thunk` and have not declined it: fallbacks only where no other does. */
+	#takers(thunk: Thunk, declined: Declines): readonly Pool[] | ForceFailure {
 		const refusals: string[] = [];
 		for (const group of [this.#pools, this.#fallbacks]) {
 			const takers = group.filter(({ engine }) => {
-				const why = engine.refuses(thunk);
+				const why = declined.get(engine)?.message ?? engine.refuses(thunk);
 				if (why !== "") refusals.push(`${engine.name}: ${why}`);
 				return why === "";
 			});
 			if (takers.length > 0) return takers;
 		}
+		const [last] = [...declined.values()].slice(-1);
+		if (last !== undefined && declined.size === refusals.length) return last;
 		return {
 			reason: "no-engine",
 			message: `no engine takes this thunk (${refusals.join("; ")})`,

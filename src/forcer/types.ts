@@ -40,4 +40,6 @@ export interface ForcerEvents {
 		undeclared: readonly string[],
 	): void;
 	failed(hash: ObjectHash, failed: NotForced): void;
+	/** An engine could not run a thunk; another one is asked. */
+	declined?(hash: ObjectHash, thunk: Thunk, engine: string, failure: ExecutionFailure): void;
 }

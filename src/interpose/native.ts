@@ -22,6 +22,8 @@ const PROGRAMS = {
 	supervisor: { source: "gg-supervise.c", output: "gg-supervise", flags: [["-static"], []] },
 	view: { source: "gg-view.c", output: "gg-view.so", flags: [["-shared", "-fPIC"]] },
 } as const;
+/** Goes to other machines, whatever C library they have. */
+const RUNNER = { source: "gg-runner.c", output: "gg-runner", flags: [["-static"]] } as const;
 const HEADERS = ["gg-wire.h", "gg-target.h", "gg-reader.h"];
 const COMMON = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
 
@@ -40,6 +42,34 @@ export function nativePrograms(
 	env: NodeJS.ProcessEnv,
 	say: (text: string) => void,
 ): Result<Natives, NativeFailure> {
+	const built = compile(PROGRAMS, cacheDir, env, () => say("first use: compiling the wrappers ...\n"));
+	return built.ok ? ok(built.value) : built;
+}
+
+/** The program that starts a command on a worker; compiled when a server is first used. */
+export function nativeRunner(
+	cacheDir: string,
+	env: NodeJS.ProcessEnv,
+	say: (text: string) => void,
+): Result<string, NativeFailure> {
+	const built = compile({ runner: RUNNER }, cacheDir, env, () => say("first use: compiling the runner ...\n"));
+	return built.ok ? ok(built.value.runner) : built;
+}
+
+interface NativeProgram {
+	readonly source: string;
+	readonly output: string;
+	/** Tried in this order. */
+	readonly flags: readonly (readonly string[])[];
+}
+
+function compile<Name extends string>(
+	programs: Readonly<Record<Name, NativeProgram>>,
+	cacheDir: string,
+	env: NodeJS.ProcessEnv,
+	announce: () => void,
+): Result<Readonly<Record<Name, string>>, NativeFailure> {
+	const all = Object.values<NativeProgram>(programs);
 	const folder = sourceFolder();
 	if (folder === undefined) {
 		return err({
@@ -49,16 +79,12 @@ export function nativePrograms(
 		});
 	}
 	const digest = createHash("sha256").update(`${process.arch}\0${COMMON.join(" ")}`);
-	for (const name of [...HEADERS, ...Object.values(PROGRAMS).map((program) => program.source)])
+	for (const name of [...HEADERS, ...all.map((program) => program.source)])
 		digest.update(readFileSync(join(folder, name)));
 	const out = join(cacheDir, "native", digest.digest("hex").slice(0, 16));
-	const paths: Natives = {
-		shim: join(out, PROGRAMS.shim.output),
-		spawner: join(out, PROGRAMS.spawner.output),
-		supervisor: join(out, PROGRAMS.supervisor.output),
-		view: join(out, PROGRAMS.view.output),
-	};
-	if (Object.values(paths).every((p) => existsSync(p))) return ok(paths);
+	const entries = Object.entries<NativeProgram>(programs).map(([name, program]) => [name, join(out, program.output)]);
+	const paths = Object.fromEntries(entries) as Record<Name, string>;
+	if (Object.values<string>(paths).every((p) => existsSync(p))) return ok(paths);
 	const compiler = ["cc", "gcc", "clang"].find(
 		(c) => spawnSync(c, ["--version"], { env, stdio: "ignore" }).status === 0,
 	);
@@ -69,9 +95,9 @@ export function nativePrograms(
 			hint: "on Debian and Ubuntu: apt-get install gcc libc6-dev",
 		});
 	}
-	say("first use: compiling the wrappers ...\n");
+	announce();
 	mkdirSync(out, { recursive: true });
-	for (const program of Object.values(PROGRAMS)) {
+	for (const program of all) {
 		let failure = "";
 		const built = program.flags.some((flags) => {
 			try {

@@ -9,7 +9,11 @@ export type Event =
 			readonly how: ThunkHow;
 			readonly outputs: readonly string[];
 			readonly ms: number;
+			/** The engine that ran it. */
+			readonly engine?: string;
 	  }
+	/** An engine could not run a thunk; the next one was asked. */
+	| { readonly kind: "declined"; readonly thunk: string; readonly engine: string; readonly failure: Failure }
 	| ScansEvent
 	/** Tools are caught by their names on PATH only, and why. */
 	| { readonly kind: "unsupervised"; readonly why: string }

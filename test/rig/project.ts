@@ -20,7 +20,7 @@ function cacheFolder(): string {
 	return shared;
 }
 before(async function () {
-	this.timeout(60_000);
+	this.timeout(300_000);
 	// The first start says that it sets things up.
 	const project = new Project({});
 	try {

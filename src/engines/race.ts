@@ -1,0 +1,84 @@
+import { posix } from "node:path";
+import type { Execution } from "../executor/types.js";
+import type { Thunk } from "../thunk/types.js";
+import { Limiter } from "../util/limiter.js";
+import type { Declined, Engine } from "./types.js";
+
+export interface RaceOptions {
+	readonly far: Engine;
+	readonly near: Engine;
+	/** Milliseconds since some moment. */
+	readonly now: () => number;
+	/** Calls `then` after so many milliseconds, unless the answer is called before. */
+	readonly after: (ms: number, then: () => void) => () => void;
+}
+
+/** So many of its like must have ended before one is called late. */
+const SAMPLES = 5;
+const KEPT = 64;
+/** Milliseconds: nothing is late before. */
+const SOONEST = 2_000;
+/** So many times as long as nine of ten of its like have taken. */
+const TIMES = 2;
+
+/**
+ * The far engine, with a second run of what is late on the near one: whichever ends first is the result, since both come to
+ * the same bytes. What is late is learned from thunks of the same tool. What the far engine declines is declined at once.
+ */
+export function raceEngine(o: RaceOptions): Engine {
+	const taken = new Map<string, number[]>();
+	const near = new Limiter(o.near.jobs);
+
+	const lateAfter = (tool: string): number | undefined => {
+		const samples = taken.get(tool);
+		if (samples === undefined || samples.length < SAMPLES) return undefined;
+		const sorted = [...samples].sort((a, b) => a - b);
+		return Math.max(SOONEST, TIMES * sorted[Math.floor(sorted.length * 0.9)]!);
+	};
+	const learn = (tool: string, ms: number): void => {
+		const samples = taken.get(tool) ?? [];
+		samples.push(ms);
+		if (samples.length > KEPT) samples.shift();
+		taken.set(tool, samples);
+	};
+
+	return {
+		name: o.far.name,
+		jobs: o.far.jobs,
+		refuses: (thunk) => o.far.refuses(thunk),
+		async execute(hash, thunk): Promise<Execution | Declined> {
+			const tool = toolOf(thunk);
+			const started = o.now();
+			const far = o.far.execute(hash, thunk).then((execution) => {
+				if (execution.kind === "finished") learn(tool, o.now() - started);
+				return execution;
+			});
+			const late = lateAfter(tool);
+			if (late === undefined || o.near.refuses(thunk) !== "") return far;
+			let ended = false;
+			const second = new Promise<Execution | Declined>((resolve) => {
+				const cancel = o.after(late, () => {
+					void near
+						.run(async () => {
+							if (ended) return;
+							const execution = await o.near.execute(hash, thunk);
+							// What went wrong here says nothing about the run that is still under way.
+							if (execution.kind === "finished") resolve(execution);
+						})
+						.catch(() => undefined);
+				});
+				void far.then(cancel, cancel);
+			});
+			try {
+				return await Promise.race([far, second]);
+			} finally {
+				ended = true;
+			}
+		},
+	};
+}
+
+function toolOf(thunk: Thunk): string {
+	const linking = thunk.args.includes("-c") || thunk.args.includes("-S") ? "compile" : "";
+	return `${posix.basename(thunk.executables[0]?.name ?? "")} ${linking}`;
+}

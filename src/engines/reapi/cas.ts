@@ -1,0 +1,257 @@
+import { createHash, randomUUID } from "node:crypto";
+import { CODE, RemoteError, withRetries } from "../../reapi/errors.js";
+import { type Digest, METHODS } from "../../reapi/messages.js";
+import { Limiter } from "../../util/limiter.js";
+import type { Channel } from "./channel.js";
+import { coalesce } from "./coalesce.js";
+
+/** Something to be sent, read only when the server lacks it. */
+export interface Blob {
+	readonly digest: Digest;
+	/** Undefined when it is no longer what the digest says. */
+	read(): Buffer | undefined;
+}
+
+/** A blob that was to be sent is gone or has changed. */
+export class BlobGone extends Error {
+	readonly digest: Digest;
+	constructor(digest: Digest) {
+		super(`an input (sha256 ${digest.hash}) has changed or is gone`);
+		this.digest = digest;
+	}
+}
+
+export interface Cas {
+	/** Resolves when the server has them all. Each is asked about, and sent, once. */
+	ensure(blobs: readonly Blob[]): Promise<void>;
+	/** The bytes, checked against the digest; `given` are those that an answer held already. */
+	fetch(digest: Digest, given?: Buffer): Promise<Buffer>;
+	/** The server has said that it lacks these: they are asked about again. */
+	forget(hashes: Iterable<string>): void;
+	readonly has: (hash: string) => boolean;
+}
+
+export interface CasOptions {
+	readonly channel: Channel;
+	readonly instance: string;
+	/** Of the server's capabilities; 0: no limit. */
+	readonly maxBatchBytes: number;
+	readonly chunkBytes?: number;
+}
+
+/** What a gRPC server takes in one message unless told otherwise, less room for the frame. */
+const MESSAGE_BYTES = (4 << 20) - (64 << 10);
+const DIGESTS_A_CALL = 8_000;
+const CHUNK = 256 << 10;
+const STREAMS = 8;
+const STREAM_MS = 600_000;
+/** It is held in memory while its hash is checked. */
+const LARGEST_OUTPUT = 1 << 30;
+/** Hash, size and tags of one blob in a batch. */
+const OVERHEAD = 100;
+
+export function openCas(o: CasOptions): Cas {
+	const limit = o.maxBatchBytes > 0 ? Math.min(o.maxBatchBytes, MESSAGE_BYTES) : MESSAGE_BYTES;
+	const present = new Set<string>();
+	const underWay = new Map<string, Promise<void>>();
+	const streams = new Limiter(STREAMS);
+	let readsOneByOne = false;
+
+	const isMissing = coalesce<Digest, boolean>({
+		most: DIGESTS_A_CALL,
+		limit: Number.POSITIVE_INFINITY,
+		weigh: () => 0,
+		calls: 2,
+		run: async (digests) => {
+			const request = { instanceName: o.instance, blobDigests: digests };
+			const { missingBlobDigests } = await o.channel.unary(METHODS.findMissingBlobs, request);
+			const missing = new Set(missingBlobDigests.map((d) => d.hash));
+			return digests.map((d) => missing.has(d.hash));
+		},
+	});
+
+	const update = coalesce<{ digest: Digest; data: Buffer }, void>({
+		most: 4_000,
+		limit,
+		weigh: ({ data }) => data.length + OVERHEAD,
+		calls: 2,
+		run: (requests) => withRetries(o.channel.retries, () => updateOnce(requests)),
+	});
+
+	/** A server answers for each blob alone: those that it took need not be sent again. */
+	const taken = new Set<string>();
+	async function updateOnce(all: readonly { digest: Digest; data: Buffer }[]): Promise<undefined[]> {
+		const requests = all.filter(({ digest }) => !taken.has(digest.hash));
+		const { responses } = await o.channel.unary(METHODS.batchUpdateBlobs, { instanceName: o.instance, requests });
+		let failure: RemoteError | undefined;
+		const good = new Set<string>();
+		for (const { digest, status } of responses) {
+			if (status && status.code !== CODE.OK) failure = RemoteError.of(status, METHODS.batchUpdateBlobs.path);
+			else if (digest) good.add(digest.hash);
+		}
+		// Bazel's reference server leaves the digest out.
+		if (failure === undefined && responses.length !== requests.length)
+			failure = new RemoteError(
+				CODE.DATA_LOSS,
+				"the server did not answer for each blob",
+				METHODS.batchUpdateBlobs.path,
+			);
+		if (failure !== undefined) {
+			for (const hash of good) taken.add(hash);
+			throw failure;
+		}
+		for (const { digest } of all) taken.delete(digest.hash);
+		return all.map(() => undefined);
+	}
+
+	async function upload(digest: Digest, data: Buffer): Promise<void> {
+		const name = `${o.instance === "" ? "" : `${o.instance}/`}uploads/${randomUUID()}/blobs/${digest.hash}/${digest.sizeBytes}`;
+		await withRetries(o.channel.retries, async (attempt) => {
+			let offset = 0;
+			if (attempt > 0) offset = Math.min(await committed(name), data.length);
+			const { committedSize } = await o.channel.send(METHODS.write, chunks(name, data, offset), {
+				deadlineMs: STREAM_MS,
+			});
+			// -1 is how a server says that somebody else has sent a compressed one meanwhile.
+			if (committedSize !== data.length && committedSize !== -1)
+				throw new RemoteError(CODE.UNAVAILABLE, `it took ${committedSize} of ${data.length} bytes`, METHODS.write.path);
+		});
+	}
+
+	async function committed(name: string): Promise<number> {
+		try {
+			const status = await o.channel.unary(METHODS.queryWriteStatus, { resourceName: name });
+			return status.committedSize;
+		} catch (error) {
+			if (error instanceof RemoteError && (error.code === CODE.NOT_FOUND || error.code === CODE.UNIMPLEMENTED))
+				return 0;
+			throw error;
+		}
+	}
+
+	function* chunks(name: string, data: Buffer, from: number) {
+		const size = o.chunkBytes ?? CHUNK;
+		let at = from;
+		do {
+			const piece = data.subarray(at, at + size);
+			const end = at + piece.length;
+			// The name is needed in the first message only.
+			yield { resourceName: at === from ? name : "", writeOffset: at, finishWrite: end === data.length, data: piece };
+			at = end;
+		} while (at < data.length);
+	}
+
+	async function bring(blob: Blob): Promise<void> {
+		const { digest } = blob;
+		if (!(await isMissing(digest))) return;
+		if (digest.sizeBytes + OVERHEAD <= limit) await update({ digest, data: bytesOf(blob) });
+		else await streams.run(() => upload(digest, bytesOf(blob)));
+	}
+
+	const readBatch = coalesce<Digest, Buffer>({
+		most: 1_000,
+		limit,
+		weigh: (d) => d.sizeBytes + OVERHEAD,
+		calls: 4,
+		run: (digests) => withRetries(o.channel.retries, () => readTogether(digests)),
+	});
+
+	async function readTogether(digests: readonly Digest[]): Promise<Buffer[]> {
+		if (!readsOneByOne) {
+			try {
+				const request = { instanceName: o.instance, digests };
+				const { responses } = await o.channel.unary(METHODS.batchReadBlobs, request);
+				const got = new Map<string, Buffer>();
+				for (const { digest, data, status } of responses) {
+					if (status && status.code !== CODE.OK) throw RemoteError.of(status, METHODS.batchReadBlobs.path);
+					if (digest) got.set(digest.hash, data);
+				}
+				return digests.map((d) => {
+					const data = got.get(d.hash);
+					if (data === undefined) throw notThere(d);
+					return data;
+				});
+			} catch (error) {
+				if (!(error instanceof RemoteError) || error.code !== CODE.UNIMPLEMENTED) throw error;
+				readsOneByOne = true;
+			}
+		}
+		return Promise.all(digests.map((d) => streams.run(() => readStream(d))));
+	}
+
+	async function readStream(digest: Digest): Promise<Buffer> {
+		const name = `${o.instance === "" ? "" : `${o.instance}/`}blobs/${digest.hash}/${digest.sizeBytes}`;
+		const pieces: Buffer[] = [];
+		let size = 0;
+		await withRetries(o.channel.retries, () =>
+			o.channel.receive(
+				METHODS.read,
+				{ resourceName: name, readOffset: size },
+				({ data }) => {
+					size += data.length;
+					if (size > digest.sizeBytes) throw lied(digest);
+					pieces.push(data);
+				},
+				{ deadlineMs: STREAM_MS },
+			),
+		);
+		return Buffer.concat(pieces);
+	}
+
+	return {
+		has: (hash) => present.has(hash),
+		async ensure(blobs) {
+			const waits: Promise<void>[] = [];
+			for (const blob of blobs) {
+				const { hash } = blob.digest;
+				if (present.has(hash)) continue;
+				let bringing = underWay.get(hash);
+				if (bringing === undefined) {
+					bringing = bring(blob)
+						.then(() => void present.add(hash))
+						.finally(() => underWay.delete(hash));
+					underWay.set(hash, bringing);
+				}
+				waits.push(bringing);
+			}
+			// All of them are waited for: none may fail later, unheard.
+			const ends = await Promise.allSettled(waits);
+			const failed = ends.find((end) => end.status === "rejected");
+			if (failed !== undefined) throw failed.reason;
+		},
+		async fetch(digest, given) {
+			if (given !== undefined) return check(given, digest);
+			if (digest.sizeBytes > LARGEST_OUTPUT)
+				throw new RemoteError(
+					CODE.OUT_OF_RANGE,
+					`an output has ${digest.sizeBytes} bytes, more than gg takes from a server`,
+				);
+			if (digest.sizeBytes === 0) return check(Buffer.alloc(0), digest);
+			const data =
+				digest.sizeBytes + OVERHEAD <= limit ? await readBatch(digest) : await streams.run(() => readStream(digest));
+			return check(data, digest);
+		},
+		forget(hashes) {
+			for (const hash of hashes) present.delete(hash);
+		},
+	};
+}
+
+function bytesOf(blob: Blob): Buffer {
+	const data = blob.read();
+	if (data === undefined) throw new BlobGone(blob.digest);
+	return data;
+}
+
+function check(data: Buffer, digest: Digest): Buffer {
+	if (data.length === digest.sizeBytes && createHash("sha256").update(data).digest("hex") === digest.hash) return data;
+	throw lied(digest);
+}
+
+function lied(digest: Digest): RemoteError {
+	return new RemoteError(CODE.DATA_LOSS, `the server sent other bytes than those of sha256 ${digest.hash}`);
+}
+
+function notThere(digest: Digest): RemoteError {
+	return new RemoteError(CODE.NOT_FOUND, `the server no longer has sha256 ${digest.hash}`);
+}

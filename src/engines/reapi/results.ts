@@ -1,0 +1,103 @@
+import type { Execution, ExecutionFailure } from "../../executor/types.js";
+import { CODE, RemoteError } from "../../reapi/errors.js";
+import type { ActionResult, Digest, ExecutedActionMetadata } from "../../reapi/messages.js";
+import type { ObjectStore } from "../../store/types.js";
+import type { ObjectHash } from "../../thunk/hash.js";
+import type { Thunk } from "../../thunk/types.js";
+import { outputName } from "./action.js";
+import type { Cas } from "./cas.js";
+
+/** The runner's own end: it could not run the command. See wrappers/PROTOCOL.md. */
+const NOT_RUN = 240;
+const RUNNER_SAYS = "gg-runner: ";
+/** More than any tool prints that a build can use; local runs keep no more either. */
+const STREAM_LIMIT = 16 << 20;
+
+export interface ResultOptions {
+	readonly cas: Cas;
+	readonly objects: ObjectStore;
+	readonly modeOf: (thunk: Thunk, tag: string, executable: boolean) => number;
+}
+
+export type RemoteOutcome = Execution | { readonly kind: "not-run"; readonly why: string };
+
+/** Fetches and checks what an action came to, and keeps it as the thunk's result. Names that it does not know are left alone. */
+export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOptions): Promise<RemoteOutcome> {
+	const [stdout, stderr] = await Promise.all([
+		stream(result.stdoutRaw, result.stdoutDigest, o.cas),
+		stream(result.stderrRaw, result.stderrDigest, o.cas),
+	]);
+	if (result.exitCode === NOT_RUN) {
+		const said = stderr.toString();
+		if (said.startsWith(RUNNER_SAYS)) return { kind: "not-run", why: said.slice(RUNNER_SAYS.length).trimEnd() };
+	}
+	const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
+	if (result.exitCode === 0) {
+		const files = new Map(result.outputFiles.map((f) => [f.path, f]));
+		const links = [
+			...(result.outputSymlinks ?? []),
+			...(result.outputFileSymlinks ?? []),
+			...(result.outputDirectorySymlinks ?? []),
+		];
+		const wanted = await Promise.all(
+			thunk.outputPaths.map(async ({ tag, optional }, i) => {
+				const name = outputName(i);
+				const file = files.get(name);
+				if (file !== undefined) {
+					const { digest, contents } = file;
+					if (!digest) throw new RemoteError(CODE.DATA_LOSS, `the server names no digest for ${name}`);
+					const inline = contents !== undefined && contents.length === digest.sizeBytes && digest.sizeBytes > 0;
+					const bytes = await o.cas.fetch(digest, inline ? contents : undefined);
+					return { tag, bytes, mode: o.modeOf(thunk, tag, file.isExecutable === true) };
+				}
+				if (links.some((l) => l.path === name)) return "is a symbolic link";
+				return optional ? undefined : "is missing";
+			}),
+		);
+		for (const [i, output] of wanted.entries()) {
+			if (output === undefined) continue;
+			if (typeof output === "string") return impossible(outputMissing(thunk, thunk.outputPaths[i]!.path, output));
+			outputs.push({ tag: output.tag, hash: o.objects.put(output.bytes), mode: output.mode });
+		}
+	}
+	const { exitCode } = result;
+	return {
+		kind: "finished",
+		result: {
+			status: exitCode < 0 ? 255 : exitCode,
+			signal: 0,
+			stdout,
+			stderr,
+			outputs,
+			wall: wallOf(result.executionMetadata),
+		},
+		undeclared: [],
+	};
+}
+
+async function stream(raw: Buffer, digest: Digest | null | undefined, cas: Cas): Promise<Buffer> {
+	if (raw.length > 0 || !digest || digest.sizeBytes === 0) return raw;
+	if (digest.sizeBytes > STREAM_LIMIT)
+		throw new RemoteError(CODE.OUT_OF_RANGE, `the command printed ${digest.sizeBytes} bytes, more than gg takes`);
+	return cas.fetch(digest);
+}
+
+/** Microseconds that the command took on the worker; 0 where that is not told. */
+function wallOf(metadata: ExecutedActionMetadata | null | undefined): number {
+	const from = metadata?.executionStartTimestamp;
+	const to = metadata?.executionCompletedTimestamp;
+	if (!from || !to) return 0;
+	const wall = (to.seconds - from.seconds) * 1e6 + (to.nanos - from.nanos) / 1000;
+	return Math.max(0, Math.round(wall));
+}
+
+function outputMissing(thunk: Thunk, path: string, problem: string): ExecutionFailure {
+	return {
+		reason: "output-missing",
+		message: `${thunk.args[0]} ended with status 0 on a worker, but its output ${path} ${problem}`,
+	};
+}
+
+function impossible(failure: ExecutionFailure): Execution {
+	return { kind: "impossible", failure };
+}

@@ -1,0 +1,419 @@
+import { timingSafeEqual } from "node:crypto";
+import { closeSync, openSync, readSync } from "node:fs";
+import {
+	Metadata,
+	type ServerReadableStream,
+	type ServerUnaryCall,
+	type ServerWritableStream,
+	type ServiceDefinition,
+	type sendUnaryData,
+	type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { CODE, RemoteError } from "../reapi/errors.js";
+import {
+	ACTION_RESULT,
+	type ActionResult,
+	DIRECTORY,
+	type Digest,
+	type Directory,
+	METHODS,
+	type Method,
+	type Operation,
+	SHA256,
+	STATUS,
+	TREE,
+} from "../reapi/messages.js";
+import { type Disk, type Incoming, isDigest } from "./disk.js";
+import { missingBlobs } from "./inputs.js";
+import { internal, Operations } from "./operations.js";
+import { type RunnerOptions, readAction, runAction } from "./run.js";
+
+export interface ServicesOptions extends RunnerOptions {
+	readonly jobs: number;
+	/** What every call must carry as `authorization: Bearer …`; empty: nothing. */
+	readonly token: string;
+	/** Take results that clients computed themselves. */
+	readonly acceptResults: boolean;
+}
+
+export interface WorkerStatus {
+	readonly running: number;
+	readonly queued: number;
+	readonly hits: number;
+	readonly misses: number;
+	readonly blobs: number;
+	readonly bytes: number;
+}
+
+export interface Services {
+	readonly definition: ServiceDefinition;
+	readonly handlers: UntypedServiceImplementation;
+	readonly operations: Operations;
+	status(): WorkerStatus;
+}
+
+/** Bytes of one batch: what a message may hold less its frame. */
+const BATCH = (4 << 20) - (64 << 10);
+/** Bytes of one blob: what a client names must be no reason to fill the disk. */
+const LARGEST_BLOB = 8 * 2 ** 30;
+const CHUNK = 256 << 10;
+
+type Unary<Q, R> = (request: Q) => R | Promise<R>;
+
+/** All services of a worker, as handlers of grpc-js by the method's path. */
+export function makeServices(o: ServicesOptions): Services {
+	const { disk } = o;
+	const operations = new Operations(o.jobs);
+	let hits = 0;
+	let misses = 0;
+	const definition: Record<string, ServiceDefinition[string]> = {};
+	const handlers: Record<string, UntypedServiceImplementation[string]> = {};
+	const expected = Buffer.from(`Bearer ${o.token}`);
+
+	function define<Q, R>(method: Method<Q, R>, handler: UntypedServiceImplementation[string]): void {
+		definition[method.path] = {
+			path: method.path,
+			requestStream: method.streams === "request",
+			responseStream: method.streams === "response",
+			requestSerialize: method.request.encode as never,
+			requestDeserialize: method.request.decode as never,
+			responseSerialize: method.response.encode as never,
+			responseDeserialize: method.response.decode as never,
+		};
+		handlers[method.path] = handler;
+	}
+	/** Throws for a call without the token. */
+	const admit = (metadata: Metadata): void => {
+		if (o.token === "") return;
+		const given = Buffer.from(String(metadata.get("authorization")[0] ?? ""));
+		if (given.length === expected.length && timingSafeEqual(given, expected)) return;
+		throw new RemoteError(CODE.UNAUTHENTICATED, "this worker wants another token");
+	};
+	function unary<Q, R>(method: Method<Q, R>, handler: Unary<Q, R>): void {
+		define(method, (call: ServerUnaryCall<Q, R>, answer: sendUnaryData<R>) => {
+			void (async () => {
+				admit(call.metadata);
+				return handler(call.request);
+			})().then(
+				(response) => answer(null, response),
+				(error: unknown) => answer(serviceError(error)),
+			);
+		});
+	}
+	/** `handler` answers what is to be called when the client goes. */
+	function streaming<Q, R>(
+		method: Method<Q, R>,
+		handler: (request: Q, call: ServerWritableStream<Q, R>) => (() => void) | undefined,
+	): void {
+		define(method, (call: ServerWritableStream<Q, R>) => {
+			try {
+				admit(call.metadata);
+				const gone = handler(call.request, call);
+				if (gone !== undefined) call.on("cancelled", gone);
+			} catch (error) {
+				call.emit("error", serviceError(error));
+			}
+		});
+	}
+
+	/** A result whose outputs are all still there. */
+	const known = (digest: Digest): ActionResult | undefined => {
+		const bytes = disk.getResult(digest.hash);
+		if (bytes === undefined) return undefined;
+		try {
+			const result = ACTION_RESULT.decode(bytes);
+			if (outputsOf(disk, result).every((d) => disk.has(d))) return result;
+		} catch {
+			// Damaged: as good as not there.
+		}
+		disk.dropResult(digest.hash);
+		return undefined;
+	};
+
+	unary(METHODS.getCapabilities, () => ({
+		cacheCapabilities: {
+			digestFunctions: [SHA256],
+			actionCacheUpdateCapabilities: { updateEnabled: o.acceptResults },
+			maxBatchTotalSizeBytes: BATCH,
+			// Absolute links are refused.
+			symlinkAbsolutePathStrategy: 1,
+			supportedCompressors: [],
+		},
+		executionCapabilities: { digestFunction: SHA256, execEnabled: true, digestFunctions: [SHA256] },
+		lowApiVersion: { major: 2, minor: 0 },
+		highApiVersion: { major: 2, minor: 2 },
+	}));
+	unary(METHODS.findMissingBlobs, ({ blobDigests }) => ({
+		missingBlobDigests: blobDigests.filter((digest) => !disk.has(sound(digest))),
+	}));
+	unary(METHODS.batchUpdateBlobs, ({ requests }) => ({
+		responses: requests.map(({ digest, data }) => {
+			try {
+				const good = disk.put(sound(digest), data);
+				return { digest: sound(digest), status: good ? FINE : mismatch().status };
+			} catch (error) {
+				return {
+					...(digest ? { digest } : {}),
+					status: (error instanceof RemoteError ? error : internal(error)).status,
+				};
+			}
+		}),
+	}));
+	unary(METHODS.batchReadBlobs, ({ digests }) => {
+		if (digests.reduce((sum, d) => sum + d.sizeBytes, 0) > BATCH)
+			throw new RemoteError(CODE.INVALID_ARGUMENT, `more than ${BATCH} bytes in one call`);
+		return {
+			responses: digests.map((digest) => {
+				const data = disk.get(sound(digest));
+				if (data !== undefined) return { digest, data, status: FINE };
+				return { digest, data: Buffer.alloc(0), status: new RemoteError(CODE.NOT_FOUND, "no such blob").status };
+			}),
+		};
+	});
+	streaming(METHODS.getTree, ({ rootDigest }, call) => {
+		const directories = treeBelow(disk, sound(rootDigest));
+		for (let i = 0; i === 0 || i < directories.length; i += 200)
+			call.write({ directories: directories.slice(i, i + 200), nextPageToken: "" });
+		call.end();
+		return undefined;
+	});
+	unary(METHODS.getActionResult, ({ actionDigest }) => {
+		const result = known(sound(actionDigest));
+		if (result !== undefined) {
+			hits += 1;
+			return result;
+		}
+		misses += 1;
+		throw new RemoteError(CODE.NOT_FOUND, "no such result");
+	});
+	unary(METHODS.updateActionResult, ({ actionDigest, actionResult }) => {
+		if (!o.acceptResults)
+			throw new RemoteError(
+				CODE.PERMISSION_DENIED,
+				"this worker keeps only results of its own (start it with --accept-results)",
+			);
+		if (!actionResult) throw new RemoteError(CODE.INVALID_ARGUMENT, "there is no result");
+		const missing = outputsOf(disk, actionResult).filter((d) => !disk.has(d));
+		if (missing.length > 0) throw missingBlobs(missing);
+		disk.putResult(sound(actionDigest).hash, ACTION_RESULT.encode(actionResult));
+		return actionResult;
+	});
+	streaming(METHODS.execute, ({ actionDigest, skipCacheLookup }, call) => {
+		const { action, command, digest } = readAction(disk, actionDigest);
+		const run = async () => {
+			const cached = skipCacheLookup === true || action.doNotCache === true ? undefined : known(digest);
+			if (cached !== undefined) return { result: cached, cached: true };
+			const result = await runAction(o, action, command);
+			if (result.exitCode === 0 && action.doNotCache !== true)
+				disk.putResult(digest.hash, ACTION_RESULT.encode(result));
+			return { result, cached: false };
+		};
+		return operations.start(
+			{ digest, run, shared: skipCacheLookup !== true && action.doNotCache !== true },
+			tell(call),
+		);
+	});
+	streaming(METHODS.waitExecution, ({ name }, call) => {
+		const stop = operations.wait(name, tell(call));
+		if (stop === undefined) throw new RemoteError(CODE.NOT_FOUND, "no such operation");
+		return stop;
+	});
+	streaming(METHODS.read, ({ resourceName, readOffset = 0, readLimit = 0 }, call) => {
+		readBlob(disk, resourceName, readOffset, readLimit, call);
+		return undefined;
+	});
+	unary(METHODS.queryWriteStatus, ({ resourceName }) => {
+		const { digest } = uploadName(resourceName);
+		return disk.has(digest)
+			? { committedSize: digest.sizeBytes, complete: true }
+			: { committedSize: 0, complete: false };
+	});
+	define(
+		METHODS.write,
+		(call: ServerReadableStream<WriteRequest, WriteResponse>, answer: sendUnaryData<WriteResponse>) => {
+			try {
+				admit(call.metadata);
+			} catch (error) {
+				answer(serviceError(error));
+				return;
+			}
+			writeBlob(disk, call, answer);
+		},
+	);
+	const status = (): WorkerStatus => ({
+		running: operations.running,
+		queued: operations.queued,
+		hits,
+		misses,
+		blobs: disk.count,
+		bytes: disk.size,
+	});
+	return { definition, handlers, operations, status };
+}
+
+const FINE = { code: CODE.OK, message: "", details: [] };
+
+type WriteRequest = ReturnType<typeof METHODS.write.request.decode>;
+type WriteResponse = ReturnType<typeof METHODS.write.response.decode>;
+
+function tell(call: ServerWritableStream<unknown, Operation>): (operation: Operation) => void {
+	return (operation) => {
+		call.write(operation);
+		if (operation.done) call.end();
+	};
+}
+
+function sound(digest: Digest | null | undefined): Digest {
+	if (isDigest(digest)) return digest;
+	throw new RemoteError(CODE.INVALID_ARGUMENT, "a digest is not 64 hexadecimal digits of SHA-256 and a size");
+}
+
+function mismatch(): RemoteError {
+	return new RemoteError(CODE.INVALID_ARGUMENT, "the bytes are not those of the digest");
+}
+
+/** Digests of all that a result refers to, the files in its folders too. */
+function outputsOf(disk: Disk, result: ActionResult): Digest[] {
+	const found: Digest[] = result.outputFiles.map((f) => sound(f.digest));
+	for (const digest of [result.stdoutDigest, result.stderrDigest]) if (digest) found.push(sound(digest));
+	for (const { treeDigest } of result.outputDirectories ?? []) {
+		const bytes = disk.get(sound(treeDigest));
+		found.push(sound(treeDigest));
+		if (bytes === undefined) continue;
+		const tree = TREE.decode(bytes);
+		for (const folder of [tree.root, ...tree.children])
+			for (const f of folder?.files ?? []) found.push(sound(f.digest));
+	}
+	return found;
+}
+
+function treeBelow(disk: Disk, root: Digest): Directory[] {
+	const seen = new Set([root.hash]);
+	const stack = [root];
+	const found: Directory[] = [];
+	for (let digest = stack.pop(); digest !== undefined; digest = stack.pop()) {
+		const bytes = disk.get(digest);
+		if (bytes === undefined) throw new RemoteError(CODE.NOT_FOUND, "a folder of the tree is not here");
+		const directory = DIRECTORY.decode(bytes);
+		found.push(directory);
+		for (const child of directory.directories) {
+			const next = sound(child.digest);
+			if (!seen.has(next.hash)) stack.push(next);
+			seen.add(next.hash);
+		}
+	}
+	return found;
+}
+
+/** `[INSTANCE/]blobs/HASH/SIZE`. */
+function blobName(name: string): Digest {
+	const match = /(?:^|\/)blobs\/([0-9a-f]{64})\/(\d{1,15})$/.exec(name);
+	if (match === null) throw new RemoteError(CODE.INVALID_ARGUMENT, "the resource is not named blobs/HASH/SIZE");
+	return { hash: match[1]!, sizeBytes: Number(match[2]) };
+}
+
+/** `[INSTANCE/]uploads/UUID/blobs/HASH/SIZE[/…]`. */
+function uploadName(name: string): { digest: Digest } {
+	const match = /(?:^|\/)uploads\/[^/]+\/blobs\/([0-9a-f]{64})\/(\d{1,15})(?:\/|$)/.exec(name);
+	if (match === null)
+		throw new RemoteError(CODE.INVALID_ARGUMENT, "the resource is not named uploads/UUID/blobs/HASH/SIZE");
+	const digest = { hash: match[1]!, sizeBytes: Number(match[2]) };
+	if (digest.sizeBytes > LARGEST_BLOB) throw new RemoteError(CODE.INVALID_ARGUMENT, "the blob is too large");
+	return { digest };
+}
+
+function readBlob(
+	disk: Disk,
+	name: string,
+	offset: number,
+	limit: number,
+	call: ServerWritableStream<unknown, { readonly data: Buffer }>,
+): void {
+	const digest = blobName(name);
+	if (offset < 0 || offset > digest.sizeBytes || limit < 0)
+		throw new RemoteError(CODE.OUT_OF_RANGE, "there is no such part");
+	if (digest.sizeBytes === 0) {
+		call.end();
+		return;
+	}
+	const path = disk.file(digest);
+	if (path === undefined) throw new RemoteError(CODE.NOT_FOUND, "no such blob");
+	const fd = openSync(path, "r");
+	let at = offset;
+	const end = limit > 0 ? Math.min(digest.sizeBytes, offset + limit) : digest.sizeBytes;
+	let open = true;
+	const close = (): void => {
+		if (open) closeSync(fd);
+		open = false;
+	};
+	const pump = (): void => {
+		while (open && at < end) {
+			const data = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
+			const count = readSync(fd, data, 0, data.length, at);
+			if (count === 0) break;
+			at += count;
+			if (!call.write({ data: data.subarray(0, count) })) {
+				call.once("drain", pump);
+				return;
+			}
+		}
+		close();
+		call.end();
+	};
+	call.on("cancelled", close);
+	pump();
+}
+
+function writeBlob(
+	disk: Disk,
+	call: ServerReadableStream<WriteRequest, WriteResponse>,
+	answer: sendUnaryData<WriteResponse>,
+): void {
+	let incoming: Incoming | undefined;
+	let digest: Digest | undefined;
+	let over = false;
+	const finish = (error: unknown, committedSize = 0): void => {
+		if (over) return;
+		over = true;
+		if (error !== undefined) {
+			incoming?.drop();
+			answer(serviceError(error));
+		} else answer(null, { committedSize });
+	};
+	call.on("data", (request: WriteRequest) => {
+		if (over) return;
+		try {
+			if (digest === undefined) {
+				({ digest } = uploadName(request.resourceName));
+				// Somebody else was quicker.
+				if (disk.has(digest)) return finish(undefined, digest.sizeBytes);
+				incoming = disk.receive(digest);
+			}
+			if (request.writeOffset !== incoming!.size)
+				throw new RemoteError(
+					CODE.INVALID_ARGUMENT,
+					`offset ${request.writeOffset} where ${incoming!.size} bytes were written`,
+				);
+			if (incoming!.size + request.data.length > digest.sizeBytes) throw mismatch();
+			incoming!.write(request.data);
+			if (request.finishWrite) {
+				const size = incoming!.size;
+				if (!incoming!.finish()) throw mismatch();
+				finish(undefined, size);
+			}
+		} catch (error) {
+			finish(error);
+		}
+	});
+	call.on("end", () => finish(new RemoteError(CODE.INVALID_ARGUMENT, "the blob was cut short")));
+	call.on("cancelled", () => finish(new RemoteError(CODE.CANCELLED, "cancelled")));
+	call.on("error", () => finish(new RemoteError(CODE.CANCELLED, "broken off")));
+}
+
+/** An error as grpc-js sends it, with the details where a client looks for them. */
+function serviceError(error: unknown): Error & { code: number; details: string; metadata: Metadata } {
+	const failure = error instanceof RemoteError ? error : internal(error);
+	const metadata = new Metadata();
+	if (failure.status.details.length > 0) metadata.set("grpc-status-details-bin", STATUS.encode(failure.status));
+	return Object.assign(new Error(failure.message), { code: failure.code, details: failure.message, metadata });
+}

@@ -1,0 +1,238 @@
+/** Builds whose commands run on a server: our own worker, and Bazel's reference worker where it is installed. */
+import { strict as assert } from "node:assert";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GG, type Project, projects, withoutSummary } from "../rig/project.js";
+
+const FILES = {
+	Makefile: `CFLAGS = -g -O2 -Wall -I$(CURDIR)/h
+all: main stripped
+main: main.o libparts.a
+	$(CC) -o $@ main.o -L. -lparts
+stripped: main
+	cp main stripped
+	strip stripped
+libparts.a: one.o two.o
+	ar rcs $@ one.o two.o
+	ranlib $@
+%.o: %.c
+	$(CC) $(CFLAGS) -MMD -c -o $@ $<
+-include main.d one.d two.d
+`,
+	"h/parts.h": "int one(void);\nint two(void);\n",
+	"main.c": `#include <stdio.h>\n#include "parts.h"\nint main(void) { printf("%s %d\\n", __FILE__, one() + two()); return 0; }\n`,
+	"one.c": `#include "parts.h"\nint one(void) { int unused; return 1; }\n`,
+	"two.c": `#include "parts.h"\nint two(void) { return 2; }\n`,
+};
+
+interface Server {
+	readonly target: string;
+	stop(): void;
+}
+
+/** `gg worker` as a process of its own. */
+async function startGgWorker(folder: string, project: Project, more: readonly string[] = []): Promise<Server> {
+	const child = spawn(GG, ["worker", "--listen", "127.0.0.1:0", "--jobs", "2", "--cache", folder, ...more], {
+		env: project.env(),
+		stdio: ["ignore", "pipe", "inherit"],
+	});
+	const target = await new Promise<string>((resolve, reject) => {
+		let said = "";
+		child.stdout.on("data", (chunk: Buffer) => {
+			said += chunk.toString();
+			const match = /gg worker: (\S+:\d+),/.exec(said);
+			if (match !== null) resolve(match[1]!);
+		});
+		child.once("exit", (status) => reject(new Error(`gg worker ended with ${status}: ${said}`)));
+	});
+	return { target, stop: () => void child.kill("SIGKILL") };
+}
+
+const SOURCES = "/usr/src/bazel-bootstrap/src/tools/remote/src/main/java";
+const JAR = "/usr/share/bazel/A-server.jar";
+
+function hasReferenceWorker(): boolean {
+	return existsSync(JAR) && existsSync(SOURCES) && spawnSync("javac", ["-version"], { stdio: "ignore" }).status === 0;
+}
+
+/** Compiles Bazel's RemoteWorker, changed to listen on the loopback address only. */
+function compileReferenceWorker(folder: string): void {
+	cpSync(SOURCES, join(folder, "src"), { recursive: true });
+	const sources = readdirSync(join(folder, "src"), { recursive: true, encoding: "utf8" })
+		.filter((name) => name.endsWith(".java"))
+		.map((name) => join(folder, "src", name));
+	const main = sources.find((name) => name.endsWith("/RemoteWorker.java"))!;
+	const text = readFileSync(main, "utf8");
+	const local = text.replace(
+		"NettyServerBuilder.forPort(workerOptions.listenPort)",
+		'NettyServerBuilder.forAddress(new java.net.InetSocketAddress("127.0.0.1", workerOptions.listenPort))',
+	);
+	assert.notEqual(local, text);
+	writeFileSync(main, local);
+	const flags = ["-nowarn", "-proc:none", "-Xlint:none", "-cp", JAR, "-d", join(folder, "classes")];
+	execFileSync("javac", [...flags, ...sources], { stdio: "ignore" });
+}
+
+async function startReferenceWorker(folder: string): Promise<Server> {
+	const port = await freePort();
+	for (const name of ["cas", "work"]) mkdirSync(join(folder, name));
+	const args = ["-cp", `${join(folder, "classes")}:${JAR}`, "com.google.devtools.build.remote.worker.RemoteWorker"];
+	args.push(`--listen_port=${port}`, `--cas_path=${folder}/cas`, `--work_path=${folder}/work`, "--jobs=2");
+	const child = spawn("java", args, { stdio: ["ignore", "ignore", "pipe"] });
+	await new Promise<void>((resolve, reject) => {
+		let said = "";
+		child.stderr.on("data", (chunk: Buffer) => {
+			said += chunk.toString();
+			if (said.includes("Not starting HTTP cache server")) resolve();
+		});
+		child.once("exit", (status) => reject(new Error(`it ended with ${status}: ${said}`)));
+	});
+	return { target: `127.0.0.1:${port}`, stop: () => void child.kill("SIGKILL") };
+}
+
+function freePort(): Promise<number> {
+	return new Promise((resolve) => {
+		const server = createServer();
+		server.listen(0, "127.0.0.1", () => {
+			const { port } = server.address() as { port: number };
+			server.close(() => resolve(port));
+		});
+	});
+}
+
+/** A plain build, then one on the server, cold and again with an empty store. */
+async function assertBuildsThere(p: Project, server: Server): Promise<void> {
+	const plain = await p.run(["make", "-j2"]);
+	assert.equal(plain.status, 0, plain.stderr);
+	const aside = p.aside();
+	const by = ["build", "--on-remote-failure", "fail", "--engine", `reapi=grpc://${server.target}`, "make", "-j2"];
+	for (const way of ["cold", "from the server's cache"]) {
+		const ended = await p.gg(by);
+		assert.equal(ended.status, 0, `${way}: ${ended.stderr}`);
+		assert.equal(withoutSummary(ended.stderr), plain.stderr, way);
+		p.assertSameTree(aside);
+		assert.equal((await p.run(["make", "-q"])).status, 0, `${way}: make has nothing to do`);
+		p.fresh();
+	}
+}
+
+describe("a build on a server", () => {
+	const project = projects();
+	const servers: Server[] = [];
+	const folders: string[] = [];
+	const folder = (): string => {
+		const made = mkdtempSync(join(tmpdir(), "gg-test-server-"));
+		folders.push(made);
+		return made;
+	};
+	const running = async (server: Promise<Server>): Promise<Server> => {
+		servers.push(await server);
+		return server;
+	};
+	afterEach(() => {
+		for (const server of servers.splice(0)) server.stop();
+		for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
+	});
+
+	it("leaves the tree that make alone leaves, on a gg worker", async () => {
+		const p = project(FILES);
+		await assertBuildsThere(p, await running(startGgWorker(folder(), p)));
+	});
+
+	it("leaves the tree that make alone leaves, on Bazel's reference worker", async function () {
+		if (!hasReferenceWorker()) this.skip();
+		const p = project(FILES);
+		const made = folder();
+		compileReferenceWorker(made);
+		await assertBuildsThere(p, await running(startReferenceWorker(made)));
+	});
+
+	it("runs here what the server has not run, when it goes away", async () => {
+		const p = project(FILES);
+		const server = await running(startGgWorker(folder(), p));
+		const plain = await p.run(["make"]);
+		const aside = p.aside();
+		const inferred = await p.gg(["infer", "make"]);
+		assert.equal(inferred.status, 0, inferred.stderr);
+		const port = await freePort();
+		const gone = await p.gg(["force", "--engine", `reapi=grpc://127.0.0.1:${port}`]);
+		assert.equal(gone.status, 1);
+		assert.match(gone.stderr, /^gg-force: cannot use the server 127\.0\.0\.1:\d+: UNAVAILABLE: /);
+		const forced = await p.gg(["force", "--engine", `reapi=grpc://${server.target}`]);
+		assert.equal(forced.status, 0, forced.stderr);
+		p.assertSameTree(aside);
+		assert.equal(plain.status, 0);
+	});
+
+	it("shows a failing command as make alone does", async () => {
+		const p = project({ ...FILES, "two.c": "int two(void) { return oops; }\n" });
+		const server = await running(startGgWorker(folder(), p));
+		const plain = await p.run(["make"]);
+		p.fresh();
+		const ended = await p.gg(["build", "--engine", `reapi=grpc://${server.target}`, "make"]);
+		assert.equal(ended.status, plain.status);
+		assert.match(ended.stderr, /two\.c:1:\d+: error: .oops. undeclared/);
+		assert.deepEqual(p.placeholders(), []);
+	});
+});
+
+describe("gg worker", () => {
+	const project = projects();
+
+	it("does not listen beyond this machine without certificate and token", async () => {
+		const p = project({});
+		const ended = await p.gg(["worker", "--listen", "0.0.0.0:0", "--cache", p.path("cache")]);
+		assert.equal(ended.status, 1);
+		assert.match(
+			ended.stderr,
+			/^gg-worker: on 0\.0\.0\.0 anybody could run programs here: a certificate and a token are needed\n {4}`gg worker --init` makes them/,
+		);
+	});
+
+	it("says that its port is in use", async () => {
+		const p = project({});
+		const taken = createServer();
+		await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+		try {
+			const { port } = taken.address() as { port: number };
+			const ended = await p.gg(["worker", "--listen", `127.0.0.1:${port}`, "--cache", p.path("cache")]);
+			assert.equal(ended.status, 1);
+			assert.match(ended.stderr, /^gg-worker: 127\.0\.0\.1:\d+ is in use already\n/m);
+		} finally {
+			taken.close();
+		}
+	});
+
+	it("serves a client that has its certificate and token, and no other", async function () {
+		if (spawnSync("openssl", ["version"]).status !== 0) this.skip();
+		const p = project(FILES);
+		const cache = p.path("cache");
+		const init = await p.gg(["worker", "--init", "--cache", cache]);
+		assert.equal(init.status, 0, init.stderr);
+		assert.match(init.stdout, /gg build --engine 'reapi=grpcs:\/\//);
+		const files = ["--cert", `${cache}/identity/cert.pem`, "--key", `${cache}/identity/key.pem`];
+		const server = await startGgWorker(cache, p, [...files, "--token-file", `${cache}/identity/token`]);
+		try {
+			const inferred = await p.gg(["infer", "make", "one.o"]);
+			assert.equal(inferred.status, 0, inferred.stderr);
+			const force = (endpoint: string) => p.gg(["force", "--engine", `reapi=${endpoint}`]);
+			const stranger = await force(`grpcs://${server.target}`);
+			assert.equal(stranger.status, 1);
+			assert.match(stranger.stderr, /^gg-force: cannot use the server .*self-signed certificate/);
+			const tokenless = await force(`grpcs://${server.target}?ca=${cache}/identity/cert.pem`);
+			assert.match(tokenless.stderr, /UNAUTHENTICATED: this worker wants another token/);
+			const clear = await force(`grpc://${server.target}`);
+			assert.equal(clear.status, 1);
+			const known = await force(
+				`grpcs://${server.target}?ca=${cache}/identity/cert.pem&token-file=${cache}/identity/token`,
+			);
+			assert.equal(known.status, 0, known.stderr);
+			assert.ok(existsSync(p.path("one.o")));
+		} finally {
+			server.stop();
+		}
+	});
+});

@@ -1,0 +1,425 @@
+import { strict as assert } from "node:assert";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Metadata, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from "@grpc/grpc-js";
+import { parseEndpoint } from "../../../src/engines/reapi/endpoint.js";
+import { openReapi, type ReapiEngine, type ReapiOptions, unusable } from "../../../src/engines/reapi/engine.js";
+import { digestOf } from "../../../src/engines/reapi/merkle.js";
+import type { Declined } from "../../../src/engines/types.js";
+import type { Execution } from "../../../src/executor/types.js";
+import { CODE, RemoteError } from "../../../src/reapi/errors.js";
+import { ACTION_RESULT, type ActionResult, METHODS, type Operation, STATUS } from "../../../src/reapi/messages.js";
+import { memoryStore } from "../../../src/store/memory.js";
+import type { Store } from "../../../src/store/types.js";
+import { encodeTree } from "../../../src/thunk/codec.js";
+import { hashBytes, hashFile } from "../../../src/thunk/hash.js";
+import { EMPTY_THUNK, type Thunk } from "../../../src/thunk/types.js";
+import { UserError } from "../../../src/util/result.js";
+import { testFolder } from "../../rig/folder.js";
+import { AT_ONCE, type Handler, nativesForTests, startFaulty, type TestWorker, testWorkers } from "../../rig/remote.js";
+
+/** Copies its input to its output, says so, and ends with the status that it is given. */
+const PROGRAM = `
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv) {
+	FILE *in = fopen(argv[1], "r"), *out = fopen(argv[2], "w");
+	int c;
+	if (!in || !out) return 9;
+	while ((c = getc(in)) != EOF) putc(c, out);
+	fclose(out);
+	printf("said by %s\\n", getenv("NAME") ? getenv("NAME") : "nobody");
+	fprintf(stderr, "complained\\n");
+	return argc > 3 ? atoi(argv[3]) : 0;
+}`;
+
+interface Bench {
+	readonly store: Store;
+	readonly thunk: Thunk;
+	readonly engine: ReapiEngine;
+	run(thunk?: Thunk): Promise<Execution | Declined>;
+}
+
+describe("the reapi engine", () => {
+	const worker = testWorkers();
+	const folder = testFolder();
+	const ends: (() => void)[] = [];
+	let program = "";
+
+	let compiled = Buffer.alloc(0);
+
+	before(() => {
+		nativesForTests();
+		const made = mkdtempSync(join(tmpdir(), "gg-test-program-"));
+		try {
+			execFileSync("cc", ["-static", "-x", "c", "-o", join(made, "copy"), "-"], { input: PROGRAM });
+			compiled = readFileSync(join(made, "copy"));
+		} finally {
+			rmSync(made, { recursive: true });
+		}
+	});
+	beforeEach(() => {
+		program = join(folder.path, "bin", "copy");
+		mkdirSync(join(folder.path, "bin"));
+		mkdirSync(join(folder.path, "src"));
+		writeFileSync(program, compiled, { mode: 0o755 });
+		writeFileSync(join(folder.path, "src/in"), "input\n");
+	});
+	afterEach(() => {
+		for (const end of ends.splice(0)) end();
+	});
+
+	async function bench(target: string, more: Partial<ReapiOptions> = {}, parameters = ""): Promise<Bench> {
+		const store = memoryStore();
+		const src = join(folder.path, "src");
+		const hash = hashFile(program);
+		const tree = store.objects.put(encodeTree([{ name: program.slice(1), hash, kind: "executable" }]));
+		const thunk: Thunk = {
+			...EMPTY_THUNK,
+			functionHash: hash,
+			args: ["copy", "in", "out"],
+			envars: ["NAME=me"],
+			executables: [{ hash, name: program }],
+			values: [{ hash: hashFile(join(src, "in")), name: join(src, "in") }],
+			outputs: ["output"],
+			outputPaths: [{ tag: "output", path: join(src, "out"), optional: false }],
+			cwd: src,
+			trees: [{ hash: tree, name: "/" }],
+			capture: true,
+		};
+		const endpoint = parseEndpoint(`grpc://${target}?deadline=20${parameters}`, {});
+		assert.ok(endpoint.ok);
+		const engine = await openReapi({
+			endpoint: endpoint.value,
+			jobs: 2,
+			files: {
+				get: (path) => ({ hash: hashFile(path), executable: (statSync(path).mode & 0o100) !== 0 }),
+				isSystem: () => false,
+			},
+			objects: store.objects,
+			modes: new Map(),
+			runner: nativesForTests().runner,
+			timeoutMs: 0,
+			version: "test",
+			modeOfFile: (path) => statSync(path).mode & 0o777,
+			retries: AT_ONCE,
+			...more,
+		});
+		ends.push(() => engine.close());
+		return { store, thunk, engine, run: (t = thunk) => engine.execute(hash, t) };
+	}
+
+	/** A worker with some handlers changed. */
+	async function faulty(
+		change: (handlers: Record<string, Handler>, w: TestWorker) => void,
+	): Promise<{ target: string; w: TestWorker }> {
+		const w = await worker();
+		const server = await startFaulty(w.options, (handlers) => change(handlers, w));
+		ends.push(() => server.close());
+		return { target: server.target, w };
+	}
+
+	function finished(execution: Execution | Declined) {
+		assert.equal(execution.kind, "finished", JSON.stringify(execution));
+		return (execution as Execution & { kind: "finished" }).result;
+	}
+
+	function declined(execution: Execution | Declined): string {
+		assert.equal(execution.kind, "declined", JSON.stringify(execution));
+		const { message, hint } = (execution as Declined).failure;
+		return hint === undefined ? message : `${message} | ${hint}`;
+	}
+
+	it("brings back outputs, status and streams of a command that ran with its files at their own paths", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		const result = finished(await b.run());
+		assert.equal(result.status, 0);
+		assert.equal(result.stdout.toString(), "said by me\n");
+		assert.equal(result.stderr.toString(), "complained\n");
+		assert.deepEqual(result.outputs, [{ tag: "output", hash: hashBytes(Buffer.from("input\n")), mode: 0o644 }]);
+		assert.equal(b.store.objects.get(result.outputs[0]!.hash)?.toString(), "input\n");
+	});
+
+	it("returns the status of a command that fails, without outputs", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		const result = finished(await b.run({ ...b.thunk, args: [...b.thunk.args, "7"] }));
+		assert.deepEqual([result.status, result.outputs], [7, []]);
+	});
+
+	it("asks the action cache first, and then sends and executes nothing", async () => {
+		const w = await worker();
+		finished(await (await bench(w.target)).run());
+		const again = await bench(w.target);
+		finished(await again.run());
+		const calls = Object.fromEntries(again.engine.channel.counters.calls);
+		assert.deepEqual(calls, { GetCapabilities: 1, GetActionResult: 1, BatchReadBlobs: 1 });
+	});
+
+	it("sends nothing twice", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		finished(await b.run());
+		const before = b.engine.channel.counters.bytesSent;
+		finished(await b.run({ ...b.thunk, envars: ["NAME=you"] }));
+		const sent = b.engine.channel.counters.bytesSent - before;
+		assert.ok(sent < 2500, `${sent} bytes for a thunk that differs in one variable`);
+	});
+
+	it("joins the requests of thunks that are sent together", async () => {
+		const w = await worker({ jobs: 4 });
+		const b = await bench(w.target);
+		const names = Array.from({ length: 20 }, (_, i) => `NAME=${i}`);
+		await Promise.all(names.map((name) => b.run({ ...b.thunk, envars: [name] })));
+		const { calls } = b.engine.channel.counters;
+		assert.ok((calls.get("FindMissingBlobs") ?? 0) <= 6, `${calls.get("FindMissingBlobs")} times FindMissingBlobs`);
+		assert.ok((calls.get("BatchUpdateBlobs") ?? 0) <= 6, `${calls.get("BatchUpdateBlobs")} times BatchUpdateBlobs`);
+	});
+
+	it("sends again what the server has lost meanwhile", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		finished(await b.run());
+		w.disk.drop(digestOf(readFileSync(program)).hash);
+		w.disk.drop(digestOf(readFileSync(join(folder.path, "src/in"))).hash);
+		finished(await b.run({ ...b.thunk, envars: ["NAME=later"] }));
+	});
+
+	it("executes again when the action cache names an output that is gone", async () => {
+		const w = await worker();
+		finished(await (await bench(w.target)).run());
+		const b = await bench(w.target);
+		w.disk.drop(digestOf(Buffer.from("input\n")).hash);
+		finished(await b.run());
+	});
+
+	it("gives up a server that loses blobs again and again, and says what it said", async () => {
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.execute.path] = (call: ServerWritableStream<unknown, Operation>) => {
+				const status = RemoteError.lacking([`blobs/${"0".repeat(64)}/1`]).status;
+				const error = Object.assign(new Error("lost"), {
+					code: status.code,
+					details: "lost",
+					metadata: withDetails(status),
+				});
+				call.emit("error", error);
+			};
+		});
+		const b = await bench(target);
+		assert.match(declined(await b.run()), /FAILED_PRECONDITION: lost/);
+		assert.equal(b.engine.channel.counters.calls.get("Execute"), 3);
+	});
+
+	it("takes no bytes that are not those of their digest", async () => {
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.batchReadBlobs.path] = (
+				call: ServerUnaryCall<{ digests: { hash: string; sizeBytes: number }[] }, unknown>,
+				answer: sendUnaryData<unknown>,
+			) => {
+				const fine = { code: 0, message: "", details: [] };
+				answer(null, {
+					responses: call.request.digests.map((digest) => ({
+						digest,
+						data: Buffer.alloc(digest.sizeBytes, "!"),
+						status: fine,
+					})),
+				});
+			};
+		});
+		const b = await bench(target);
+		assert.match(declined(await b.run()), /DATA_LOSS: the server sent other bytes/);
+	});
+
+	function resultIs(change: (result: ActionResult) => ActionResult) {
+		return faulty((handlers) => {
+			handlers[METHODS.getActionResult.path] = (_call: unknown, answer: sendUnaryData<ActionResult>) => {
+				const empty = Buffer.alloc(0);
+				const none: ActionResult = { outputFiles: [], exitCode: 0, stdoutRaw: empty, stderrRaw: empty };
+				answer(null, ACTION_RESULT.decode(ACTION_RESULT.encode(change(none))));
+			};
+		});
+	}
+
+	it("takes no link for an output", async () => {
+		const { target } = await resultIs((r) => ({ ...r, outputSymlinks: [{ path: "out/0", target: "/etc/passwd" }] }));
+		const execution = await (await bench(target)).run();
+		assert.equal(execution.kind, "impossible");
+		assert.match(JSON.stringify(execution), /is a symbolic link/);
+	});
+
+	it("does not look at outputs that it has not asked for", async () => {
+		const digest = digestOf(Buffer.from("harm"));
+		const { target } = await resultIs((r) => ({ ...r, outputFiles: [{ path: "../../etc/passwd", digest }] }));
+		const execution = await (await bench(target)).run();
+		assert.equal(execution.kind, "impossible");
+		assert.match(JSON.stringify(execution), /is missing/);
+	});
+
+	it("takes no more output than it can use", async () => {
+		const { target } = await resultIs((r) => ({
+			...r,
+			stdoutDigest: { hash: "0".repeat(64), sizeBytes: 10 * 2 ** 30 },
+		}));
+		assert.match(declined(await (await bench(target)).run()), /printed 10737418240 bytes, more than gg takes/);
+	});
+
+	it("waits for an execution whose stream has broken", async () => {
+		let waited = 0;
+		const { target } = await faulty((handlers) => {
+			const execute = handlers[METHODS.execute.path] as (call: unknown) => void;
+			const wait = handlers[METHODS.waitExecution.path] as (call: unknown) => void;
+			handlers[METHODS.execute.path] = (call: ServerWritableStream<unknown, Operation>) => {
+				let first = true;
+				const stream = Object.create(call, {
+					write: {
+						value: (operation: Operation) => {
+							if (first) call.write({ ...operation, done: false });
+							first = false;
+							call.emit("error", Object.assign(new Error("broken"), { code: CODE.UNAVAILABLE, details: "broken" }));
+						},
+					},
+					end: { value: () => undefined },
+				});
+				execute(stream);
+			};
+			handlers[METHODS.waitExecution.path] = (call: unknown) => {
+				waited += 1;
+				wait(call);
+			};
+		});
+		finished(await (await bench(target)).run());
+		assert.equal(waited, 1);
+	});
+
+	it("tries again what may pass, and declines what does not", async () => {
+		let refusals = 2;
+		const { target } = await faulty((handlers) => {
+			const good = handlers[METHODS.findMissingBlobs.path] as (call: unknown, answer: sendUnaryData<unknown>) => void;
+			handlers[METHODS.findMissingBlobs.path] = (call: unknown, answer: sendUnaryData<unknown>) => {
+				refusals -= 1;
+				if (refusals >= 0) answer(Object.assign(new Error("busy"), { code: CODE.RESOURCE_EXHAUSTED, details: "busy" }));
+				else good(call, answer);
+			};
+		});
+		finished(await (await bench(target)).run());
+		refusals = 1000;
+		const b = await bench(target);
+		assert.match(
+			declined(await b.run({ ...b.thunk, envars: ["NAME=later"] })),
+			/RESOURCE_EXHAUSTED: busy \(FindMissingBlobs\)/,
+		);
+	});
+
+	it("asks a server that has gone no more for a while", async () => {
+		const w = await worker();
+		let time = 0;
+		const b = await bench(w.target, { now: () => time });
+		w.worker.close();
+		assert.match(declined(await b.run()), /UNAVAILABLE/);
+		assert.match(b.engine.refuses(b.thunk), /UNAVAILABLE/);
+		time = 31_000;
+		assert.equal(b.engine.refuses(b.thunk), "");
+	});
+
+	it("gives up an action after its deadline, whatever the server does", async () => {
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.execute.path] = (call: ServerWritableStream<unknown, Operation>) => {
+				call.write({ name: "operations/x", done: false });
+			};
+		});
+		const parsed = parseEndpoint(`grpc://${target}?deadline=0.3`, {});
+		assert.ok(parsed.ok);
+		const b = await bench(target, { endpoint: parsed.value });
+		assert.match(declined(await b.run()), /DEADLINE_EXCEEDED: no answer within 0\.3 s/);
+	});
+
+	it("says that a source has changed when it cannot send what the thunk names", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		writeFileSync(join(folder.path, "src/in"), "changed\n");
+		assert.match(declined(await b.run()), /has changed or is gone \| infer the build again/);
+	});
+
+	it("declines a thunk with equal headers that say #pragma once, and takes other equal files", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		const twice = (text: string): Thunk => {
+			for (const name of ["one.h", "two.h"]) writeFileSync(join(folder.path, "src", name), text);
+			const hash = hashBytes(Buffer.from(text));
+			const values = ["one.h", "two.h"].map((name) => ({ hash, name: join(folder.path, "src", name) }));
+			return { ...b.thunk, values: [...b.thunk.values, ...values] };
+		};
+		finished(await b.run(twice("int x;\n")));
+		assert.match(declined(await b.run(twice(" #  pragma once\nint x;\n"))), /two\.h is there twice/);
+	});
+
+	it("refuses thunks that only this machine can run", async () => {
+		const w = await worker();
+		const { engine, thunk } = await bench(w.target);
+		assert.match(engine.refuses({ ...thunk, cwd: "" }), /original's form/);
+		assert.match(engine.refuses({ ...thunk, envars: ["GG_CPU=x"] }), /-march=native/);
+		assert.equal(engine.refuses(thunk), "");
+	});
+
+	async function refusedToOpen(target: string): Promise<string> {
+		try {
+			await bench(target);
+		} catch (error) {
+			assert.ok(error instanceof UserError, String(error));
+			return error.failure.message;
+		}
+		throw new Error("it was opened");
+	}
+
+	it("does not begin with a server that it cannot use, and says why in one sentence", async () => {
+		const closed = createServer((socket) => socket.end("SSH-2.0-OpenSSH\r\n"));
+		await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
+		ends.push(() => closed.close());
+		const { port } = closed.address() as { port: number };
+		assert.match(await refusedToOpen(`127.0.0.1:${port}`), /^cannot use the server 127\.0\.0\.1:\d+: /);
+		const w = await worker({ token: "the token of this test" });
+		assert.match(await refusedToOpen(w.target), /UNAUTHENTICATED: this worker wants another token/);
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.getCapabilities.path] = (_call: unknown, answer: sendUnaryData<unknown>) =>
+				answer(Object.assign(new Error("no"), { code: CODE.UNIMPLEMENTED, details: "no" }));
+		});
+		assert.match(await refusedToOpen(target), /is no server of the Remote Execution API$/);
+	});
+
+	it("knows by its capabilities what a server cannot do", () => {
+		const cache = {
+			digestFunctions: [1],
+			maxBatchTotalSizeBytes: 0,
+			symlinkAbsolutePathStrategy: 0,
+			supportedCompressors: [],
+		};
+		const execution = { digestFunction: 1, execEnabled: true, digestFunctions: [] };
+		const good = { cacheCapabilities: cache, executionCapabilities: execution, highApiVersion: { major: 2, minor: 0 } };
+		assert.equal(unusable(good), undefined);
+		assert.match(unusable({}) ?? "", /no server of the Remote Execution API/);
+		assert.match(unusable({ cacheCapabilities: cache }) ?? "", /a cache only/);
+		assert.match(
+			unusable({ ...good, executionCapabilities: { ...execution, execEnabled: false } }) ?? "",
+			/a cache only/,
+		);
+		assert.match(
+			unusable({ ...good, executionCapabilities: { ...execution, digestFunction: 3 } }) ?? "",
+			/another hash than SHA-256/,
+		);
+		assert.match(
+			unusable({ ...good, cacheCapabilities: { ...cache, digestFunctions: [2] } }) ?? "",
+			/another hash than SHA-256/,
+		);
+		assert.match(unusable({ ...good, highApiVersion: { major: 1, minor: 0 } }) ?? "", /version 1 .* gg speaks 2/);
+	});
+});
+
+function withDetails(status: Parameters<typeof STATUS.encode>[0]) {
+	const metadata = new Metadata();
+	metadata.set("grpc-status-details-bin", STATUS.encode(status));
+	return metadata;
+}

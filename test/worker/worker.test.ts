@@ -1,0 +1,348 @@
+import { strict as assert } from "node:assert";
+import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openCas } from "../../src/engines/reapi/cas.js";
+import { executeAction } from "../../src/engines/reapi/execute.js";
+import { digestOf } from "../../src/engines/reapi/merkle.js";
+import { CODE, RemoteError } from "../../src/reapi/errors.js";
+import {
+	ACTION,
+	type ActionResult,
+	COMMAND,
+	type Command,
+	DIRECTORY,
+	type Digest,
+	type Directory,
+	METHODS,
+} from "../../src/reapi/messages.js";
+import { Disk } from "../../src/worker/disk.js";
+import { isInsidePath, staysInside } from "../../src/worker/inputs.js";
+import { testFolder } from "../rig/folder.js";
+import { type TestWorker, testWorkers } from "../rig/remote.js";
+
+const EMPTY: Directory = { files: [], directories: [], symlinks: [] };
+
+/** Sends blobs and runs a command over an input root that is one folder. */
+async function run(
+	w: TestWorker,
+	command: Partial<Command>,
+	root: Directory = EMPTY,
+	blobs: readonly Buffer[] = [],
+	more = {},
+): Promise<ActionResult> {
+	const digest = await send(w, command, root, blobs, more);
+	return executeAction({ channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 }, digest);
+}
+
+async function send(
+	w: TestWorker,
+	command: Partial<Command>,
+	root: Directory,
+	blobs: readonly Buffer[],
+	more = {},
+): Promise<Digest> {
+	const cas = openCas({ channel: w.channel, instance: "", maxBatchBytes: 0 });
+	const commandBytes = COMMAND.encode({ arguments: ["true"], ...command });
+	const rootBytes = DIRECTORY.encode(root);
+	const action = ACTION.encode({
+		commandDigest: digestOf(commandBytes),
+		inputRootDigest: digestOf(rootBytes),
+		...more,
+	});
+	const all = [commandBytes, rootBytes, action, ...blobs];
+	await cas.ensure(all.map((bytes) => ({ digest: digestOf(bytes), read: () => bytes })));
+	return digestOf(action);
+}
+
+function sh(script: string, outputs: readonly string[] = []): Partial<Command> {
+	return { arguments: ["sh", "-c", script], outputPaths: outputs };
+}
+
+async function refused(promise: Promise<unknown>): Promise<RemoteError> {
+	try {
+		await promise;
+	} catch (error) {
+		assert.ok(error instanceof RemoteError, String(error));
+		return error;
+	}
+	throw new Error("it was not refused");
+}
+
+describe("a worker", () => {
+	const worker = testWorkers();
+	const outside = testFolder();
+
+	it("runs a command over its inputs and returns outputs, status and streams", async () => {
+		const w = await worker();
+		const text = Buffer.from("input\n");
+		const root = { ...EMPTY, files: [{ name: "in", digest: digestOf(text) }] };
+		const result = await run(w, sh("cat in > out; echo said; echo complained >&2; exit 3", ["out"]), root, [text]);
+		assert.equal(result.exitCode, 3);
+		assert.equal(result.stdoutRaw.toString(), "said\n");
+		assert.equal(result.stderrRaw.toString(), "complained\n");
+		assert.deepEqual(
+			result.outputFiles.map((f) => [f.path, f.digest, f.isExecutable]),
+			[["out", digestOf(text), false]],
+		);
+	});
+
+	it("keeps a good result and answers the same action from it", async () => {
+		const w = await worker();
+		const digest = await send(w, sh("date +%N > out", ["out"]), EMPTY, []);
+		const o = { channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 };
+		const first = await executeAction(o, digest);
+		const again = await executeAction(o, digest);
+		assert.deepEqual(again.outputFiles, first.outputFiles);
+		const known = await w.channel.unary(METHODS.getActionResult, { instanceName: "", actionDigest: digest });
+		assert.deepEqual(known.outputFiles, first.outputFiles);
+	});
+
+	it("forgets a result whose output has gone", async () => {
+		const w = await worker();
+		const digest = await send(w, sh("echo x > out", ["out"]), EMPTY, []);
+		const result = await executeAction({ channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 }, digest);
+		w.disk.drop(result.outputFiles[0]!.digest!.hash);
+		const error = await refused(w.channel.unary(METHODS.getActionResult, { instanceName: "", actionDigest: digest }));
+		assert.equal(error.code, CODE.NOT_FOUND);
+	});
+
+	it("names the blobs that it lacks", async () => {
+		const w = await worker();
+		const gone = digestOf(Buffer.from("never sent"));
+		const error = await refused(run(w, sh("true"), { ...EMPTY, files: [{ name: "in", digest: gone }] }));
+		assert.equal(error.code, CODE.FAILED_PRECONDITION);
+		assert.deepEqual(error.missing, [gone.hash]);
+	});
+
+	it("lets no name of an input root lead out of the action's folder", async () => {
+		const w = await worker();
+		const text = Buffer.from("x");
+		for (const name of ["..", ".", "", "a/b", "/etc/x", "a\0b"]) {
+			const error = await refused(run(w, sh("true"), { ...EMPTY, files: [{ name, digest: digestOf(text) }] }, [text]));
+			assert.equal(error.code, CODE.INVALID_ARGUMENT, JSON.stringify(name));
+			const folder = await refused(
+				run(w, sh("true"), { ...EMPTY, directories: [{ name, digest: digestOf(Buffer.alloc(0)) }] }),
+			);
+			assert.equal(folder.code, CODE.INVALID_ARGUMENT, JSON.stringify(name));
+		}
+	});
+
+	it("lets no link of an input root lead out", async () => {
+		const w = await worker();
+		for (const target of ["/etc/passwd", "../x", "a/../../x", ""]) {
+			const error = await refused(run(w, sh("cat l"), { ...EMPTY, symlinks: [{ name: "l", target }] }));
+			assert.equal(error.code, CODE.INVALID_ARGUMENT, target);
+		}
+	});
+
+	it("takes no output name and no working directory that leads out", async () => {
+		const w = await worker();
+		for (const path of ["../out", "/etc/out", "a/../../b", "a//b", ""]) {
+			assert.equal((await refused(run(w, sh("true", [path])))).code, CODE.INVALID_ARGUMENT, path);
+			if (path === "") continue;
+			const command = { ...sh("true"), workingDirectory: path };
+			assert.equal((await refused(run(w, command))).code, CODE.INVALID_ARGUMENT, path);
+		}
+	});
+
+	it("returns no file from outside, whatever links the command makes", async () => {
+		const w = await worker();
+		writeFileSync(join(outside.path, "secret"), "secret");
+		const direct = await refused(run(w, sh(`ln -s ${outside.path}/secret out`, ["out"])));
+		assert.match(direct.message, /leads out of the action's folder/);
+		const through = await refused(run(w, sh(`rm -r d; ln -s ${outside.path} d`, ["d/secret"])));
+		assert.match(through.message, /leads out of the action's folder/);
+		const inFolder = await refused(run(w, sh(`mkdir -p d; ln -s ${outside.path}/secret d/x`, ["d"])));
+		assert.match(inFolder.message, /leads out of the action's folder/);
+	});
+
+	it("lets a command write nowhere but in its folder", async function () {
+		const w = await worker();
+		const result = await run(w, sh(`echo harm > ${outside.path}/harm || echo refused`));
+		if (result.stdoutRaw.toString() === "") this.skip();
+		assert.equal(existsSync(join(outside.path, "harm")), false);
+	});
+
+	it("gives a large program to many actions, and none can change it", async () => {
+		const w = await worker();
+		const program = Buffer.concat([Buffer.from("#!/bin/sh\necho ran\nexit 0\n"), Buffer.alloc(300 << 10, "#")]);
+		const root = { ...EMPTY, files: [{ name: "p", digest: digestOf(program), isExecutable: true }] };
+		const harm = await run(w, sh("./p; chmod u+w p; echo harm > p; rm -f p"), root, [program]);
+		assert.equal(harm.stdoutRaw.toString(), "ran\n");
+		const after = await run(w, sh("./p again"), root);
+		assert.equal(after.stdoutRaw.toString(), "ran\n");
+		assert.deepEqual(w.disk.get(digestOf(program)), program);
+	});
+
+	it("leaves nothing of an action behind", async () => {
+		const w = await worker();
+		await run(w, sh("mkdir -p a/b; echo x > a/b/c; chmod -R a-w a; exit 1"));
+		assert.deepEqual(readdirSync(join(w.folder, "tmp")), []);
+	});
+
+	it("ends an action that takes longer than it may, and all that it started", async () => {
+		const w = await worker();
+		const error = await refused(
+			run(w, sh("sleep 1000 & sleep 1000"), EMPTY, [], { timeout: { seconds: 0, nanos: 200_000_000 } }),
+		);
+		assert.equal(error.code, CODE.DEADLINE_EXCEEDED);
+	});
+
+	it("returns a folder as a tree", async () => {
+		const w = await worker();
+		const result = await run(w, sh("mkdir -p d/e; echo x > d/e/f; ln -s e/f d/g", ["d"]));
+		assert.equal(result.outputDirectories?.length, 1);
+		assert.equal(result.outputFiles.length, 0);
+	});
+
+	it("refuses bytes that are not those of their digest", async () => {
+		const w = await worker();
+		const digest = digestOf(Buffer.from("one"));
+		const { responses } = await w.channel.unary(METHODS.batchUpdateBlobs, {
+			instanceName: "",
+			requests: [{ digest, data: Buffer.from("two") }],
+		});
+		assert.equal(responses[0]!.status?.code, CODE.INVALID_ARGUMENT);
+		const name = `uploads/u/blobs/${digest.hash}/3`;
+		const error = await refused(
+			w.channel.send(METHODS.write, [
+				{ resourceName: name, writeOffset: 0, finishWrite: true, data: Buffer.from("two") },
+			]),
+		);
+		assert.equal(error.code, CODE.INVALID_ARGUMENT);
+		assert.equal(w.disk.has(digest), false);
+	});
+
+	it("refuses digests that are none", async () => {
+		const w = await worker();
+		for (const digest of [
+			{ hash: "../../etc/passwd", sizeBytes: 1 },
+			{ hash: "A".repeat(64), sizeBytes: 1 },
+			{ hash: "0".repeat(64), sizeBytes: -1 },
+		]) {
+			const error = await refused(
+				w.channel.unary(METHODS.findMissingBlobs, { instanceName: "", blobDigests: [digest] }),
+			);
+			assert.equal(error.code, CODE.INVALID_ARGUMENT);
+		}
+	});
+
+	it("gives and takes large blobs in pieces, a part of them too", async () => {
+		const w = await worker();
+		const bytes = Buffer.alloc(9 << 20, "0123456789");
+		const cas = openCas({ channel: w.channel, instance: "", maxBatchBytes: 0 });
+		await cas.ensure([{ digest: digestOf(bytes), read: () => bytes }]);
+		assert.ok((await cas.fetch(digestOf(bytes))).equals(bytes));
+		const part: Buffer[] = [];
+		const name = `blobs/${digestOf(bytes).hash}/${bytes.length}`;
+		await w.channel.receive(
+			METHODS.read,
+			{ resourceName: name, readOffset: 5, readLimit: 10 },
+			({ data }) => void part.push(data),
+		);
+		assert.equal(Buffer.concat(part).toString(), "5678901234");
+	});
+
+	it("wants its token for every call", async () => {
+		const w = await worker({ token: "the token of this test" });
+		const errors = await Promise.all([
+			refused(w.channel.unary(METHODS.getCapabilities, { instanceName: "" })),
+			refused(w.channel.receive(METHODS.execute, { instanceName: "" }, () => undefined)),
+			refused(
+				w.channel.send(METHODS.write, [{ resourceName: "", writeOffset: 0, finishWrite: true, data: Buffer.alloc(0) }]),
+			),
+		]);
+		for (const error of errors) assert.equal(error.code, CODE.UNAUTHENTICATED);
+	});
+
+	it("keeps results of clients only when told so", async () => {
+		const digest = digestOf(Buffer.from("an action"));
+		const actionResult = { outputFiles: [], exitCode: 0, stdoutRaw: Buffer.alloc(0), stderrRaw: Buffer.alloc(0) };
+		const request = { instanceName: "", actionDigest: digest, actionResult };
+		const strict = await worker();
+		assert.equal(
+			(await refused(strict.channel.unary(METHODS.updateActionResult, request))).code,
+			CODE.PERMISSION_DENIED,
+		);
+		const lax = await worker({ acceptResults: true });
+		await lax.channel.unary(METHODS.updateActionResult, request);
+		assert.equal((await lax.channel.unary(METHODS.getActionResult, request)).exitCode, 0);
+	});
+
+	it("runs an action once that two ask for at the same time", async () => {
+		const w = await worker();
+		const digest = await send(w, sh("date +%s%N > out", ["out"]), EMPTY, []);
+		const o = { channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 };
+		const [a, b] = await Promise.all([executeAction(o, digest), executeAction(o, digest)]);
+		assert.deepEqual(a.outputFiles, b.outputFiles);
+	});
+
+	it("ends what was taken before it goes, and takes nothing more", async () => {
+		const w = await worker();
+		const digest = await send(
+			w,
+			sh("while [ ! -e go ]; do sleep 0.01; n=$((n+1)); [ $n -gt 30 ] && exit 0; done"),
+			EMPTY,
+			[],
+		);
+		const running = executeAction({ channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 }, digest);
+		while (w.worker.status().running === 0) await new Promise((resolve) => setImmediate(resolve));
+		const drained = w.worker.drain();
+		assert.equal((await running).exitCode, 0);
+		await drained;
+	});
+});
+
+describe("the worker's disk", () => {
+	const folder = testFolder();
+	const bytes = (n: number): Buffer => Buffer.alloc(1000, String(n));
+
+	it("removes what was not used for longest, and nothing that is pinned", () => {
+		const disk = new Disk(folder.path, 3500);
+		const digests = [1, 2, 3].map((n) => disk.add(bytes(n)));
+		const unpin = disk.pin([digests[0]!.hash]);
+		disk.add(bytes(4));
+		assert.deepEqual(
+			digests.map((d) => disk.has(d)),
+			[true, false, true],
+		);
+		unpin();
+		assert.ok(disk.size <= 3500);
+	});
+
+	it("knows its blobs again after a restart, and removes what was half-written", () => {
+		const digest = new Disk(folder.path, 0).add(bytes(1));
+		writeFileSync(join(folder.path, "tmp", "half"), "x");
+		const again = new Disk(folder.path, 0);
+		assert.deepEqual(again.get(digest), bytes(1));
+		assert.equal(existsSync(join(folder.path, "tmp", "half")), false);
+	});
+
+	it("hands out no file that was damaged", () => {
+		const disk = new Disk(folder.path, 0);
+		const digest = disk.add(bytes(1));
+		const path = disk.path(digest.hash);
+		chmodSync(path, 0o600);
+		writeFileSync(path, Buffer.alloc(1000, "x"));
+		assert.equal(disk.get(digest), undefined);
+		assert.equal(disk.has(digest), false);
+	});
+
+	it("places a copy that can be written without harm to the blob", () => {
+		const disk = new Disk(join(folder.path, "disk"), 0);
+		const digest = disk.add(bytes(1));
+		assert.equal(disk.place(digest, join(folder.path, "copy"), false), "copied");
+		writeFileSync(join(folder.path, "copy"), "changed");
+		assert.deepEqual(disk.get(digest), bytes(1));
+	});
+});
+
+describe("names and links of a client", () => {
+	it("stay inside or are refused", () => {
+		assert.ok(staysInside("a/b", "../../c"));
+		assert.ok(!staysInside("a/b", "../../../c"));
+		assert.ok(!staysInside("", "/c"));
+		assert.ok(isInsidePath("a/b"));
+		for (const path of ["", "/a", "a/..", "a//b", "./a", "a/"]) assert.ok(!isInsidePath(path), path);
+	});
+});

@@ -1,0 +1,510 @@
+/*
+ * gg-runner: runs one command on a worker of the Remote Execution API that has no gg (PROTOCOL.md).
+ *
+ * It lies in the input root as gg/runner, beside root/, which holds every input at its own absolute path. Where the
+ * worker allows it, root/ becomes the root of a namespace, so that the command sees the names that it sees at home and
+ * records them. Outputs are copied to out/0, out/1, ...: a worker refuses outputs that are inputs too. Where there is no
+ * namespace the runner says so and ends with 240.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOT_RUN 240
+#define MAGIC "gg-runner: "
+
+struct list {
+	char **items;
+	size_t count, room;
+};
+
+static struct {
+	const char *cwd, *exec, *way, *folder;
+	mode_t umask;
+	rlim_t memory, file_size, processes; /* 0: no limit */
+	struct list env, out, inout, bind, at, argv;
+} job;
+static char base[PATH_MAX], root[PATH_MAX + 8];
+
+static _Noreturn void not_run(const char *format, ...) {
+	va_list ap;
+	va_start(ap, format);
+	fputs(MAGIC, stderr);
+	vfprintf(stderr, format, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(NOT_RUN);
+}
+
+static void add(struct list *l, char *item) {
+	if (l->count + 1 >= l->room) {
+		l->room = l->room ? l->room * 2 : 64;
+		l->items = realloc(l->items, l->room * sizeof *l->items);
+		if (!l->items)
+			not_run("out of memory");
+	}
+	l->items[l->count++] = item;
+	l->items[l->count] = NULL;
+}
+
+static void parse(int argc, char **argv) {
+	for (int i = 1; i < argc; i++) {
+		const char *name = argv[i];
+		if (strcmp(name, "--") == 0) {
+			while (++i < argc)
+				add(&job.argv, argv[i]);
+			break;
+		}
+		if (++i >= argc)
+			not_run("%s wants a value", name);
+		char *value = argv[i];
+		if (strcmp(name, "--cwd") == 0)
+			job.cwd = value;
+		else if (strcmp(name, "--exec") == 0)
+			job.exec = value;
+		else if (strcmp(name, "--way") == 0)
+			job.way = value;
+		else if (strcmp(name, "--umask") == 0)
+			job.umask = (mode_t)strtoul(value, NULL, 8);
+		else if (strcmp(name, "--env") == 0)
+			add(&job.env, value);
+		else if (strcmp(name, "--out") == 0)
+			add(&job.out, value);
+		else if (strcmp(name, "--inout") == 0)
+			add(&job.inout, value);
+		else if (strcmp(name, "--bind") == 0)
+			add(&job.bind, value);
+		else if (strcmp(name, "--at") == 0)
+			add(&job.at, value);
+		else if (strcmp(name, "--folder") == 0)
+			job.folder = value;
+		else if (strcmp(name, "--memory") == 0)
+			job.memory = strtoull(value, NULL, 10);
+		else if (strcmp(name, "--file-size") == 0)
+			job.file_size = strtoull(value, NULL, 10);
+		else if (strcmp(name, "--processes") == 0)
+			job.processes = strtoull(value, NULL, 10);
+		else
+			not_run("unknown option %s", name);
+	}
+	if (!job.cwd || !job.exec || !job.way || job.argv.count == 0)
+		not_run("--cwd, --exec, --way and a command are needed");
+	if (job.env.count == 0) {
+		add(&job.env, NULL);
+		job.env.count = 0;
+	}
+}
+
+/* ---- files ---- */
+
+static bool make_folders(const char *path, bool with_last) {
+	char copy[PATH_MAX];
+	if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy)
+		return errno = ENAMETOOLONG, false;
+	for (char *at = copy + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = 0;
+		if (mkdir(copy, 0777) < 0 && errno != EEXIST)
+			return false;
+		*at = '/';
+	}
+	return !with_last || mkdir(copy, 0777) == 0 || errno == EEXIST;
+}
+
+static bool copy_bytes(int from, int to) {
+	static char buffer[1 << 17];
+	for (ssize_t n; (n = read(from, buffer, sizeof buffer)) != 0;) {
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return false;
+		}
+		for (ssize_t done = 0; done < n;) {
+			ssize_t w = write(to, buffer + done, (size_t)(n - done));
+			if (w < 0 && errno != EINTR)
+				return false;
+			done += w > 0 ? w : 0;
+		}
+	}
+	return true;
+}
+
+/* Makes the links that gg/links names: pairs of a path below root/ and a target. */
+static void make_links(void) {
+	int fd = open("gg/links", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		not_run("gg/links: %s", strerror(errno));
+	size_t len = (size_t)st.st_size, at = 0;
+	char *text = calloc(len + 1, 1), path[2 * PATH_MAX];
+	for (ssize_t n; text && at < len && (n = read(fd, text + at, len - at)) > 0;)
+		at += (size_t)n;
+	close(fd);
+	if (!text || at < len)
+		not_run("gg/links cannot be read");
+	for (size_t i = 0; i < len;) {
+		const char *name = text + i, *target = name + strlen(name) + 1;
+		if (target >= text + len)
+			not_run("gg/links is cut short");
+		i += strlen(name) + strlen(target) + 2;
+		snprintf(path, sizeof path, "%s/%s", root, name);
+		if (!make_folders(path, false) || (symlink(target, path) < 0 && errno != EEXIST))
+			not_run("link %s: %s", name, strerror(errno));
+	}
+	free(text);
+}
+
+/* A worker may have linked the input from its store: what is rewritten in place must be a file of its own. */
+static void make_private(const char *path) {
+	char from[2 * PATH_MAX], to[2 * PATH_MAX + 8];
+	snprintf(from, sizeof from, "%s%s", root, path);
+	snprintf(to, sizeof to, "%s.gg-own", from);
+	struct stat st;
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		return; /* it is made, not rewritten */
+	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	bool good = out >= 0 && fstat(in, &st) == 0 && copy_bytes(in, out) && fchmod(out, (st.st_mode & 0777) | 0200) == 0;
+	close(in);
+	if (out >= 0 && close(out) < 0)
+		good = false;
+	if (!good || rename(to, from) < 0)
+		not_run("cannot copy %s: %s", path, strerror(errno));
+}
+
+/* `path` as the caller's root has it. A missing output is for the client to judge; anything but a plain file is none. */
+static int take_output(const char *path, int out_folder, size_t index) {
+	char name[32];
+	snprintf(name, sizeof name, "%zu", index);
+	int in = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	if (in < 0 || fstat(in, &st) < 0 || !S_ISREG(st.st_mode)) {
+		if (in >= 0)
+			close(in);
+		return 0;
+	}
+	int out = openat(out_folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool good = out >= 0 && copy_bytes(in, out) && fchmod(out, (st.st_mode & 0777) | 0400) == 0;
+	int error = errno;
+	close(in);
+	if (out >= 0 && close(out) < 0)
+		error = errno, good = false;
+	return good ? 0 : error;
+}
+
+static int exit_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+
+static int wait_for(pid_t pid) {
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return NOT_RUN;
+	return exit_code(status);
+}
+
+/* ---- the namespace ---- */
+
+/*
+ * Tells the runner what went wrong, and ends; `kind` is N where there is no namespace, X where the command cannot start.
+ * Silence and the end of the pipe mean that the command runs.
+ */
+static _Noreturn void fail(int pipe, char kind, const char *what) {
+	char text[256];
+	int n = snprintf(text, sizeof text, "%c%s: %s", kind, what, strerror(errno));
+	if (n > (int)sizeof text - 1)
+		n = (int)sizeof text - 1;
+	if (write(pipe, text, (size_t)n) < 0)
+		_exit(NOT_RUN - 1);
+	_exit(NOT_RUN);
+}
+
+static bool write_file(const char *path, const char *text) {
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+static bool map_user(uid_t uid, gid_t gid) {
+	char text[64];
+	if (!write_file("/proc/self/setgroups", "deny") && errno != ENOENT)
+		return false;
+	snprintf(text, sizeof text, "%u %u 1", uid, uid);
+	if (!write_file("/proc/self/uid_map", text))
+		return false;
+	snprintf(text, sizeof text, "%u %u 1", gid, gid);
+	return write_file("/proc/self/gid_map", text);
+}
+
+static bool enter_namespaces(void) {
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+	const int apart = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+	if (geteuid() == 0 && unshare(apart) == 0)
+		return true;
+	return unshare(CLONE_NEWUSER | apart) == 0 && map_user(uid, gid);
+}
+
+static void bind_device(const char *name) {
+	char from[64], to[PATH_MAX + 64];
+	snprintf(from, sizeof from, "/dev/%s", name);
+	snprintf(to, sizeof to, "%s/dev/%s", root, name);
+	int fd = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+	/* One that is not there is missed by the few that want it, and they say so. */
+	(void)!mount(from, to, NULL, MS_BIND, NULL);
+}
+
+static void link_in_dev(const char *target, const char *name) {
+	char to[PATH_MAX + 64];
+	snprintf(to, sizeof to, "%s/dev/%s", root, name);
+	(void)!symlink(target, to);
+}
+
+static void build_root(int pipe) {
+	char path[PATH_MAX + 64];
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		fail(pipe, 'N', "make mounts private");
+	/* With what a gg worker has mounted in it. */
+	if (mount(root, root, NULL, MS_BIND | MS_REC, NULL) < 0)
+		fail(pipe, 'N', "bind the root");
+	snprintf(path, sizeof path, "%s/proc", root);
+	(void)!mkdir(path, 0755);
+	if (mount("proc", path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		/* Refused where the worker's own /proc is partly covered. clang finds itself by /proc/self/exe. */
+		(void)!mount("/proc", path, NULL, MS_BIND | MS_REC, NULL);
+	static const char *const devices[] = { "null", "zero", "full", "random", "urandom" };
+	snprintf(path, sizeof path, "%s/dev", root);
+	(void)!mkdir(path, 0755);
+	for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
+		bind_device(devices[i]);
+	link_in_dev("/proc/self/fd", "fd");
+	link_in_dev("/proc/self/fd/0", "stdin");
+	link_in_dev("/proc/self/fd/1", "stdout");
+	link_in_dev("/proc/self/fd/2", "stderr");
+	snprintf(path, sizeof path, "%s/tmp", root);
+	(void)!mkdir(path, 0777);
+}
+
+/* Process 1 of the namespace: what the command leaves behind ends with it. */
+static _Noreturn void be_first(int pipe, int out_folder) {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	build_root(pipe);
+	if (chroot(root) < 0 || chdir("/") < 0)
+		fail(pipe, 'N', "chroot");
+	pid_t pid = fork();
+	if (pid < 0)
+		fail(pipe, 'X', "fork");
+	if (pid == 0) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+			fail(pipe, 'X', "no new privileges");
+		if (chdir(job.cwd) < 0)
+			fail(pipe, 'X', job.cwd);
+		umask(job.umask);
+		execve(job.exec, job.argv.items, job.env.items);
+		fail(pipe, 'X', job.exec);
+	}
+	close(pipe);
+	int code = wait_for(pid);
+	for (size_t i = 0; code == 0 && i < job.out.count; i++) {
+		int error = take_output(job.out.items[i], out_folder, i);
+		if (error) {
+			fprintf(stderr, MAGIC "cannot copy %s: %s\n", job.out.items[i], strerror(error));
+			code = NOT_RUN;
+		}
+	}
+	_exit(code);
+}
+
+/* The command's status, or -1 with `why` where there can be no namespace. */
+static int in_namespace(int out_folder, char why[256]) {
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		not_run("pipe: %s", strerror(errno));
+	pid_t guardian = fork();
+	if (guardian < 0)
+		not_run("fork: %s", strerror(errno));
+	if (guardian == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!enter_namespaces())
+			fail(ends[1], 'N', "namespaces");
+		pid_t first = fork();
+		if (first < 0)
+			fail(ends[1], 'N', "fork");
+		if (first == 0)
+			be_first(ends[1], out_folder);
+		close(ends[1]);
+		_exit(wait_for(first));
+	}
+	close(ends[1]);
+	size_t len = 0;
+	for (ssize_t n; len < 255 && (n = read(ends[0], why + len, 255 - len)) != 0;)
+		if (n > 0)
+			len += (size_t)n;
+		else if (errno != EINTR)
+			break;
+	why[len] = 0;
+	close(ends[0]);
+	int code = wait_for(guardian);
+	if (len > 0 && why[0] == 'X')
+		not_run("cannot start the command: %s", why + 1);
+	return len > 0 ? -1 : code;
+}
+
+/* ---- on a gg worker: the worker's own files, read-only but for the action's folder ---- */
+
+struct mount_settings {
+	uint64_t set, clear, propagation, userns;
+};
+
+static bool make_read_only(void) {
+	struct mount_settings m = { .set = 1 /* MOUNT_ATTR_RDONLY */ };
+	return syscall(442 /* mount_setattr */, -1, "/", 0x8000 /* AT_RECURSIVE */, &m, sizeof m) == 0;
+}
+
+static bool make_writable(const char *path) {
+	struct mount_settings m = { .clear = 1 };
+	return syscall(442, -1, path, 0, &m, sizeof m) == 0;
+}
+
+static void limit(int which, rlim_t most) {
+	if (most > 0)
+		(void)!setrlimit((__rlimit_resource_t)which, &(struct rlimit){ most, most });
+}
+
+static _Noreturn void run_command(int pipe) {
+	limit(RLIMIT_AS, job.memory);
+	limit(RLIMIT_FSIZE, job.file_size);
+	limit(RLIMIT_NPROC, job.processes);
+	limit(RLIMIT_CORE, 1);
+	if (chdir(job.cwd) < 0)
+		fail(pipe, 'X', job.cwd);
+	umask(job.umask);
+	environ = job.env.items;
+	execvpe(job.exec, job.argv.items, job.env.items);
+	fail(pipe, 'X', job.exec);
+}
+
+static _Noreturn void be_first_here(int pipe) {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		fail(pipe, 'N', "make mounts private");
+	/* A mount of its own, so that it stays writable. */
+	if (mount(job.folder, job.folder, NULL, MS_BIND | MS_REC, NULL) < 0)
+		fail(pipe, 'N', "bind the folder");
+	/* Large programs are not copied; they belong to the worker's store, and stay read-only. */
+	for (size_t i = 0; i < job.bind.count; i++)
+		if (mount(job.bind.items[i], job.at.items[i], NULL, MS_BIND, NULL) < 0)
+			fail(pipe, 'N', job.at.items[i]);
+	if (!make_read_only() || !make_writable(job.folder))
+		fail(pipe, 'N', "mount read-only");
+	(void)!mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	pid_t pid = fork();
+	if (pid < 0)
+		fail(pipe, 'X', "fork");
+	if (pid == 0)
+		run_command(pipe);
+	close(pipe);
+	_exit(wait_for(pid));
+}
+
+static void copy_bound(void) {
+	for (size_t i = 0; i < job.bind.count; i++) {
+		int in = open(job.bind.items[i], O_RDONLY | O_CLOEXEC);
+		int out = open(job.at.items[i], O_WRONLY | O_TRUNC | O_CLOEXEC);
+		if (in < 0 || out < 0 || !copy_bytes(in, out) || close(out) < 0)
+			not_run("%s: %s", job.at.items[i], strerror(errno));
+		close(in);
+	}
+}
+
+/* As in_namespace, without a root of its own. Where there can be none the command runs in its folder and no more. */
+static int on_this_machine(void) {
+	for (int apart = 1; apart >= 0; apart--) {
+		int ends[2];
+		char why[256] = "";
+		if (pipe2(ends, O_CLOEXEC) < 0)
+			not_run("pipe: %s", strerror(errno));
+		pid_t guardian = fork();
+		if (guardian < 0)
+			not_run("fork: %s", strerror(errno));
+		if (guardian == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (!apart) {
+				copy_bound();
+				run_command(ends[1]);
+			}
+			if (!enter_namespaces())
+				fail(ends[1], 'N', "namespaces");
+			pid_t first = fork();
+			if (first < 0)
+				fail(ends[1], 'N', "fork");
+			if (first == 0)
+				be_first_here(ends[1]);
+			close(ends[1]);
+			_exit(wait_for(first));
+		}
+		close(ends[1]);
+		ssize_t n = read(ends[0], why, sizeof why - 1);
+		close(ends[0]);
+		int code = wait_for(guardian);
+		if (n <= 0)
+			return code;
+		if (why[0] == 'X')
+			not_run("cannot start the command: %s", why + 1);
+	}
+	not_run("the command cannot be started");
+}
+
+/* ---- main ---- */
+
+int main(int argc, char **argv) {
+	umask(022);
+	parse(argc, argv);
+	if (strcmp(job.way, "host") == 0) {
+		if (!job.folder || job.bind.count != job.at.count)
+			not_run("--folder is needed, and --at for each --bind");
+		return on_this_machine();
+	}
+	if (!getcwd(base, sizeof base))
+		not_run("getcwd: %s", strerror(errno));
+	snprintf(root, sizeof root, "%s/root", base);
+	if (mkdir("out", 0777) < 0 && errno != EEXIST)
+		not_run("out: %s", strerror(errno));
+	int out_folder = open("out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (out_folder < 0)
+		not_run("out: %s", strerror(errno));
+	make_links();
+	for (size_t i = 0; i < job.out.count; i++) {
+		char path[2 * PATH_MAX];
+		snprintf(path, sizeof path, "%s%s", root, job.out.items[i]);
+		if (!make_folders(path, false))
+			not_run("%s: %s", job.out.items[i], strerror(errno));
+	}
+	for (size_t i = 0; i < job.inout.count; i++)
+		make_private(job.inout.items[i]);
+	char why[256];
+	int code = in_namespace(out_folder, why);
+	if (code < 0)
+		not_run("this worker allows no namespace (%s)", why + 1);
+	return code;
+}
