@@ -25,6 +25,8 @@
 #define PLACEHOLDER "#!/usr/bin/env " FORCE_AND_RUN
 /* A folder beside the session's socket: below it gg-supervise names the tool in whose place this program was started. */
 #define BY_PATH "/gg-by-path"
+/* Called so, it stands in for the command in its arguments. */
+#define LAUNCHER "gg-cc"
 
 enum { FRAME_COMMAND = 1, FRAME_RAN = 2 };
 enum { ANSWER_EXIT = 1, ANSWER_EXEC = 2, ANSWER_RUN = 3 };
@@ -204,7 +206,7 @@ static _Noreturn void force_and_run(char **argv) {
 static _Noreturn void run_without_session(const char *tool, const char *asked, char **argv) {
 	if (strcmp(tool, FORCE_AND_RUN) == 0)
 		force_and_run(argv);
-	if (asked)
+	if (asked && *asked)
 		become_or_end(asked, argv, environ);
 	run_real_tool(tool, argv);
 }
@@ -817,6 +819,19 @@ static const char *asked_for(char **session) {
 	return at + strlen(BY_PATH);
 }
 
+static const char *base_name(const char *path) {
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* A launcher's command: its path from the root on, empty when it is to be looked for on PATH. */
+static const char *absolute(const char *path) {
+	char cwd[PATH_MAX], *joined = NULL;
+	if (*path == '/' || !strchr(path, '/'))
+		return *path == '/' ? path : "";
+	return getcwd(cwd, sizeof cwd) && asprintf(&joined, "%s/%s", cwd, path) > 0 ? joined : path;
+}
+
 int main(int argc, char **argv) {
 	if (argc < 1) {
 		gg_say("started without a name, so there is no tool to stand in for");
@@ -824,9 +839,9 @@ int main(int argc, char **argv) {
 	}
 	char *path = getenv("GG_SESSION");
 	const char *asked = asked_for(&path);
-	const char *called = asked ? asked : argv[0];
-	const char *slash = strrchr(called, '/');
-	const char *tool = slash ? slash + 1 : called;
+	if (!asked && argc > 1 && strcmp(base_name(argv[0]), LAUNCHER) == 0)
+		asked = absolute(*++argv);
+	const char *tool = base_name(asked && *asked ? asked : argv[0]);
 	int session = path && *path ? connect_session(path) : -1;
 	if (session < 0)
 		run_without_session(tool, asked, argv);

@@ -405,6 +405,10 @@ static void put_wrappers_on_path(void) {
 		return;
 	sprintf(text, "%s%s%s", with.wrappers, path ? ":" : "", path ? path : "");
 	setenv("PATH", text, 1);
+	char launcher[PATH_MAX];
+	if ((size_t)snprintf(launcher, sizeof launcher, "%s/gg-cc", with.folder) < sizeof launcher &&
+		symlink(with.shim, launcher) < 0 && errno != EEXIST)
+		gg_say("cannot make %s: %s", launcher, strerror(errno));
 }
 
 /* In the build command's process. Says 0, or why there is no filter, and hands its listener over; then becomes the command. */

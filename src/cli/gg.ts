@@ -1,5 +1,7 @@
+import { accessSync, constants, statSync } from "node:fs";
+import { resolve } from "node:path";
 import { processIo, runNamed } from "./main.js";
-import type { Run } from "./types.js";
+import type { Io, Run } from "./types.js";
 import { VERSION } from "./version.js";
 
 /** Every subcommand, loaded only when it is asked for: starting must not cost more than the build it starts. */
@@ -48,7 +50,21 @@ const ALIASES: Readonly<Record<string, string>> = {
 function help(): string {
 	const width = Math.max(...Object.keys(COMMANDS).map((n) => n.length));
 	const lines = Object.entries(COMMANDS).map(([name, c]) => `  ${name.padEnd(width)}  ${c.about}`);
-	return `gg ${VERSION}: makes a build describe itself, and runs the description\n\nusage: gg COMMAND [options] …\n\n${lines.join("\n")}\n\n\`gg COMMAND --help\` lists its options.\n`;
+	return `gg ${VERSION}: makes a build describe itself, and runs the description\n\nusage: gg COMMAND [options] …\n       gg PROGRAM …   is \`gg build PROGRAM …\`, where no command has the name\n\n${lines.join("\n")}\n\n\`gg COMMAND --help\` lists its options.\n`;
+}
+
+function isProgram(name: string, io: Io): boolean {
+	if (name.startsWith("-")) return false;
+	const folders = name.includes("/") ? [""] : (io.env["PATH"] ?? "").split(":").map((folder) => `${folder}/`);
+	return folders.some((folder) => {
+		try {
+			const path = resolve(io.cwd, folder + name);
+			accessSync(path, constants.X_OK);
+			return statSync(path).isFile();
+		} catch {
+			return false;
+		}
+	});
 }
 
 async function main(): Promise<number> {
@@ -71,6 +87,11 @@ async function main(): Promise<number> {
 	}
 	name = ALIASES[name] ?? name;
 	const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+	// `gg cmake …`, `gg ./configure …`: no name of ours, but a program's.
+	if (command === undefined && called === "gg" && isProgram(name, io)) {
+		const build = COMMANDS["build"]!;
+		return runNamed("build", async (rest, given) => (await build.load()).run(rest, given), [name, ...args], io);
+	}
 	if (command === undefined) {
 		io.err(`gg: there is no command ${JSON.stringify(name)}\n    \`gg help\` lists them\n`);
 		return 1;

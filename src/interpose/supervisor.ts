@@ -1,5 +1,8 @@
+import { symlinkSync } from "node:fs";
 import { constants } from "node:os";
+import { join } from "node:path";
 import type { Sink } from "../report/events.js";
+import { errorCode } from "../util/files.js";
 import type { SpawnRequest } from "../util/spawner.js";
 import type { SupervisorMessage } from "./protocol.js";
 import { toolWords } from "./tools.js";
@@ -39,6 +42,7 @@ export class Supervisor {
 		const { folder, shim, wrappers, tree, reading, off } = this.#o;
 		const common = { cwd, stdio: "foreground" } as const;
 		if (off) {
+			makeLauncher(folder, shim);
 			this.#o.sink({ kind: "unsupervised", why: "GG_SUPERVISOR or GG_MODELPATH asks for that" });
 			return { ...common, path: program, argv, env: [...env, `PATH=${wrappers}:${path}`] };
 		}
@@ -70,5 +74,15 @@ export class Supervisor {
 			const hint = "a debugger or tracer around the build, or a container without ptrace, is the usual cause";
 			this.#o.sink({ kind: "warning", failure: { reason: "uncaught-compiler", message: text, hint } });
 		}
+	}
+}
+
+/** Where programs are caught on PATH only, the script gg-cc finds its native twin beside the session's socket. */
+function makeLauncher(folder: string, shim: string): void {
+	try {
+		symlinkSync(shim, join(folder, "gg-cc"));
+	} catch (error) {
+		// The second run of a build.
+		if (errorCode(error) !== "EEXIST") throw error;
 	}
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import path from "node:path";
 import { assertAllWays, assertAsPlain, counts, GG, HERE, type Project, projects } from "../rig/project.js";
 
 const MAIN = "int main(void) { return 0; }\n";
@@ -213,5 +214,53 @@ target_link_libraries(prog l)
 		assert.equal(answer.stdout, "0\n");
 		assert.ok(p.exists("x.o"));
 		await p.quiet();
+	});
+
+	it("is caught behind gg-cc, with or without a supervisor, and runs behind it without a session", async () => {
+		const launcher = path.join(path.dirname(GG), "gg-cc");
+		const p = project({
+			Makefile: `
+all: a.o b.o c.o d
+a.o: x.c ; $(L) /usr/bin/cc -c x.c -o $@
+b.o: x.c ; $(L) cc -c x.c -o $@
+c.o: x.c ; cd sub && $(L) ../cc-link -c ../x.c -o ../$@
+d: ; $(L) printf '%s|' 'a b' "" > $@
+`,
+			"x.c": "int x;\n",
+			"sub/empty": "",
+		});
+		const prepared = ["sh", "-c", `ln -s /usr/bin/cc cc-link && make L=${launcher}`];
+		const plain = await p.run(prepared);
+		assert.equal(plain.status, 0, plain.stderr);
+		const aside = p.aside();
+		for (const env of [{}, { GG_SUPERVISOR: "0" }]) {
+			p.fresh();
+			const ended = await p.gg([...HERE, ...prepared], { env });
+			assert.equal(ended.stdout, plain.stdout);
+			p.assertSameTree(aside);
+			assert.equal(counts(ended).made, 2, ended.stderr);
+		}
+		assert.equal((await p.run([launcher])).stderr, "gg-cc: no command was given; for example: gg-cc gcc -c x.c\n");
+		assert.equal((await p.run([launcher, "/usr/bin/cc", "-c", "none.c"])).status, 1);
+	});
+
+	it("is caught under gg without the word build, if no command of gg's has the program's name", async () => {
+		const p = project({
+			Makefile: "a.o: a.c ; /usr/bin/cc -c a.c\n",
+			configure: "#!/bin/sh\n/usr/bin/cc -c a.c -o conftest.o && echo yes\n",
+			"a.c": "int a;\n",
+			clean: "#!/bin/sh\necho mine\n",
+		});
+		assert.deepEqual(counts(await p.gg(["make"])), { stored: 0, made: 1, local: 0 });
+		const configured = await p.gg(["./configure"]);
+		assert.equal(configured.stdout, "yes\n");
+		assert.deepEqual(counts(configured), { stored: 0, made: 1, local: 0 });
+		assert.equal((await p.gg(["./clean"])).stdout, "mine\n");
+		assert.doesNotMatch((await p.gg(["clean", "-n"])).stdout, /mine/);
+		const unknown = await p.gg(["mkae"]);
+		assert.deepEqual(
+			[unknown.status, unknown.stderr],
+			[1, 'gg: there is no command "mkae"\n    `gg help` lists them\n'],
+		);
 	});
 });
