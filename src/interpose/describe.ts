@@ -91,10 +91,14 @@ export function describe(
 			return { reason: "assembler-file", detail: path };
 		if (named.has(path)) values.push({ hash: fact.hash, name: path });
 		else {
-			const folder = posix.dirname(path);
-			const entries = folders.get(folder) ?? [];
-			entries.push({ name: posix.basename(path), hash: fact.hash, kind: fact.executable ? "executable" : "file" });
-			folders.set(folder, entries);
+			const slash = path.lastIndexOf("/");
+			const folder = slash > 0 ? path.slice(0, slash) : "/";
+			let entries = folders.get(folder);
+			if (entries === undefined) {
+				entries = [];
+				folders.set(folder, entries);
+			}
+			entries.push({ name: path.slice(slash + 1), hash: fact.hash, kind: fact.executable ? "executable" : "file" });
 		}
 	}
 	const trees: Item[] = [{ hash: d.toolchain.tree, name: "/" }];

@@ -6,7 +6,7 @@ import type { CompilerAnswer } from "../scan/setup-answer.js";
 import { type ScanFlags, scanFlags } from "../scan/setup-flags.js";
 import { type SearchPath, searchPath } from "../scan/setup-search.js";
 import type { OpenedFile, ScanAnswer, ScanSetup } from "../scan/types.js";
-import type { FileFacts } from "../store/filefacts.js";
+import type { FileFact, FileFacts } from "../store/filefacts.js";
 import type { Spawner } from "../util/spawner.js";
 import { type Answers, type Asked, CompilerAnswers } from "./compiler-answers.js";
 import { relevantEnv } from "./describe.js";
@@ -35,6 +35,8 @@ export type Includes =
 			readonly kind: "scanned";
 			/** In the compiler's order. */
 			readonly files: readonly OpenedFile[];
+			/** What was found of the files by their paths: what is described is what was scanned. */
+			readonly facts: ReadonlyMap<string, FileFact>;
 			/** Files that were found and not read through, and what the compiler reads by itself. */
 			readonly present: ReadonlySet<string>;
 			/** Names that were looked for and not there, absolute. */
@@ -97,7 +99,8 @@ export class IncludeScanner {
 			const found = this.#scan(ready.setup, source, command.cwd);
 			if (found.kind === "refused") return refused(found.reason, `${found.where}: ${found.what}`);
 			if (found.kind === "scanned") {
-				return finish(r, found, known.reads, [...ready.absent, ...answer.missing]);
+				const facts = this.#factsOf(found.files);
+				return finish(r, found, facts, known.reads, [...ready.absent, ...answer.missing]);
 			}
 			if (!(await this.#answers.features(known, found.questions))) {
 				return refused("feature", found.questions.map((q) => `${q.test}(${q.argument})`).join(" "));
@@ -113,6 +116,15 @@ export class IncludeScanner {
 			if (!(error instanceof ChangedMeanwhile)) throw error;
 			return { kind: "refused", reason: "unreadable", where: error.message, what: "it changes while it is read" };
 		}
+	}
+
+	#factsOf(files: readonly OpenedFile[]): ReadonlyMap<string, FileFact> {
+		const facts = new Map<string, FileFact>();
+		for (const { path } of files) {
+			const fact = this.#files.fact(path);
+			if (fact !== undefined) facts.set(path, fact);
+		}
+		return facts;
 	}
 
 	async #known(r: IncludeRequest, flags: ScanFlags): Promise<Answers | { readonly unclear: string }> {
@@ -193,12 +205,13 @@ function refused(reason: string, detail: string): Includes {
 function finish(
 	r: IncludeRequest,
 	found: ScanAnswer & { readonly kind: "scanned" },
+	facts: ReadonlyMap<string, FileFact>,
 	reads: readonly string[],
 	missing: readonly string[],
 ): Includes {
 	const { files, absent } = found;
 	const present = reads.length === 0 ? found.present : new Set([...found.present, ...reads]);
-	return { kind: "scanned", files, present, absent, missing, depfile: depfileOf(r, files) };
+	return { kind: "scanned", files, facts, present, absent, missing, depfile: depfileOf(r, files) };
 }
 
 function depfileOf({ facts, source }: IncludeRequest, files: readonly OpenedFile[]): string | undefined {

@@ -118,27 +118,35 @@ function listingsHold(entry: DepEntry, thunk: Thunk): boolean {
 }
 
 /** Groups absences by folder, each shortened to the topmost folder that is missing; temporary names are left out. */
-export function groupAbsent(paths: Iterable<string>, skip: (path: string) => boolean): Record<string, string[]> {
+export function groupAbsent(
+	paths: Iterable<string>,
+	skip: (path: string) => boolean,
+	isFolder: (path: string) => boolean,
+): Record<string, string[]> {
 	const groups = new Map<string, Set<string>>();
-	const exists = new Map<string, boolean>();
-	const isFolder = (path: string): boolean => {
-		let known = exists.get(path);
-		if (known === undefined) {
-			known = isThere(path);
-			exists.set(path, known);
-		}
-		return known;
-	};
-	for (const path of paths) {
-		if (skip(path)) continue;
-		const missing = firstMissing(path, isFolder);
-		const folder = posix.dirname(missing);
+	const namesIn = (folder: string): Set<string> => {
 		let names = groups.get(folder);
 		if (names === undefined) {
 			names = new Set();
 			groups.set(folder, names);
 		}
-		names.add(posix.basename(missing));
+		return names;
+	};
+	/** Where the names of a folder go: undefined for one that is missing itself, which has been noted then. */
+	const places = new Map<string, Set<string> | undefined>();
+	for (const path of paths) {
+		if (skip(path)) continue;
+		const slash = path.lastIndexOf("/");
+		const folder = slash > 0 ? path.slice(0, slash) : "/";
+		let names = places.get(folder);
+		if (names === undefined) {
+			if (places.has(folder)) continue;
+			const missing = firstMissing(path, isFolder);
+			if (missing === path) names = namesIn(folder);
+			else namesIn(posix.dirname(missing)).add(posix.basename(missing));
+			places.set(folder, names);
+		}
+		names?.add(path.slice(slash + 1));
 	}
 	return Object.fromEntries([...groups].map(([folder, names]) => [folder, [...names].sort()]));
 }

@@ -1,4 +1,4 @@
-import { lstatSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { loadResult, saveResult } from "../executor/results.js";
 import type { Trace } from "../executor/trace.js";
 import type { FileProbe } from "../models/types.js";
@@ -16,7 +16,7 @@ import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
 import { type Found, groupAbsent, Lookup } from "./lookup.js";
 import type { RanReport } from "./protocol.js";
-import type { DiscoveredInputs } from "./scan.js";
+import type { DiscoveredInputs, WrittenDepfile } from "./scan.js";
 
 export interface RecorderOptions {
 	readonly ggDir: string;
@@ -53,6 +53,7 @@ export class Recorder {
 	readonly #lookup: Lookup;
 	readonly #depcache: DepCache;
 	readonly #startedAt = Date.now();
+	readonly #systemFolders = new Map<string, boolean>();
 	#warnedStore = false;
 
 	constructor(options: RecorderOptions) {
@@ -73,43 +74,55 @@ export class Recorder {
 
 	/** Describes a command that has not run, by the inputs that were found for it. */
 	describe(c: Case, inputs: DiscoveredInputs): Described | NotKept {
-		const described = describe(
-			{ ...descriptionOf(c), reads: inputs.reads, before: new Map(), sideOutputs: [] },
-			this.#o.facts,
-			this.#o.store.objects,
-			true,
-		);
+		// One look at each file: what is described is what was scanned.
+		const looked = new Map(inputs.looked);
+		const get = (path: string): FileFact | undefined => {
+			const known = looked.get(path);
+			if (known !== undefined) return known;
+			const fact = this.#o.facts.get(path);
+			if (fact !== undefined) looked.set(path, fact);
+			return fact;
+		};
+		const { objects } = this.#o.store;
+		const description = { ...descriptionOf(c), reads: inputs.reads, before: new Map(), sideOutputs: [] };
+		const described = describe(description, { get }, objects, true);
 		if ("reason" in described) return described;
-		this.#o.store.objects.put(described.bytes);
-		this.#keepBuilt(described.thunk);
-		const absent = groupAbsent(inputs.absent, isTemporary);
+		objects.put(described.bytes);
+		this.#keepBuilt(c, described.thunk, looked);
+		const absent = this.#group(inputs.absent);
 		this.#depcache.put(keyOf(c), { thunk: described.hash, absent, ...this.#writtenDepfile(c, inputs.depfiles) });
 		return described;
 	}
 
 	/** The dependency file that the description of a command has just written, if there is one and no other. */
-	#writtenDepfile(c: Case, [path, ...more]: readonly string[]): { readonly depfile?: ObjectHash } {
+	#writtenDepfile(c: Case, [written, ...more]: readonly WrittenDepfile[]): { readonly depfile?: ObjectHash } {
 		const [planned, ...others] = c.plan.outputs.filter((p) => p.role === "depfile");
-		if (path === undefined || planned === undefined || more.length + others.length > 0) return {};
-		const size = absolute(c.request.cwd, planned.path) === path ? this.#o.facts.get(path)?.size : undefined;
-		return size !== undefined && size < DEPFILE_PACKED ? { depfile: this.#o.store.objects.putPacked(path) } : {};
+		if (written === undefined || planned === undefined || more.length + others.length > 0) return {};
+		const { path, bytes } = written;
+		if (absolute(c.request.cwd, planned.path) !== path || bytes.length >= DEPFILE_PACKED) return {};
+		return { depfile: this.#o.store.objects.putPacked(bytes) };
+	}
+
+	/** Absences by folder. Whether a folder of the system is there is looked at once. */
+	#group(absent: Iterable<string>): Record<string, string[]> {
+		const own = new Map<string, boolean>();
+		return groupAbsent(absent, isTemporary, (folder) => {
+			const known = this.#o.facts.isSystem(`${folder}/`) ? this.#systemFolders : own;
+			let there = known.get(folder);
+			if (there === undefined) {
+				there = isThere(folder);
+				known.set(folder, there);
+			}
+			return there;
+		});
 	}
 
 	/** Copies files that may be gone or changed when the thunk runs: whatever lies in the tree and is not older than the build. */
-	#keepBuilt(thunk: Thunk): void {
-		for (const item of [...thunk.values]) {
-			const fact = this.#o.facts.get(item.name);
-			if (fact === undefined || fact.hash !== item.hash) continue;
-			if (thunk.inout.includes(item.name) || fact.mtimeMs >= this.#startedAt)
-				this.#o.store.objects.putFile(item.name, item.hash);
-		}
-		for (const tree of thunk.trees) {
-			if (tree.name === "/" || this.#o.facts.isSystem(`${tree.name}/`)) continue;
-			for (const e of this.#lookup.tree(tree.hash) ?? []) {
-				const path = `${tree.name}/${e.name}`;
-				const fact = this.#o.facts.get(path);
-				if (fact?.hash === e.hash && fact.mtimeMs >= this.#startedAt) this.#o.store.objects.putFile(path, e.hash);
-			}
+	#keepBuilt(c: Case, thunk: Thunk, looked: ReadonlyMap<string, FileFact>): void {
+		for (const [path, fact] of looked) {
+			if (fact.placeholder !== undefined || (fact.mtimeMs < this.#startedAt && !thunk.inout.includes(path))) continue;
+			if (this.#o.facts.isSystem(path) || c.toolchain.files.has(path)) continue;
+			this.#o.store.objects.putFile(path, fact.hash);
 		}
 	}
 
@@ -178,7 +191,9 @@ export class Recorder {
 				}
 				if (!state.regular) return { reason: "unsupported-output", detail: output.path };
 				const small = output.tag === "depfile" && state.size < DEPFILE_PACKED;
-				const hash = small ? this.#o.store.objects.putPacked(output.path) : this.#o.store.objects.putFile(output.path);
+				const hash = small
+					? this.#o.store.objects.putPacked(readFileSync(output.path))
+					: this.#o.store.objects.putFile(output.path);
 				outputs.push({ tag: output.tag, hash, mode: state.mode });
 			}
 			const result: ThunkResult = {
@@ -193,7 +208,7 @@ export class Recorder {
 			saveResult(this.#o.store, described.hash, described.thunk, result);
 			this.#depcache.put(keyOf(c), {
 				thunk: described.hash,
-				absent: groupAbsent(seen.absent, isTemporary),
+				absent: this.#group(seen.absent),
 				...(known.listed === undefined ? {} : { listed: known.listed }),
 			});
 			return { hash: described.hash };

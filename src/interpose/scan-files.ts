@@ -72,6 +72,14 @@ export class DiskFiles implements ScanFiles {
 		return value;
 	}
 
+	/** What this command's look at a file found; undefined if it has not been opened by this name. */
+	fact(path: string): FileFact | undefined {
+		const known = this.#known.get(path);
+		return known !== undefined && known.turn >= this.#turn && known.value instanceof KnownFile
+			? known.value.fact
+			: undefined;
+	}
+
 	realPath(path: string): string | undefined {
 		const isSystem = this.#facts.isSystem(path);
 		const known = isSystem ? this.#realPaths.get(path) : undefined;
@@ -100,7 +108,10 @@ export class DiskFiles implements ScanFiles {
 		if (fact === undefined) return notReadable(path);
 		if (fact.placeholder !== undefined || fact.size > SIZE_LIMIT) return "refused";
 		const known = this.#opened.get(path);
-		if (known?.is(fact)) return known;
+		if (known?.is(fact)) {
+			known.fact = fact;
+			return known;
+		}
 		// One that grew while it was read has a name that says more than was seen.
 		const file = new KnownFile(path, fact, content?.length === sizeOfHash(fact.hash) ? content : undefined);
 		this.#opened.set(path, file);
@@ -187,11 +198,14 @@ function notReadable(path: string): "absent" | "folder" | "refused" {
 class KnownFile implements ScanFile {
 	readonly identity: string;
 	readonly modified: number;
+	/** What was found at the last look; its content is that of the first. */
+	fact: FileFact;
 	readonly #path: string;
 	#content: Buffer | undefined;
 
 	constructor(path: string, fact: FileFact, content: Buffer | undefined) {
 		this.#path = path;
+		this.fact = fact;
 		this.identity = fact.hash;
 		this.modified = fact.mtimeMs * 1e6;
 		this.#content = content;

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import type { Sink } from "../report/events.js";
+import type { FileFact } from "../store/filefacts.js";
 
 /** What one source includes, and the bytes of its depfile. */
 export interface SourceIncludes {
@@ -10,6 +11,8 @@ export interface SourceIncludes {
 	readonly reads: ReadonlySet<string>;
 	readonly absent: ReadonlySet<string>;
 	readonly depfile: Buffer | undefined;
+	/** What the scan found of files, by the same names as in `files`. */
+	readonly looked?: ReadonlyMap<string, FileFact>;
 }
 
 /** Counts how the includes of sources were found. */

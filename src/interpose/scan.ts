@@ -9,6 +9,7 @@ import { type LinkFlavour, resolveLink } from "../models/link.js";
 import { expandResponseFiles } from "../models/response-file.js";
 import { scanArgv, userDepfile } from "../models/scan-argv.js";
 import type { Command, FileProbe, SourceInput, ThunkPlan } from "../models/types.js";
+import type { FileFact } from "../store/filefacts.js";
 import { removeQuietly, writeFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
@@ -45,7 +46,14 @@ export interface DiscoveredInputs {
 	readonly reads: ReadonlySet<string>;
 	readonly absent: ReadonlySet<string>;
 	/** Dependency files that were written. */
-	readonly depfiles: readonly string[];
+	readonly depfiles: readonly WrittenDepfile[];
+	/** What is known already of files among `reads`. */
+	readonly looked: ReadonlyMap<string, FileFact>;
+}
+
+export interface WrittenDepfile {
+	readonly path: string;
+	readonly bytes: Buffer;
 }
 
 /** Why the command must run before its inputs are known. */
@@ -60,13 +68,14 @@ export interface NotDiscovered {
 export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs | NotDiscovered> {
 	const reads = new Set<string>();
 	const absent = new Set<string>();
-	const depfiles: string[] = [];
+	const depfiles: WrittenDepfile[] = [];
+	const looked = new Map<string, FileFact>();
 	for (const path of [...r.plan.inputs, ...r.plan.sources.map((s) => s.path)]) {
 		if (!r.probe.exists(absolute(r.command.cwd, path))) return { reason: "no-input-file", detail: path };
 	}
 	const kind = r.plan.discovery.kind;
 	if (kind === "include" || kind === "include+link") {
-		const failure = await scanIncludes(r, { reads, absent, depfiles });
+		const failure = await scanIncludes(r, { reads, absent, depfiles, looked });
 		if (failure !== undefined) return failure;
 	}
 	if (kind === "link" || kind === "include+link") {
@@ -79,12 +88,17 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		const failure = await askTool(r, r.plan.discovery.args, reads, absent);
 		if (failure !== undefined) return failure;
 	}
-	return { reads, absent, depfiles };
+	return { reads, absent, depfiles, looked };
 }
 
 async function scanIncludes(
 	r: ScanRequest,
-	into: { readonly reads: Set<string>; readonly absent: Set<string>; readonly depfiles: string[] },
+	into: {
+		readonly reads: Set<string>;
+		readonly absent: Set<string>;
+		readonly depfiles: WrittenDepfile[];
+		readonly looked: Map<string, FileFact>;
+	},
 ): Promise<NotDiscovered | undefined> {
 	const facts = gccFacts(r.command, r.probe);
 	const sources = facts.sources.filter((source) => isPreprocessed(source.language));
@@ -95,11 +109,12 @@ async function scanIncludes(
 		if ("reason" in found) continue;
 		for (const path of found.reads) into.reads.add(path);
 		for (const path of found.absent) into.absent.add(path);
+		for (const [path, fact] of found.looked ?? []) into.looked.set(path, fact);
 		const depfile = userDepfile(facts, sources[i]!);
 		if (depfile === undefined || found.depfile === undefined) continue;
 		const path = absolute(r.command.cwd, depfile);
 		writeFileAtomic(path, found.depfile, 0o666 & ~r.umask);
-		into.depfiles.push(path);
+		into.depfiles.push({ path, bytes: found.depfile });
 	}
 	return undefined;
 }
@@ -138,14 +153,20 @@ async function includesOf(
 /** With one name for each file. */
 function named(found: Includes & { readonly kind: "scanned" }, canonical: (path: string) => string): SourceIncludes {
 	const files = new Set<string>();
-	for (const file of found.files) files.add(canonical(file.path));
+	const looked = new Map<string, FileFact>();
+	for (const file of found.files) {
+		const path = canonical(file.path);
+		files.add(path);
+		const fact = found.facts.get(file.path);
+		if (fact !== undefined) looked.set(path, fact);
+	}
 	const reads = found.present.size === 0 ? files : new Set(files);
 	for (const path of found.present) reads.add(canonical(path));
 	const absent = new Set<string>();
 	for (const path of found.absent) absent.add(canonical(path));
 	for (const path of found.missing) absent.add(canonical(path));
 	const depfile = found.depfile === undefined ? undefined : Buffer.from(found.depfile);
-	return { files, reads, absent, depfile };
+	return { files, reads, absent, depfile, looked };
 }
 
 /** What the compiler itself opens, watched. */

@@ -98,9 +98,8 @@ export class LocalObjects implements ObjectStore {
 		}
 	}
 
-	/** Keeps a small file that only gg reads again, a depfile say, without a file of its own. */
-	putPacked(path: string): ObjectHash {
-		const bytes = readFileSync(path);
+	/** Keeps what only gg reads again, a depfile say, without a file of its own. */
+	putPacked(bytes: Buffer): ObjectHash {
 		const hash = hashBytes(bytes);
 		if (this.get(hash) === undefined) this.#pack.put(hash, bytes);
 		return hash;

@@ -240,9 +240,14 @@ const LETTERS = { file: "-", executable: "x", link: "l", directory: "d" } as con
 
 /** A Tree object: a version line, then hash, letter of the kind and name, NUL-terminated, sorted by the name's bytes. */
 export function encodeTree(entries: readonly TreeEntry[]): Buffer {
-	const sorted = [...entries].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+	// By bytes, which is the order of UTF-16 too up to its surrogates.
+	const plain = entries.every((e) => !/[\ud800-\uffff]/.test(e.name));
+	const sorted = [...entries].sort(plain ? byUnits : byBytes);
 	return Buffer.from(TREE_MAGIC + sorted.map((e) => `${e.hash}${LETTERS[e.kind]}${e.name}\0`).join(""));
 }
+
+const byUnits = (a: TreeEntry, b: TreeEntry): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+const byBytes = (a: TreeEntry, b: TreeEntry): number => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
 
 /** True for a name that stays below its directory. */
 export function isInside(name: string): boolean {
