@@ -16,11 +16,13 @@ declare const BUNDLE: string;
 const KEPT_MS = 14 * 24 * 3600_000;
 const DIGEST_LENGTH = 32;
 
-/** Where the compiled code is kept: a file for each command, for each uses other functions. */
-function codeFile(): string {
+/** Where the compiled code is kept: a file for each command, for each uses other functions. Undefined where there is no
+ * folder of the user's own: what others can write to must not be run. */
+function codeFile(): string | undefined {
 	const { env } = process;
-	const home = env["XDG_CACHE_HOME"]?.startsWith("/") ? env["XDG_CACHE_HOME"] : join(env["HOME"] ?? "/tmp", ".cache");
 	const named = env["GG_CACHE_DIR"];
+	const home = env["XDG_CACHE_HOME"]?.startsWith("/") ? env["XDG_CACHE_HOME"] : join(env["HOME"] ?? "", ".cache");
+	if (!home.startsWith("/") && (named === undefined || named === "")) return undefined;
 	const folder = join(named !== undefined && named !== "" ? named : join(home, "gg"), "code");
 	const called = env["GG_CALLED_AS"] ?? "";
 	const command = called.startsWith("gg-") ? called.slice(3) : (process.argv[2] ?? "");
@@ -28,9 +30,10 @@ function codeFile(): string {
 	return join(folder, `${BUNDLE}-${process.version}-${process.arch}-${name}`);
 }
 
-/** V8 checks the version and the flags of what it is given, but not every byte. */
+/** V8 checks the version and the flags of what it is given, but not every byte. Others' code is not taken. */
 function readCode(file: string): Buffer | undefined {
 	try {
+		if (statSync(file).uid !== process.geteuid?.()) return undefined;
 		const bytes = readFileSync(file);
 		const code = bytes.subarray(DIGEST_LENGTH);
 		return digestOf(code).equals(bytes.subarray(0, DIGEST_LENGTH)) ? code : undefined;
@@ -57,13 +60,13 @@ function writeCode(file: string, code: Buffer): void {
 
 const filename = join(__dirname, `main-${BUNDLE}.js`);
 const file = codeFile();
-const cachedData = readCode(file);
+const cachedData = file === undefined ? undefined : readCode(file);
 const script = new Script(readFileSync(filename, "latin1"), {
 	filename,
 	...(cachedData === undefined ? {} : { cachedData }),
 });
 // At the end the functions that were used are compiled, too.
-if (cachedData === undefined || script.cachedDataRejected === true) {
+if (file !== undefined && (cachedData === undefined || script.cachedDataRejected === true)) {
 	process.once("exit", () => {
 		// What shows the options is as large as all else, and hardly ever used.
 		if (!process.argv.includes("--help")) writeCode(file, script.createCachedData());

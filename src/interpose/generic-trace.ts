@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import type { Trace } from "../executor/trace.js";
 import { loadedFiles, readLdSoConf, type SystemProbe } from "../models/ld-so.js";
@@ -8,10 +8,10 @@ import type { Case } from "./case.js";
 import { absolute } from "./describe.js";
 import type { NotKept } from "./recorder.js";
 
-/** The trace of a described tool with all that its result depends on among the reads, and the folders that it listed. */
+/** The trace of a described tool with all that its result depends on among the reads, and the state of what it looked at. */
 export interface CompleteTrace {
 	readonly seen: Trace;
-	/** Folder → digest of its names, without those that the command writes. */
+	/** Folder that it listed → digest of its names, without those that the command writes; else path → `stateOf`. */
 	readonly listed: Readonly<Record<string, string>>;
 }
 
@@ -37,9 +37,14 @@ export function completeTrace(
 	if (bare !== undefined) return { reason: "rewritten", detail: `${bare} was made and is empty` };
 
 	const reads = new Set(seen.reads);
-	for (const path of seen.looked) if (!o.facts.isSystem(path) && !written.has(path)) reads.add(path);
 	for (const path of programFiles(c, seen, o.probe)) reads.add(path);
 	const listed: Record<string, string> = {};
+	for (const path of seen.looked) {
+		if (o.facts.isSystem(path) || written.has(path) || seen.folders.has(path)) continue;
+		reads.add(path);
+		const state = path.split("/").some((name) => PASSING.has(name)) ? "" : stateOf(path);
+		if (state !== "") listed[path] = state;
+	}
 	for (const folder of seen.listings) {
 		if (!o.facts.isSystem(`${folder}/`)) listed[folder] = listingDigest(folder, written);
 	}
@@ -63,13 +68,27 @@ function programFiles(c: Case, seen: Trace, probe: SystemProbe): Set<string> {
 const PASSING = new Set(["__pycache__", ".gg"]);
 
 /** What a folder holds, by name; `written` are absolute paths that do not count. */
-export function listingDigest(folder: string, written: ReadonlySet<string>): string {
-	let names: string[];
+function listingDigest(folder: string, written: ReadonlySet<string>): string {
+	const counts = (name: string): boolean => !PASSING.has(name) && !written.has(posix.join(folder, name));
 	try {
-		names = readdirSync(folder);
+		const counted = readdirSync(folder).filter(counts).sort();
+		return createHash("sha256").update(counted.join("\0")).digest("base64url");
 	} catch {
 		return "";
 	}
-	const counted = names.filter((name) => !PASSING.has(name) && !written.has(posix.join(folder, name))).sort();
-	return createHash("sha256").update(counted.join("\0")).digest("base64url");
+}
+
+/** What a look at a path shows beyond the content of a file; `` where there is nothing to see. Shorter than a digest. */
+function stateOf(path: string): "folder" | "program" | "file" | "" {
+	try {
+		const s = statSync(path);
+		return s.isDirectory() ? "folder" : (s.mode & 0o111) !== 0 ? "program" : "file";
+	} catch {
+		return "";
+	}
+}
+
+/** True if a path that is named in a trace's `listed` is as it was. */
+export function isAsListed(path: string, was: string, written: ReadonlySet<string>): boolean {
+	return was === (was.length < 10 ? stateOf(path) : listingDigest(path, written));
 }

@@ -6,7 +6,7 @@ import { decodeThunk, decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, TreeEntry } from "../thunk/types.js";
 import { firstMissing, isThere } from "../util/paths.js";
-import { listingDigest } from "./generic-trace.js";
+import { isAsListed } from "./generic-trace.js";
 
 /** An earlier description that still holds. */
 export interface Found {
@@ -114,7 +114,7 @@ export class Lookup {
 function listingsHold(entry: DepEntry, thunk: Thunk): boolean {
 	if (entry.listed === undefined) return true;
 	const written = new Set(thunk.outputPaths.map((output) => output.path));
-	return Object.entries(entry.listed).every(([folder, digest]) => listingDigest(folder, written) === digest);
+	return Object.entries(entry.listed).every(([path, was]) => isAsListed(path, was, written));
 }
 
 /** Groups absences by folder, each shortened to the topmost folder that is missing; temporary names are left out. */

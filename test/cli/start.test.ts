@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { testCli } from "../rig/cli.js";
 
@@ -63,5 +63,22 @@ describe("starting gg", () => {
 	it("works where nothing can be kept", () => {
 		writeFileSync(cli.at("file"), "");
 		assert.match(start(cli.at("file/cache")), /usage: gg COMMAND/);
+	});
+
+	it("neither runs nor keeps code in a folder that need not be the user's own: the working directory, where HOME is empty", () => {
+		const env = { GG_CACHE_DIR: "", XDG_CACHE_HOME: "", HOME: "" };
+		const ran = cli.gg(["help"], { env });
+		assert.deepEqual([ran.status, ran.err], [0, ""]);
+		assert.equal(existsSync(cli.at(".cache")), false);
+	});
+
+	it("takes no code of another user", function () {
+		if (process.geteuid?.() !== 0) this.skip();
+		const cache = cli.at("cache");
+		start(cache);
+		const [file] = codeFiles(cache);
+		chownSync(file!, 65534, 65534);
+		start(cache);
+		assert.equal(statSync(file!).uid, 0);
 	});
 });

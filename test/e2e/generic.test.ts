@@ -82,6 +82,35 @@ made.c: list ; python3 make.py made.c list y.y
 		}
 	});
 
+	it("runs again when what it only looked at is no longer what it was", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({ tools: ["gen.sh @outfile"] }),
+			Makefile: "out: ; ./gen.sh out\n",
+			"gen.sh":
+				"#!/bin/sh\n: > $1; test -d dir && echo dir >> $1; test -x program && echo program >> $1; ls names >> $1\n",
+			program: "",
+			"dir/x": "",
+			"names/x": "",
+		});
+		fs.chmodSync(p.path("program"), 0o755);
+		const changes: readonly (() => void)[] = [
+			() => undefined,
+			() => fs.chmodSync(p.path("program"), 0o644),
+			() => fs.rmSync(p.path("dir"), { recursive: true }),
+		];
+		for (const change of changes) {
+			change();
+			for (const made of [1, 0]) {
+				fs.rmSync(p.path("out"), { force: true });
+				assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 1 - made, made, local: 0 });
+			}
+			const ours = p.read("out");
+			fs.rmSync(p.path("out"));
+			await p.run(["make"]);
+			assert.equal(p.read("out"), ours);
+		}
+	});
+
 	it("is deferred at once where all that it reads is declared", async () => {
 		const p = project({
 			"gg.json": JSON.stringify({
