@@ -9,6 +9,7 @@ import {
 	type Stats,
 	statSync,
 } from "node:fs";
+import { posix } from "node:path";
 import type { SystemProbe } from "../models/ld-so.js";
 import type { FileProbe } from "../models/types.js";
 
@@ -46,6 +47,45 @@ function quietly<T>(get: () => T): T | undefined {
 	} catch {
 		return undefined;
 	}
+}
+
+/** Larger pieces of files are read anew. */
+const REMEMBERED = 64 << 10;
+
+/**
+ * Files of the system are asked about once: where the libraries of a link are, what their scripts say and what they need.
+ * The answers are for one session.
+ */
+export function rememberSystem(
+	probe: SystemProbe & FileProbe,
+	isSystem: (path: string) => boolean,
+): SystemProbe & FileProbe {
+	const once = <Rest extends unknown[], T>(
+		look: (path: string, ...rest: Rest) => T,
+		small: (answer: T) => boolean = () => true,
+	): ((path: string, ...rest: Rest) => T) => {
+		const known = new Map<string, T>();
+		return (path, ...rest) => {
+			if (!isSystem(path.includes("/..") ? posix.normalize(path) : path)) return look(path, ...rest);
+			const key = rest.length === 0 ? path : `${path}\0${rest.join()}`;
+			const answer = known.get(key);
+			if (answer !== undefined || known.has(key)) return answer as T;
+			const found = look(path, ...rest);
+			if (small(found)) known.set(key, found);
+			return found;
+		};
+	};
+	const isSmall = (text: { readonly length: number } | undefined): boolean => (text?.length ?? 0) <= REMEMBERED;
+	return {
+		exists: once(probe.exists),
+		isDirectory: once(probe.isDirectory),
+		readText: once(probe.readText, isSmall),
+		readHead: once(probe.readHead, isSmall),
+		stat: once(probe.stat),
+		readlink: once(probe.readlink),
+		readdir: once(probe.readdir),
+		read: once(probe.read, isSmall),
+	};
 }
 
 export const systemProbe: SystemProbe & FileProbe = {

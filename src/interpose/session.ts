@@ -26,6 +26,7 @@ import { completeTrace } from "./generic-trace.js";
 import { IncludeScanner } from "./include-scan.js";
 import type { Found } from "./lookup.js";
 import { buildParallelism, Observers } from "./observers.js";
+import { rememberSystem } from "./probe.js";
 import { type ExecChange, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
 import { Recorder } from "./recorder.js";
 import { fail, replyOf, SILENT_FAILURE } from "./replies.js";
@@ -82,6 +83,8 @@ export class Session {
 	readonly #o: SessionOptions;
 	readonly #toolchains: Toolchains;
 	readonly #recorder: Recorder;
+	/** For what is looked up and not named: headers and libraries. */
+	readonly #probe: FileProbe & SystemProbe;
 	readonly #clock: FileClock;
 	readonly #includes: IncludeScanner;
 	readonly #tally: ScanTally;
@@ -103,6 +106,7 @@ export class Session {
 		this.#o = options;
 		this.#toolchains = new Toolchains({ ...options, objects: options.store.objects });
 		this.#recorder = new Recorder(options);
+		this.#probe = rememberSystem(options.probe, (path) => options.facts.isSystem(path));
 		this.#clock = new FileClock(join(options.ggDir, "tmp"));
 		this.#includes = new IncludeScanner({ ...options, core: (files) => new Scanner(files) });
 		this.#tally = new ScanTally(options.sink);
@@ -340,7 +344,7 @@ export class Session {
 				path: c.path,
 				searchDirs: c.toolchain.searchDirs,
 				spawner: this.#o.spawner,
-				probe: this.#o.probe,
+				probe: this.#probe,
 				viewLibrary: this.#o.viewLibrary,
 				isPlaceholder: (path) => this.#o.placeholders.has(path),
 				umask: c.request.umask,

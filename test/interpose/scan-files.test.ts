@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DiskFiles } from "../../src/interpose/scan-files.js";
 import { FileFacts } from "../../src/store/filefacts.js";
@@ -37,6 +37,45 @@ describe("files for the include scanner", () => {
 		if (typeof a === "string" || typeof b === "string") assert.fail("both are there");
 		assert.deepEqual([a.content, b.content].map(String), ["one", "two"]);
 	});
+
+	it("have all of their content if they grow while they are looked at", () => {
+		class Growing extends FileFacts {
+			override get(path: string, onRead?: (content: Buffer) => void) {
+				return super.get(path, (content) => onRead?.(content.subarray(0, 3)));
+			}
+		}
+		writeFileSync(at("a.h"), "onetwo");
+		const facts = new Growing({ projectIndex: at("index/p"), userIndex: at("index/u"), isSystem: () => false });
+		assert.equal(text(new DiskFiles(facts), "a.h"), "onetwo");
+	});
+
+	it("have facts of this command's look at them, and of no earlier one", () => {
+		writeFileSync(at("a.h"), "one");
+		const files = make();
+		assert.equal(files.fact(at("a.h")), undefined);
+		assert.equal(text(files, "a.h"), "one");
+		assert.equal(files.fact(at("a.h"))?.hash, hashBytes(Buffer.from("one")));
+		chmodSync(at("a.h"), 0o755);
+		files.begin();
+		assert.equal(files.fact(at("a.h")), undefined);
+		files.open(at("a.h"));
+		assert.equal(files.fact(at("a.h"))?.executable, true);
+	});
+
+	it("are found and missed in a folder of 100,000", () => {
+		mkdirSync(at("many"));
+		execFileSync("sh", ["-c", "seq -f h%.0f.h 100000 | xargs touch"], { cwd: at("many") });
+		age("many");
+		const files = make();
+		for (let command = 0; command < 20; command++) {
+			files.begin();
+			for (let i = 0; i < 500; i++) assert.equal(files.open(at(`many/none${i}.h`)), "absent");
+			assert.equal(text(files, `many/h${5000 * command + 1}.h`), "");
+		}
+		writeFileSync(at("many/none1.h"), "now");
+		files.begin();
+		assert.equal(text(files, "many/none1.h"), "now");
+	}).timeout(120_000);
 
 	it("follow every change from one command to the next", () => {
 		const files = make();
