@@ -496,7 +496,8 @@ static bool reap(int *status_pipe) {
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid != build)
+		/* Its pid may be another's later. */
+		if (pid != build || build_has_ended)
 			continue;
 		build_has_ended = true;
 		int ended[2] = { status, 0 };

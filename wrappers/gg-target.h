@@ -118,12 +118,13 @@ static inline bool target_shares_our_view(pid_t tid) {
 
 /* ---- another path ---- */
 
+/* Takes no status away: if it is killed instead, that is for whoever reaps it, who may have to hand it on. */
 static inline bool wait_until_stopped(pid_t tid) {
-	int status;
-	while (waitpid(tid, &status, __WALL) < 0)
+	siginfo_t info = { 0 };
+	while (waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL) < 0)
 		if (errno != EINTR)
 			return false;
-	return WIFSTOPPED(status);
+	return info.si_code == CLD_STOPPED || info.si_code == CLD_TRAPPED;
 }
 
 /* Attaches to a thread and detaches again: false where that is refused (Yama, a container, another tracer). */

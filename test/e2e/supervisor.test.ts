@@ -216,6 +216,30 @@ target_link_libraries(prog l)
 		await p.quiet();
 	});
 
+	it("ends a build as killed that is killed at whatever moment of starting a tool", async () => {
+		const p = project({
+			"die.c": `
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+	pid_t build = getpid();
+	if (fork() == 0) {
+		for (volatile int i = argc > 1 ? atoi(argv[1]) * 1000 : 0; i > 0; i--) {}
+		kill(build, SIGKILL);
+		_exit(0);
+	}
+	execl("/usr/bin/cc", "cc", "-E", "-", (char *)0);
+}
+`,
+		});
+		await p.run(["gcc", "-O0", "-o", "die", "die.c"]);
+		for (let pause = 0; pause < 200; pause += 10) {
+			const ended = await p.gg([...HERE, "./die", String(pause)]);
+			assert.equal(ended.status, 137, `${pause}: ${ended.stderr}`);
+		}
+	});
+
 	it("is caught behind gg-cc, with or without a supervisor, and runs behind it without a session", async () => {
 		const launcher = path.join(path.dirname(GG), "gg-cc");
 		const p = project({
