@@ -234,6 +234,16 @@ describe("include scanner", () => {
 			});
 		}
 
+		it("for headers within headers: 150 deep they are found, 250 deep the compiler is to say so", () => {
+			const chain = (depth: number): Record<string, string> => {
+				const texts: Record<string, string> = { "/w/m.c": '#include "h0.h"\n' };
+				for (let i = 0; i < depth; i++) texts[`/w/h${i}.h`] = i + 1 < depth ? `#include "h${i + 1}.h"\n` : "int x;\n";
+				return texts;
+			};
+			assert.equal(scanned(scan(chain(150))).files.length, 151);
+			assert.match(refusal(scan(chain(250))), /^include-depth /);
+		});
+
 		it("for a million macros, and finds what follows", () => {
 			const many = Array.from({ length: 1_000_000 }, (_, i) => `#define A_${i} ${i}\n`).join("");
 			const answer = scan({
