@@ -50,13 +50,7 @@ export type Includes =
 	| { readonly kind: "refused"; readonly reason: string; readonly detail: string };
 
 /** Variables that change what a compiler defines or where it searches. */
-const VARIABLES = [
-	"COMPILER_PATH",
-	"CPLUS_INCLUDE_PATH",
-	"C_INCLUDE_PATH",
-	"GCC_EXEC_PREFIX",
-	"LD_LIBRARY_PATH",
-] as const;
+const VARIABLES = ["CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH", "LD_LIBRARY_PATH"] as const;
 /** Setups that are kept: a command with a -D of its own has one of its own. */
 const SETUPS = 2000;
 /** The compiler is asked so many times for feature tests of one source, each time for all that could be seen. */

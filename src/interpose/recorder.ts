@@ -11,6 +11,7 @@ import { describeErrno } from "../store/project.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
+import { modeOf } from "../util/files.js";
 import { isThere } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
@@ -133,7 +134,7 @@ export class Recorder {
 		const { objects } = this.#o.store;
 		const only = depfiles.length === 1 ? thunk.outputPaths.find((p) => p.tag === depfiles[0]!.tag) : undefined;
 		if (written !== undefined && only !== undefined)
-			return objects.copyOut(written, only.path, 0o666 & ~c.request.umask);
+			return objects.copyOut(written, only.path, modeOf(only.path) ?? 0o666 & ~c.request.umask);
 		const result = loadResult(this.#o.store, hash);
 		for (const depfile of depfiles) {
 			const object = result?.outputs.find((r) => r.tag === depfile.tag);
@@ -276,7 +277,9 @@ function lookAt(path: string): { regular: boolean; mode: number; size: number } 
 }
 
 function isTemporary(path: string): boolean {
-	return /^\/(?:tmp|var\/tmp|dev\/shm)\/(?:cc|lto|tmp)[A-Za-z0-9_.-]*$/.test(path);
+	return /^\/(?:tmp|var\/tmp|dev\/shm)\/(?:(?:cc|lto)[A-Za-z0-9]{6}|tmp[A-Za-z0-9_]{6,8})(?:\.[A-Za-z0-9_.-]+)?$/.test(
+		path,
+	);
 }
 
 const VOLATILE =

@@ -10,7 +10,7 @@ import { expandResponseFiles } from "../models/response-file.js";
 import { scanArgv, userDepfile } from "../models/scan-argv.js";
 import type { Command, FileProbe, SourceInput, ThunkPlan } from "../models/types.js";
 import type { FileFact } from "../store/filefacts.js";
-import { removeQuietly, writeFileAtomic } from "../util/files.js";
+import { modeOf, removeQuietly, writeFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
@@ -113,7 +113,8 @@ async function scanIncludes(
 		const depfile = userDepfile(facts, sources[i]!);
 		if (depfile === undefined || found.depfile === undefined) continue;
 		const path = absolute(r.command.cwd, depfile);
-		writeFileAtomic(path, found.depfile, 0o666 & ~r.umask);
+		// The compiler truncates one that is there, and leaves it its mode.
+		writeFileAtomic(path, found.depfile, modeOf(path) ?? 0o666 & ~r.umask);
 		into.depfiles.push({ path, bytes: found.depfile });
 	}
 	return undefined;

@@ -42,7 +42,7 @@ const REFUSED_FAMILY =
 	/^-f(?:(?:no-)?(?:pch|preprocessed|directives-only|extended-identifiers|operator-names|canonical-system-headers|modules|ms-|borland|module)|debug-cpp|input-charset|max-include-depth)/;
 
 /** Variables that name folders between those of the command and the compiler's own. */
-const ENVIRONMENT = ["CPATH", "CCC_OVERRIDE_OPTIONS"] as const;
+const ENVIRONMENT = ["CPATH", "CCC_OVERRIDE_OPTIONS", "COMPILER_PATH", "GCC_EXEC_PREFIX"] as const;
 const SYSTEM_VARIABLES = ["C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH"] as const;
 
 /** What the flags say, or why the compiler has to be asked. */
@@ -132,8 +132,9 @@ class Collected {
 				return undefined;
 			case "input-file":
 				return name === "-T" ? undefined : words.join(" ");
+			// Its folder `include` is searched from the day on that it is there, and nobody says that it is not.
 			case "tool-dir":
-				return value.startsWith("/") ? this.#ask(words) : words.join(" ");
+				return words.join(" ");
 			case "preprocessor":
 				inner.push(value);
 				return undefined;

@@ -221,13 +221,12 @@ const SYSTEM_PREFIXES = [
 	"/lib/",
 	"/lib64/",
 	"/bin/",
-	"/opt/",
 ];
 
 /** Of cross compilers: /usr/x86_64-w64-mingw32/lib. */
 const CROSS = /^\/usr\/[^/-]+-[^/]+\/(?:bin|include|lib|lib32|lib64)\//;
 
-/** System folders do not change during a build, unless the build itself lies in one or installs there. */
+/** System folders do not change during a build, unless it lies in one. Builds do install into /opt and /usr/local. */
 export function systemPredicate(projectRoot: string): (path: string) => boolean {
 	const prefixes = SYSTEM_PREFIXES.filter((prefix) => !`${projectRoot}/`.startsWith(prefix));
 	const cross = !CROSS.test(`${projectRoot}/`);

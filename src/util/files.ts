@@ -85,6 +85,12 @@ export function statIfThere(path: string): Stats | undefined {
 	}
 }
 
+/** Permissions of what stands at a path. */
+export function modeOf(path: string): number | undefined {
+	const s = statIfThere(path);
+	return s === undefined ? undefined : s.mode & 0o7777;
+}
+
 export function errorCode(error: unknown): string {
 	return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

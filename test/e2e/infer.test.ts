@@ -161,6 +161,16 @@ describe("infer and force", () => {
 		assert.equal((await p.gg(["force"])).stderr, plain.stderr, "from the store, too");
 	});
 
+	it("a dependency file that is there keeps its mode, as with make", async () => {
+		const p = project({ Makefile: "a.o: a.c ; $(CC) -MMD -c a.c\n", "a.c": "int a;\n", "a.d": "" });
+		fs.chmodSync(p.path("a.d"), 0o600);
+		for (const round of ["scanned", "from the depcache"]) {
+			await p.gg(["infer", "make", "-B"]);
+			assert.equal(fs.statSync(p.path("a.d")).mode & 0o7777, 0o600, round);
+			assert.match(fs.readFileSync(p.path("a.d"), "utf8"), /^a\.o: a\.c/);
+		}
+	});
+
 	it("a compile error is shown once, with its command, and nothing is left half made", async () => {
 		const p = project({ ...FILES, "two.c": "int main(void) { return x; }\n" });
 		const plain = await p.run(["make", "two"]);

@@ -76,6 +76,7 @@ describe("the flags of a scan", () => {
 		"-A machine(x)",
 		"-D =1",
 		"-B rel",
+		"-B /abs",
 		"--sysroot=rel",
 		"-isysroot rel",
 		"-Wp,-Iinc",

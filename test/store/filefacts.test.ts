@@ -205,9 +205,9 @@ describe("system folders", () => {
 		assert.equal(usual("/usr/x86_64-w64-mingw32/lib/libm.a"), true);
 		assert.equal(usual("/usr/my-project/src/a.c"), false);
 		assert.equal(systemPredicate("/usr/a-b/lib/project")("/usr/a-b/lib/project/a.c"), false);
-		const inside = systemPredicate("/opt/project");
-		assert.equal(inside("/opt/project/x.h"), false);
-		assert.equal(inside("/opt/other/x.h"), false);
+		assert.equal(usual("/opt/other/include/x.h"), false);
+		const inside = systemPredicate("/usr/share/project");
+		assert.equal(inside("/usr/share/project/x.h"), false);
 		assert.equal(inside("/usr/include/stdio.h"), true);
 	});
 });

@@ -295,7 +295,9 @@ class Judge {
 		const known = text
 			.replaceAll(/\/tmp\/\w+\.(?:o|s|res|ltrans\S*)|\/[^ ]*\/tmp\/\w+\.(?:o|s)/g, "TEMPORARY")
 			.replaceAll(/\b(real|user|sys) [\d.]+/g, "$1");
-		return known.split("\n").sort().join("\n");
+		// Where gg stood before make there are two blanks without it.
+		const lines = known.split("\n").map((line) => line.replaceAll(/ +/g, " ").trim());
+		return lines.sort().join("\n");
 	}
 
 	#ended(way: string, expected: Ended, actual: Ended, said: boolean): void {
