@@ -46,6 +46,8 @@ export interface NotKept {
 }
 
 const MODEL_VERSION = "1";
+/** clang looks here for compilers of the system; what one of them is used for is recorded as read or absent. */
+const TOOLCHAINS = "/opt";
 const DEPFILE_PACKED = 256 << 10;
 
 /** Turns commands into thunks, remembers what they came to, and puts that into the tree again. */
@@ -171,7 +173,7 @@ export class Recorder {
 			if (!before.has(path) && !planned.has(path)) return { reason: "rewritten", detail: path };
 		}
 		for (const path of seen.listings) {
-			if (!this.#o.facts.isSystem(`${path}/`)) return { reason: "listing", detail: path };
+			if (path !== TOOLCHAINS && !this.#o.facts.isSystem(`${path}/`)) return { reason: "listing", detail: path };
 		}
 		try {
 			const described = describe(

@@ -24,6 +24,7 @@ async function assertSameChange(p: Project, change: () => void, by: readonly str
 	const steps = async (first: readonly string[]): Promise<{ stdout: string; stderr: string }> => {
 		const built = await p.run([...first, "make"]);
 		assert.equal(built.status, 0, built.stderr);
+		p.awaitTick();
 		change();
 		const again = await p.run([...first, "make"]);
 		return { stdout: again.stdout, stderr: withoutSummary(again.stderr) };

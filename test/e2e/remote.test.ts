@@ -153,13 +153,14 @@ describe("a build on a server", () => {
 	it("runs here what the server has not run, when it goes away", async () => {
 		const p = project(FILES);
 		const server = await running(startGgWorker(folder(), p));
-		const plain = await p.run(["make"]);
+		// What reads the program (cp) would have it made at once.
+		const plain = await p.run(["make", "main"]);
 		const aside = p.aside();
-		const inferred = await p.gg(["infer", "make"]);
+		const inferred = await p.gg(["infer", "make", "main"]);
 		assert.equal(inferred.status, 0, inferred.stderr);
 		const port = await freePort();
 		const gone = await p.gg(["force", "--engine", `reapi=grpc://127.0.0.1:${port}`]);
-		assert.equal(gone.status, 1);
+		assert.equal(gone.status, 1, gone.stderr);
 		assert.match(gone.stderr, /^gg-force: cannot use the server 127\.0\.0\.1:\d+: UNAVAILABLE: /);
 		const forced = await p.gg(["force", "--engine", `reapi=grpc://${server.target}`]);
 		assert.equal(forced.status, 0, forced.stderr);

@@ -191,6 +191,20 @@ export class Project {
 		return to;
 	}
 
+	/** Returns once a file that is written now is newer than all that stand in the tree: file times come from a coarse clock. */
+	awaitTick(): void {
+		const probe = path.join(this.folder, "probe");
+		const times = fs
+			.readdirSync(this.tree, { recursive: true, encoding: "utf8" })
+			.map((name) => fs.lstatSync(path.join(this.tree, name), { bigint: true }).mtimeNs);
+		let now: bigint;
+		do {
+			fs.writeFileSync(probe, "");
+			now = fs.statSync(probe, { bigint: true }).mtimeNs;
+		} while (times.some((time) => time >= now));
+		fs.unlinkSync(probe);
+	}
+
 	/** The differences between a tree set aside and the present one, a line each; none when they are the same. */
 	differences(aside: string, ignore: readonly string[] = []): string[] {
 		return compareTrees(aside, this.tree, [".gg", ...ignore]).map(describeDifference);
