@@ -287,4 +287,49 @@ d: ; $(L) printf '%s|' 'a b' "" > $@
 			[1, 'gg: there is no command "mkae"\n    `gg help` lists them\n'],
 		);
 	});
+
+	it("is left alone, and named, where a tracer already has its process", async function () {
+		if (!fs.existsSync("/usr/bin/strace")) this.skip();
+		const p = project({ Makefile: "a.o: a.c ; /usr/bin/cc -c a.c\n", "a.c": "int a;\n" });
+		await p.run(["make"]);
+		const plain = p.aside();
+		const ended = await p.gg([...HERE, "strace", "-f", "-o", "/dev/null", "make"]);
+		p.assertSameTree(plain);
+		assert.equal(ended.status, 0);
+		assert.match(ended.stderr, /^gg: \/usr\/bin\/cc could not be caught \(Operation not permitted\): .*tracer/m);
+	});
+
+	it("is caught for an ordinary user, whose programs then gain no privileges", async function () {
+		if (process.getuid!() !== 0 || !fs.existsSync("/usr/bin/setpriv")) this.skip();
+		const p = project({
+			Makefile: "a.o: a.c ; /usr/bin/cc -c a.c ; grep NoNewPrivs /proc/self/status\n",
+			"a.c": "int a;\n",
+		});
+		const cache = path.join(p.folder, "cache");
+		fs.mkdirSync(cache);
+		fs.chmodSync(p.folder, 0o755);
+		for (const folder of [p.tree, cache, path.join(p.folder, "tmp"), path.join(p.folder, "home")])
+			fs.chmodSync(folder, 0o777);
+		const user = [
+			"setpriv",
+			"--reuid=65534",
+			"--regid=65534",
+			"--clear-groups",
+			"--inh-caps=-all",
+			"--bounding-set=-all",
+		];
+		const ended = await p.run([...user, GG, "build", "make"], { env: { GG_CACHE_DIR: cache } });
+		assert.equal(ended.status, 0, ended.stderr);
+		assert.deepEqual(counts(ended), { stored: 0, made: 1, local: 0 });
+		assert.match(ended.stdout, /NoNewPrivs:\t1/);
+	});
+
+	it("cannot start any more when the supervisor is killed: the build fails, and says why", async () => {
+		const p = project({});
+		// The build command's parent is the supervisor.
+		const ended = await p.gg([...HERE, "sh", "-c", "kill -9 $PPID; /bin/true; echo status $?; exit 3"]);
+		assert.equal(ended.status, 126);
+		assert.match(ended.stderr, /^gg: the supervisor of the build was killed/m);
+		await p.quiet();
+	});
 });
