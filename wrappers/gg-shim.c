@@ -16,7 +16,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 
@@ -212,39 +211,6 @@ static _Noreturn void run_without_session(const char *tool, const char *asked, c
 }
 
 /* ---- asking the session ---- */
-
-/*
- * A socket's address holds 107 bytes. A longer path is reached through a descriptor of its folder.
- * -1 when nobody answers.
- */
-static int connect_session(const char *path) {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int folder = -1;
-	if (strlen(path) < sizeof address.sun_path) {
-		strcpy(address.sun_path, path);
-	} else {
-		const char *slash = strrchr(path, '/');
-		char *parent = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
-		if (!parent)
-			return -1;
-		folder = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		free(parent);
-		int n = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", folder, slash + 1);
-		if (folder < 0 || n < 0 || (size_t)n >= sizeof address.sun_path) {
-			if (folder >= 0)
-				close(folder);
-			return -1;
-		}
-	}
-	int fd = gg_above_stdio(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
-		close(fd);
-		fd = -1;
-	}
-	if (folder >= 0)
-		close(folder);
-	return fd;
-}
 
 static void put_descriptor(struct gg_out *o, int fd) {
 	struct stat st = { 0 };
@@ -842,7 +808,7 @@ int main(int argc, char **argv) {
 	if (!asked && argc > 1 && strcmp(base_name(argv[0]), LAUNCHER) == 0)
 		asked = absolute(*++argv);
 	const char *tool = base_name(asked && *asked ? asked : argv[0]);
-	int session = path && *path ? connect_session(path) : -1;
+	int session = path && *path ? gg_connect(path) : -1;
 	if (session < 0)
 		run_without_session(tool, asked, argv);
 

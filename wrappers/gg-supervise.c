@@ -22,7 +22,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/un.h>
 
 #define FORCE_AND_RUN "gg-force-and-run"
 #define LINKS "/gg-by-path"
@@ -65,19 +64,6 @@ static void tell(uint8_t kind, const char *a, const char *b) {
 	gg_put_str(&o, b);
 	gg_end_frame(&o, mark);
 	send_frame(&o);
-}
-
-static int connect_session(void) {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/s", with.folder);
-	if (n < 0 || (size_t)n >= sizeof address.sun_path)
-		return -1;
-	int fd = gg_above_stdio(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
 }
 
 /* ---- which programs are caught ---- */
@@ -178,18 +164,18 @@ static bool is_on_path(const char *path) {
 	return false;
 }
 
-/*
- * A tool within the project may be something else of the same name, and one that the build has just made is no part of
- * the toolchain: there only what is on PATH, or is named like a compiler and was there before.
- */
-static bool belongs_to_the_project(const char *path, const struct stat *st, bool exact) {
-	size_t n = strlen(with.tree);
-	if (strncmp(path, with.tree, n) != 0 || path[n] != '/' || is_on_path(path))
-		return false;
-	bool made_now = st->st_ctim.tv_sec > started.tv_sec ||
+/* What the build itself has made is no part of the toolchain, wherever it was put: it may be made anew. */
+static bool was_made_now(const struct stat *st) {
+	return st->st_ctim.tv_sec > started.tv_sec ||
 		(st->st_ctim.tv_sec == started.tv_sec && st->st_ctim.tv_nsec >= started.tv_nsec);
+}
+
+/* A tool within the project may be something else of the same name, unless it is on PATH or named like a compiler. */
+static bool belongs_to_the_project(const char *path, bool exact) {
+	size_t n = strlen(with.tree);
 	const char *name = base_name(path);
-	return made_now || (exact && strncmp(name, "gcc", 3) != 0 && strncmp(name, "g++", 3) != 0 && strncmp(name, "clang", 5) != 0);
+	return strncmp(path, with.tree, n) == 0 && path[n] == '/' && !is_on_path(path) && exact &&
+		strncmp(name, "gcc", 3) != 0 && strncmp(name, "g++", 3) != 0 && strncmp(name, "clang", 5) != 0;
 }
 
 /* The path as the process means it, absolute. False: it is to be left alone. */
@@ -263,8 +249,9 @@ static bool chosen_link(pid_t tid, int folder, const char *path, char link[PATH_
 		return false;
 	if (stat(full, &st) < 0 || !S_ISREG(st.st_mode) || access(full, X_OK) < 0)
 		return false;
-	return !is_inside_a_tool(tid, full) && (is_described(name) || !belongs_to_the_project(full, &st, exact)) && target_shares_our_view(tid) &&
-		make_link(full, link);
+	if (!is_described(name) && (was_made_now(&st) || belongs_to_the_project(full, exact)))
+		return false;
+	return !is_inside_a_tool(tid, full) && target_shares_our_view(tid) && make_link(full, link);
 }
 
 /* True when the call begins again, and this notification is answered. */
@@ -478,7 +465,7 @@ static void start_build(const sigset_t *mask, int status_pipe) {
 		become_build(theirs, mask, status_pipe);
 	}
 	close(theirs);
-	char go = target_can_be_traced(build);
+	char go = session >= 0 && target_can_be_traced(build);
 	gg_write_all(ours, &go, 1);
 	listener = receive_listener(ours, &error);
 	close(ours);
@@ -515,7 +502,9 @@ static bool reap(int *status_pipe) {
 
 static _Noreturn void supervise(const sigset_t *mask, int signals, int status_pipe) {
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	session = connect_session();
+	char path[PATH_MAX];
+	if ((size_t)snprintf(path, sizeof path, "%s/s", with.folder) < sizeof path)
+		session = gg_connect(path);
 	start_build(mask, status_pipe);
 	for (;;) {
 		struct pollfd ready[3] = { { .fd = listener, .events = POLLIN }, { .fd = signals, .events = POLLIN },

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,6 +116,39 @@ static inline int gg_above_stdio(int fd) {
 	close(fd);
 	errno = saved;
 	return moved;
+}
+
+/*
+ * A socket's address holds 107 bytes. A longer path is reached through a descriptor of its folder.
+ * -1 when nobody answers.
+ */
+static inline int gg_connect(const char *path) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int folder = -1;
+	if (strlen(path) < sizeof address.sun_path) {
+		strcpy(address.sun_path, path);
+	} else {
+		const char *slash = strrchr(path, '/');
+		char *parent = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
+		if (!parent)
+			return -1;
+		folder = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		free(parent);
+		int n = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", folder, slash + 1);
+		if (folder < 0 || n < 0 || (size_t)n >= sizeof address.sun_path) {
+			if (folder >= 0)
+				close(folder);
+			return -1;
+		}
+	}
+	int fd = gg_above_stdio(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	if (folder >= 0)
+		close(folder);
+	return fd;
 }
 
 /*

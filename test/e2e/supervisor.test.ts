@@ -160,9 +160,13 @@ target_link_libraries(prog l)
 		}
 	});
 
-	it("is one that the build made itself: that is no tool of gg's", async () => {
+	it("is one that the build made itself: that is no tool of gg's, wherever it was put", async () => {
 		const p = project({
-			Makefile: "out: ar gcc ; ./ar > $@ && $(CURDIR)/gcc >> $@\n%: x.c ; cc -o $@ $<\n",
+			Makefile: `
+out: ar gcc s.o ; ./ar > $@ && $(CURDIR)/gcc >> $@
+%: x.c ; cc -o $@ $<
+s.o: ; mkdir -p ../tmp/made && cp /usr/bin/as ../tmp/made/as && PATH=$(abspath ../tmp/made):$$PATH as /dev/null -o $@
+`,
 			"x.c": "#include <stdio.h>\nint main(int c, char **v) { puts(v[0] + c - 1); return 0; }\n",
 		});
 		const [ended] = await assertAsPlain(p, { steps: [["make"]], by: HERE });
