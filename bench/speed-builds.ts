@@ -162,3 +162,21 @@ export function nothing(project: Project, options: SpeedOptions): Promise<Measur
 		};
 	});
 }
+
+/** CPU time of everything, because that is what catching costs a build that would have found the wrappers on PATH anyway. */
+export function supervisor(project: Project, options: SpeedOptions): Promise<Measured> {
+	return withProject(project, { ...options, clock: "cpu" }, async ({ workspace, runs, build, gg }) => {
+		await warmUp(workspace);
+		const built = (env: Record<string, string>) => async () => {
+			await coldTree(workspace);
+			return gg("build", env);
+		};
+		const pairs = await inTurns(runs, built({}), built({ GG_SUPERVISOR: "0" }));
+		return {
+			what: `CPU time of gg build ${build}, cold, ${project.name}`,
+			peer: "the same with GG_SUPERVISOR=0",
+			pairs,
+			unit: "s",
+		};
+	});
+}

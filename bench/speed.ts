@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { describeMeasured, type Measured } from "./measure.js";
 import { PROJECTS, projectNamed } from "./projects.js";
 import { BenchError, mainOf, requireGg } from "./run.js";
-import { cold, nothing, type SpeedOptions, warm } from "./speed-builds.js";
+import { cold, nothing, type SpeedOptions, supervisor, warm } from "./speed-builds.js";
 import { infer } from "./speed-infer.js";
 import { memory } from "./speed-memory.js";
 import { tiny } from "./speed-tiny.js";
@@ -42,6 +42,11 @@ const MEASURES: Readonly<Record<string, Measure>> = {
 		projects: [],
 		make: (_, options, count) => tiny({ ...options, count }),
 	},
+	supervisor: {
+		about: "CPU time of gg build with an empty store / the same without the supervisor",
+		projects: ["ffmpeg-reduced"],
+		make: (project, options) => supervisor(projectNamed(project), options),
+	},
 	memory: {
 		about: "peak memory of gg's largest process / of the build's largest process",
 		projects: ["ffmpeg"],
@@ -49,16 +54,19 @@ const MEASURES: Readonly<Record<string, Measure>> = {
 	},
 };
 
+/** They take long. */
+const ONLY_IF_TOLD = ["memory", "supervisor"];
+
 const USAGE = `usage: speed.js [--project P]... [--runs N] [--jobs N] [--thunks N] [MEASURE]...
 
 ${Object.entries(MEASURES)
 	.map(
 		([name, { about, projects }]) =>
-			`${name.padEnd(8)} ${about}${projects.length > 0 ? ` (${projects.join(", ")})` : ""}`,
+			`${name.padEnd(10)} ${about}${projects.length > 0 ? ` (${projects.join(", ")})` : ""}`,
 	)
 	.join("\n")}
 
-All but memory unless told. Projects: ${PROJECTS.map(({ name }) => name).join(", ")}.
+All but ${ONLY_IF_TOLD.join(" and ")} unless told. Projects: ${PROJECTS.map(({ name }) => name).join(", ")}.
 A line: median ratio (least–greatest), both medians, number of pairs, what / peer.
 `;
 
@@ -73,7 +81,8 @@ async function main(): Promise<number> {
 			help: { type: "boolean", default: false },
 		},
 	});
-	const names = positionals.length > 0 ? positionals : Object.keys(MEASURES).filter((name) => name !== "memory");
+	const names =
+		positionals.length > 0 ? positionals : Object.keys(MEASURES).filter((name) => !ONLY_IF_TOLD.includes(name));
 	const unknown = names.find((name) => MEASURES[name] === undefined);
 	if (values.help || unknown !== undefined) {
 		process.stderr.write(unknown === undefined ? USAGE : `no measure is called ${unknown}\n\n${USAGE}`);
