@@ -4,9 +4,11 @@
  * It lies in the input root as gg/runner, beside root/, which holds every input at its own absolute path. Where the
  * worker allows it, root/ becomes the root of a namespace, so that the command sees the names that it sees at home and
  * records them. Outputs are copied to out/0, out/1, ...: a worker refuses outputs that are inputs too. Where there is no
- * namespace the runner says so and ends with 240.
+ * namespace the runner says so and ends with 240. A thunk in the original's form names no files of the machine: it runs in
+ * work/, beside blobs/, with the worker's own files around it, and the folder is found at HERE.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -28,6 +30,8 @@
 
 #define NOT_RUN 240
 #define MAGIC "gg-runner: "
+/* Where a thunk in the original's form finds the action's folder, whatever the worker calls that. */
+#define HERE "/tmp/gg-thunk"
 
 struct list {
 	char **items;
@@ -35,7 +39,8 @@ struct list {
 };
 
 static struct {
-	const char *cwd, *exec, *way, *folder;
+	const char *cwd, *exec, *way, *folder, *out_folder;
+	bool classic; /* in the original's form */
 	mode_t umask;
 	rlim_t memory, file_size, processes; /* 0: no limit */
 	struct list env, out, inout, bind, at, argv;
@@ -86,6 +91,8 @@ static void parse(int argc, char **argv) {
 			add(&job.env, value);
 		else if (strcmp(name, "--out") == 0)
 			add(&job.out, value);
+		else if (strcmp(name, "--out-folder") == 0)
+			job.out_folder = value;
 		else if (strcmp(name, "--inout") == 0)
 			add(&job.inout, value);
 		else if (strcmp(name, "--bind") == 0)
@@ -105,6 +112,7 @@ static void parse(int argc, char **argv) {
 	}
 	if (!job.cwd || !job.exec || !job.way || job.argv.count == 0)
 		not_run("--cwd, --exec, --way and a command are needed");
+	job.classic = strcmp(job.way, "classic") == 0;
 	if (job.env.count == 0) {
 		add(&job.env, NULL);
 		job.env.count = 0;
@@ -190,10 +198,9 @@ static void make_private(const char *path) {
 }
 
 /* `path` as the caller's root has it. A missing output is for the client to judge; anything but a plain file is none. */
-static int take_output(const char *path, int out_folder, size_t index) {
-	char name[32];
-	snprintf(name, sizeof name, "%zu", index);
-	int in = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+static int take_file(const char *path, int out_folder, const char *name) {
+	/* A function in the original's form may make a link to what it was given. */
+	int in = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (job.classic ? 0 : O_NOFOLLOW));
 	struct stat st;
 	if (in < 0 || fstat(in, &st) < 0 || !S_ISREG(st.st_mode)) {
 		if (in >= 0)
@@ -207,6 +214,39 @@ static int take_output(const char *path, int out_folder, size_t index) {
 	if (out >= 0 && close(out) < 0)
 		error = errno, good = false;
 	return good ? 0 : error;
+}
+
+/* All in the order of --out, then the files of --out-folder. What went wrong is said; false if something did. */
+static bool take_outputs(int out_folder) {
+	for (size_t i = 0; i < job.out.count; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "%zu", i);
+		int error = take_file(job.out.items[i], out_folder, name);
+		if (error) {
+			fprintf(stderr, MAGIC "cannot copy %s: %s\n", job.out.items[i], strerror(error));
+			return false;
+		}
+	}
+	DIR *dir = job.out_folder ? opendir(job.out_folder) : NULL;
+	if (!dir)
+		return true; /* one that is not there is for the client to judge */
+	if (mkdirat(out_folder, "folder", 0777) < 0 && errno != EEXIST)
+		return false;
+	int to = openat(out_folder, "folder", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool good = to >= 0;
+	for (struct dirent *e; good && (e = readdir(dir));) {
+		char path[PATH_MAX];
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", job.out_folder, e->d_name);
+		struct stat st;
+		int error = take_file(path, to, e->d_name);
+		good = !error && fstatat(to, e->d_name, &st, 0) == 0;
+		if (!good)
+			fprintf(stderr, MAGIC "%s holds %s, which is no file that can be copied\n", job.out_folder, e->d_name);
+	}
+	closedir(dir);
+	return good;
 }
 
 static int exit_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
@@ -280,6 +320,38 @@ static void link_in_dev(const char *target, const char *name) {
 	(void)!symlink(target, to);
 }
 
+struct mount_settings {
+	uint64_t set, clear, propagation, userns;
+};
+
+static bool make_read_only(void) {
+	struct mount_settings m = { .set = 1 /* MOUNT_ATTR_RDONLY */ };
+	return syscall(442 /* mount_setattr */, -1, "/", 0x8000 /* AT_RECURSIVE */, &m, sizeof m) == 0;
+}
+
+static bool make_writable(const char *path) {
+	struct mount_settings m = { .clear = 1 };
+	return syscall(442, -1, path, 0, &m, sizeof m) == 0;
+}
+
+/* The worker's files read-only, a /tmp of its own, and in that the action's folder at HERE. */
+static void build_view(int pipe) {
+	char path[PATH_MAX + 64], here[PATH_MAX + 96];
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		fail(pipe, 'N', "make mounts private");
+	snprintf(path, sizeof path, "%s/tmp", base);
+	snprintf(here, sizeof here, "%s%s", path, strrchr(HERE, '/'));
+	if ((mkdir(path, 0777) < 0 && errno != EEXIST) || mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0)
+		fail(pipe, 'N', "mount a folder for temporary files");
+	if (mkdir(here, 0755) < 0 || mount(base, here, NULL, MS_BIND | MS_REC, NULL) < 0)
+		fail(pipe, 'N', "bind the action's folder");
+	if (mount(path, "/tmp", NULL, MS_BIND | MS_REC, NULL) < 0)
+		fail(pipe, 'N', "bind /tmp");
+	if (!make_read_only() || !make_writable("/tmp") || !make_writable(HERE))
+		fail(pipe, 'N', "mount read-only");
+	(void)!mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
 static void build_root(int pipe) {
 	char path[PATH_MAX + 64];
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -308,9 +380,13 @@ static void build_root(int pipe) {
 /* Process 1 of the namespace: what the command leaves behind ends with it. */
 static _Noreturn void be_first(int pipe, int out_folder) {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	build_root(pipe);
-	if (chroot(root) < 0 || chdir("/") < 0)
-		fail(pipe, 'N', "chroot");
+	if (job.classic)
+		build_view(pipe);
+	else {
+		build_root(pipe);
+		if (chroot(root) < 0 || chdir("/") < 0)
+			fail(pipe, 'N', "chroot");
+	}
 	pid_t pid = fork();
 	if (pid < 0)
 		fail(pipe, 'X', "fork");
@@ -325,14 +401,7 @@ static _Noreturn void be_first(int pipe, int out_folder) {
 	}
 	close(pipe);
 	int code = wait_for(pid);
-	for (size_t i = 0; code == 0 && i < job.out.count; i++) {
-		int error = take_output(job.out.items[i], out_folder, i);
-		if (error) {
-			fprintf(stderr, MAGIC "cannot copy %s: %s\n", job.out.items[i], strerror(error));
-			code = NOT_RUN;
-		}
-	}
-	_exit(code);
+	_exit(code == 0 && !take_outputs(out_folder) ? NOT_RUN : code);
 }
 
 /* The command's status, or -1 with `why` where there can be no namespace. */
@@ -371,20 +440,6 @@ static int in_namespace(int out_folder, char why[256]) {
 }
 
 /* ---- on a gg worker: the worker's own files, read-only but for the action's folder ---- */
-
-struct mount_settings {
-	uint64_t set, clear, propagation, userns;
-};
-
-static bool make_read_only(void) {
-	struct mount_settings m = { .set = 1 /* MOUNT_ATTR_RDONLY */ };
-	return syscall(442 /* mount_setattr */, -1, "/", 0x8000 /* AT_RECURSIVE */, &m, sizeof m) == 0;
-}
-
-static bool make_writable(const char *path) {
-	struct mount_settings m = { .clear = 1 };
-	return syscall(442, -1, path, 0, &m, sizeof m) == 0;
-}
 
 static void limit(int which, rlim_t most) {
 	if (most > 0)
@@ -487,14 +542,14 @@ int main(int argc, char **argv) {
 	}
 	if (!getcwd(base, sizeof base))
 		not_run("getcwd: %s", strerror(errno));
-	snprintf(root, sizeof root, "%s/root", base);
-	if (mkdir("out", 0777) < 0 && errno != EEXIST)
+	snprintf(root, sizeof root, "%s/%s", base, job.classic ? "work" : "root");
+	if ((mkdir("out", 0777) < 0 && errno != EEXIST) || (job.classic && mkdir("work", 0777) < 0 && errno != EEXIST))
 		not_run("out: %s", strerror(errno));
 	int out_folder = open("out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out_folder < 0)
 		not_run("out: %s", strerror(errno));
 	make_links();
-	for (size_t i = 0; i < job.out.count; i++) {
+	for (size_t i = 0; !job.classic && i < job.out.count; i++) {
 		char path[2 * PATH_MAX];
 		snprintf(path, sizeof path, "%s%s", root, job.out.items[i]);
 		if (!make_folders(path, false))

@@ -4,7 +4,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { GG, type Project, projects, withoutSummary } from "../rig/project.js";
 
 const FILES = {
@@ -27,6 +27,48 @@ libparts.a: one.o two.o
 	"one.c": `#include "parts.h"\nint one(void) { int unused; return 1; }\n`,
 	"two.c": `#include "parts.h"\nint two(void) { return 2; }\n`,
 };
+
+/** `fib N CREATE ADD`: the number, or a thunk that adds what two thunks come to. Programs are named by their own paths. */
+const FIB = `#!/bin/sh
+set -e
+if [ "$1" -lt 2 ]; then echo "$1" > out; : > left; : > right; exit 0; fi
+fib=\${0##*/} create=\${2##*/} add=\${3##*/}
+below() {
+	"$CREATE" --output-path "$1" -e "$fib" -e "$create" -e "$add" -o out -o left -o right \\
+		-- "$fib" fib "$2" "@{GGHASH:$create}" "@{GGHASH:$add}" 2>&1
+}
+CREATE=$2
+left=$(below left $(($1 - 1)))
+right=$(below right $(($1 - 2)))
+"$CREATE" --output-path out -t "$left" -t "$right" -e "$add" -o out \\
+	-- "$add" add "@{GGHASH:$left}" "@{GGHASH:$right}" 2>made
+`;
+const ADD = `#!/bin/sh
+echo $(($(cat "$1") + $(cat "$2"))) > out
+`;
+
+/** Forces the thunk of fib(8) on the server alone. */
+async function assertFibonacci(p: Project, server: Server): Promise<void> {
+	const create = join(dirname(GG), "dist/gg-create-thunk-static");
+	p.write("fib", FIB);
+	p.write("add", ADD);
+	const init = await p.gg(["init"]);
+	assert.equal(init.status, 0, init.stderr);
+	const [fib, add, made] = (await p.gg(["collect", "fib", "add", create])).stdout.trim().split("\n");
+	const programs = ["-e", fib!, "-e", add!, "-e", made!, "-o", "out", "-o", "left", "-o", "right", "-C", "number"];
+	const args = [fib!, "fib", "8", `@{GGHASH:${made}}`, `@{GGHASH:${add}}`];
+	const thunk = await p.gg(["create-thunk", ...programs, "--", ...args]);
+	assert.equal(thunk.status, 0, thunk.stderr);
+	const forced = await p.gg([
+		"force",
+		"--on-remote-failure=fail",
+		"--engine",
+		`reapi=grpc://${server.target}`,
+		"number",
+	]);
+	assert.equal(forced.status, 0, forced.stderr);
+	assert.equal(p.read("number"), "21\n");
+}
 
 interface Server {
 	readonly target: string;
@@ -148,6 +190,19 @@ describe("a build on a server", () => {
 		const made = folder();
 		compileReferenceWorker(made);
 		await assertBuildsThere(p, await running(startReferenceWorker(made)));
+	});
+
+	it("runs thunks in the original's form that come to thunks, on a gg worker", async () => {
+		const p = project({});
+		await assertFibonacci(p, await running(startGgWorker(folder(), p)));
+	});
+
+	it("runs thunks in the original's form that come to thunks, on Bazel's reference worker", async function () {
+		if (!hasReferenceWorker()) this.skip();
+		const p = project({});
+		const made = folder();
+		compileReferenceWorker(made);
+		await assertFibonacci(p, await running(startReferenceWorker(made)));
 	});
 
 	it("runs here what the server has not run, when it goes away", async () => {

@@ -3,6 +3,7 @@ import type { ExecutionFailure } from "../../executor/types.js";
 import { CODE, nameOfCode, RemoteError, type RetryPolicy } from "../../reapi/errors.js";
 import { METHODS, type ServerCapabilities, SHA256 } from "../../reapi/messages.js";
 import type { ObjectStore } from "../../store/types.js";
+import { isInside } from "../../thunk/codec.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { UserError } from "../../util/result.js";
@@ -131,9 +132,9 @@ function engineOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 	let down: { readonly until: number; readonly message: string } | undefined;
 	let noNamespace = "";
 
-	async function run(thunk: Thunk): Promise<RemoteOutcome> {
-		const root = roots.build(thunk);
-		const action = makeAction(thunk, root.digest, settings);
+	async function run(hash: ObjectHash, thunk: Thunk): Promise<RemoteOutcome> {
+		const root = roots.build(thunk, hash);
+		const action = makeAction(hash, thunk, root.digest, settings);
 		const take = { cas, objects: o.objects, modeOf: (t: Thunk, tag: string, x: boolean) => modeOf(o, t, tag, x) };
 		const cached = await cachedAction(executing, action.digest);
 		if (cached !== undefined) {
@@ -164,22 +165,22 @@ function engineOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 		channel,
 		close: () => channel.close(),
 		refuses(thunk) {
-			if (thunk.cwd === "") return "thunks in the original's form run here";
+			if (thunk.cwd === "" && !hasSafeNames(thunk)) return "it names files outside the folder that it runs in";
 			if (thunk.envars.some((line) => line.startsWith("GG_CPU=")))
 				return "it is for this machine's processor (-march=native)";
-			if (thunk.executables[0] === undefined) return "it names no program";
+			if (thunk.cwd !== "" && thunk.executables[0] === undefined) return "it names no program";
 			if (noNamespace !== "") return noNamespace;
 			return down !== undefined && now() < down.until ? down.message : "";
 		},
-		async execute(_hash, thunk) {
+		async execute(hash, thunk) {
 			if (down !== undefined && now() < down.until) return declined({ reason: "remote", message: down.message });
 			try {
-				const twin = roots.twin(thunk);
+				const twin = thunk.cwd === "" ? undefined : roots.twin(thunk);
 				if (twin !== undefined) {
 					const message = `${twin} is there twice, and #pragma once tells files apart by their times, which a server does not keep`;
 					return declined({ reason: "remote", message });
 				}
-				const outcome = await run(thunk);
+				const outcome = await run(hash, thunk);
 				down = undefined;
 				if (outcome.kind !== "not-run") return outcome;
 				if (outcome.why.startsWith("this worker allows no namespace")) noNamespace = outcome.why;
@@ -193,6 +194,11 @@ function engineOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 			}
 		},
 	};
+}
+
+function hasSafeNames(thunk: Thunk): boolean {
+	const names = [...thunk.outputs, ...thunk.links.map((l) => l.name), thunk.outputDir];
+	return names.every((name) => name === "" || isInside(name));
 }
 
 /** REAPI says FAILED_PRECONDITION with the blobs; the reference server says NOT_FOUND. */

@@ -1,10 +1,16 @@
 import type { Execution, ExecutionFailure } from "../../executor/types.js";
 import { CODE, RemoteError } from "../../reapi/errors.js";
-import type { ActionResult, Digest, ExecutedActionMetadata } from "../../reapi/messages.js";
+import {
+	type ActionResult,
+	type Digest,
+	type ExecutedActionMetadata,
+	type FileNode,
+	TREE,
+} from "../../reapi/messages.js";
 import type { ObjectStore } from "../../store/types.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
-import { outputName } from "./action.js";
+import { OUTPUT_FOLDER, outputName, outputsOf } from "./action.js";
 import type { Cas } from "./cas.js";
 
 /** The runner's own end: it could not run the command. See wrappers/PROTOCOL.md. */
@@ -21,6 +27,12 @@ export interface ResultOptions {
 
 export type RemoteOutcome = Execution | { readonly kind: "not-run"; readonly why: string };
 
+interface Output {
+	readonly tag: string;
+	readonly hash: ObjectHash;
+	readonly mode: number;
+}
+
 /** Fetches and checks what an action came to, and keeps it as the thunk's result. Names that it does not know are left alone. */
 export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOptions): Promise<RemoteOutcome> {
 	const [stdout, stderr] = await Promise.all([
@@ -31,7 +43,7 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 		const said = stderr.toString();
 		if (said.startsWith(RUNNER_SAYS)) return { kind: "not-run", why: said.slice(RUNNER_SAYS.length).trimEnd() };
 	}
-	const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
+	const outputs: Output[] = [];
 	if (result.exitCode === 0) {
 		const files = new Map(result.outputFiles.map((f) => [f.path, f]));
 		const links = [
@@ -39,8 +51,9 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 			...(result.outputFileSymlinks ?? []),
 			...(result.outputDirectorySymlinks ?? []),
 		];
+		const named = outputsOf(thunk);
 		const wanted = await Promise.all(
-			thunk.outputPaths.map(async ({ tag, optional }, i) => {
+			named.map(async ({ tag, optional }, i) => {
 				const name = outputName(i);
 				const file = files.get(name);
 				if (file !== undefined) {
@@ -54,11 +67,14 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 				return optional ? undefined : "is missing";
 			}),
 		);
+		const folder = thunk.outputDir === "" ? [] : await takeFolder(thunk, result, o);
+		if (folder === undefined) return impossible(outputMissing(thunk, thunk.outputDir, "is missing"));
 		for (const [i, output] of wanted.entries()) {
 			if (output === undefined) continue;
-			if (typeof output === "string") return impossible(outputMissing(thunk, thunk.outputPaths[i]!.path, output));
+			if (typeof output === "string") return impossible(outputMissing(thunk, named[i]!.path, output));
 			outputs.push({ tag: output.tag, hash: o.objects.put(output.bytes), mode: output.mode });
 		}
+		outputs.push(...folder);
 	}
 	const { exitCode } = result;
 	return {
@@ -73,6 +89,27 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 		},
 		undeclared: [],
 	};
+}
+
+/** The files of an output folder, each an output under its own name; undefined when there is no such folder. */
+async function takeFolder(thunk: Thunk, result: ActionResult, o: ResultOptions): Promise<Output[] | undefined> {
+	const digest = result.outputDirectories?.find((d) => d.path === OUTPUT_FOLDER)?.treeDigest;
+	if (!digest) return undefined;
+	let files: readonly FileNode[];
+	try {
+		files = TREE.decode(await o.cas.fetch(digest)).root?.files ?? [];
+	} catch (error) {
+		if (error instanceof RemoteError) throw error;
+		throw new RemoteError(CODE.DATA_LOSS, "the server's list of the output folder cannot be read");
+	}
+	return Promise.all(
+		files.map(async ({ name, digest: of, isExecutable }) => {
+			if (!of || name === "" || name.includes("/"))
+				throw new RemoteError(CODE.DATA_LOSS, "the server's list of the output folder is not sound");
+			const mode = o.modeOf(thunk, name, isExecutable === true);
+			return { tag: name, hash: o.objects.put(await o.cas.fetch(of)), mode };
+		}),
+	);
 }
 
 async function stream(raw: Buffer, digest: Digest | null | undefined, cas: Cas): Promise<Buffer> {

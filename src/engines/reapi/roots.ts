@@ -5,6 +5,7 @@ import type { ObjectStore } from "../../store/types.js";
 import { decodeTree } from "../../thunk/codec.js";
 import { hashBytes, hashFile, type ObjectHash } from "../../thunk/hash.js";
 import type { Item, Thunk } from "../../thunk/types.js";
+import { blobPath } from "./action.js";
 import type { Blob } from "./cas.js";
 import { digestOfObject, Folder, FolderEditor, type InputFile } from "./merkle.js";
 
@@ -38,8 +39,6 @@ interface Base {
 	readonly next: Map<string, Base>;
 }
 
-export const RUNNER = "gg/runner";
-
 /**
  * Makes the input roots of thunks: `gg/runner`, `gg/links`, and below `root/` every input at its own path. What many thunks share (the
  * toolchain, the system's headers) is put together, encoded and hashed once.
@@ -64,7 +63,23 @@ export class InputRoots {
 		this.#runner = { hash, executable: true };
 	}
 
-	build(thunk: Thunk): Folder {
+	build(thunk: Thunk, own: ObjectHash): Folder {
+		return thunk.cwd === "" ? this.#classic(thunk, own) : this.#named(thunk);
+	}
+
+	/** All that a thunk in the original's form names, itself too, as `blobs/HASH`; its links are the runner's to make. */
+	#classic(thunk: Thunk, own: ObjectHash): Folder {
+		const blobs = new Folder({});
+		const executable = new Set([thunk.functionHash, ...thunk.executables.map((e) => e.hash)]);
+		const items = [...thunk.values.map((v) => v.hash), ...thunk.links.map((l) => l.target), own];
+		for (const hash of [...executable, ...items]) blobs.files.set(hash, { hash, executable: executable.has(hash) });
+		const root = new Folder({});
+		root.folders.set("gg", this.#toolsWith(thunk.links.map((l) => [l.name, blobPath(l.target)] as const)));
+		root.folders.set("blobs", blobs);
+		return root;
+	}
+
+	#named(thunk: Thunk): Folder {
 		const inner = new FolderEditor(this.#withTrees(thunk.trees));
 		for (const { name, hash } of thunk.values) {
 			if (!name.startsWith("/")) continue;
@@ -74,7 +89,7 @@ export class InputRoots {
 		inner.folder(thunk.cwd);
 		for (const path of searchFolders(thunk)) inner.folder(path);
 		const root = new Folder({});
-		root.folders.set("gg", this.#toolsFor(inner.root));
+		root.folders.set("gg", this.#toolsWith(inner.root.allLinks));
 		root.folders.set("root", inner.root);
 		return root;
 	}
@@ -110,9 +125,9 @@ export class InputRoots {
 		return says;
 	}
 
-	/** The folder of the runner and of what it is to know of `inner`: its links, as pairs of path and target, NUL-terminated. */
-	#toolsFor(inner: Folder): Folder {
-		const links = inner.allLinks.map(([path, target]) => `${path}\0${target}\0`).sort();
+	/** The folder of the runner and of the links that it is to make, as pairs of path and target, NUL-terminated. */
+	#toolsWith(all: readonly (readonly [path: string, target: string])[]): Folder {
+		const links = all.map(([path, target]) => `${path}\0${target}\0`).sort();
 		const text = links.join("");
 		let tools = this.#tools.get(text);
 		if (tools === undefined) {

@@ -14,7 +14,7 @@ import { CODE, RemoteError } from "../../../src/reapi/errors.js";
 import { ACTION_RESULT, type ActionResult, METHODS, type Operation, STATUS } from "../../../src/reapi/messages.js";
 import { memoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/types.js";
-import { encodeTree } from "../../../src/thunk/codec.js";
+import { encodeThunk, encodeTree } from "../../../src/thunk/codec.js";
 import { hashBytes, hashFile } from "../../../src/thunk/hash.js";
 import { EMPTY_THUNK, type Thunk } from "../../../src/thunk/types.js";
 import { UserError } from "../../../src/util/result.js";
@@ -142,6 +142,38 @@ describe("the reapi engine", () => {
 		assert.equal(result.stderr.toString(), "complained\n");
 		assert.deepEqual(result.outputs, [{ tag: "output", hash: hashBytes(Buffer.from("input\n")), mode: 0o644 }]);
 		assert.equal(b.store.objects.get(result.outputs[0]!.hash)?.toString(), "input\n");
+	});
+
+	it("runs thunks in the original's form: links, names of blobs, outputs and a folder of outputs", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		const put = (text: string) => b.store.objects.put(Buffer.from(text));
+		const script =
+			'#!/bin/sh\ncat d/link "$1" > out; mkdir o; cat "$__GG_THUNK_PATH__" > o/me; echo "$0"; ls "$__GG_DIR__"\n';
+		const functionHash = put(script);
+		const [value, target] = [put("value\n"), put("target\n")];
+		const thunk: Thunk = {
+			...EMPTY_THUNK,
+			functionHash,
+			args: ["name", `@{GGHASH:${value}}`],
+			envars: [`PATH=${process.env["PATH"]}`],
+			executables: [{ hash: functionHash, name: "" }],
+			values: [{ hash: value, name: "" }],
+			links: [{ name: "d/link", target }],
+			outputs: ["out"],
+			outputDir: "o",
+		};
+		const own = b.store.objects.put(encodeThunk(thunk));
+		const result = finished(await b.engine.execute(own, thunk));
+		assert.deepEqual(
+			result.outputs.map(({ tag, hash }) => [tag, b.store.objects.get(hash)?.toString("latin1")]),
+			[
+				["out", "target\nvalue\n"],
+				["me", encodeThunk(thunk).toString("latin1")],
+			],
+		);
+		const listed = [functionHash, value, target, own].sort().join("\n");
+		assert.equal(result.stdout.toString(), `/tmp/gg-thunk/blobs/${functionHash}\n${listed}\n`);
 	});
 
 	it("returns the status of a command that fails, without outputs", async () => {
@@ -360,7 +392,7 @@ describe("the reapi engine", () => {
 	it("refuses thunks that only this machine can run", async () => {
 		const w = await worker();
 		const { engine, thunk } = await bench(w.target);
-		assert.match(engine.refuses({ ...thunk, cwd: "" }), /original's form/);
+		assert.match(engine.refuses({ ...thunk, cwd: "", outputs: ["../x"] }), /outside the folder/);
 		assert.match(engine.refuses({ ...thunk, envars: ["GG_CPU=x"] }), /-march=native/);
 		assert.equal(engine.refuses(thunk), "");
 	});
