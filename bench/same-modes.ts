@@ -1,6 +1,7 @@
 /** The ways of building that must all leave the tree of a plain build, and how each is judged. */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { readJournal } from "../src/report/journal.js";
 import { unreachable } from "../src/util/unreachable.js";
 import { compareTimeOrder, compareTrees, describeDifference, findPlaceholders, scanTree } from "../test/rig/trees.js";
 import { describeTimeOrder } from "./compare-trees.js";
@@ -8,7 +9,9 @@ import { BenchError, GG, must, quote, type Ran, run, underGg } from "./run.js";
 import { fresh, keep, remove, type Workspace } from "./workspace.js";
 
 export const MODES = ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"] as const;
-export type Mode = (typeof MODES)[number];
+/** With `--server`: all on a server, and then by another machine that has the same server and nothing else. */
+export const SERVER_MODES = ["remote", "second-machine"] as const;
+export type Mode = (typeof MODES)[number] | (typeof SERVER_MODES)[number];
 
 export interface Subject {
 	readonly workspace: Workspace;
@@ -18,6 +21,8 @@ export interface Subject {
 	readonly edit: string | undefined;
 	readonly jobs: number;
 	readonly ignore: readonly string[];
+	/** `host:port` of a server of the Remote Execution API. */
+	readonly server: string | undefined;
 }
 
 export interface Verdict {
@@ -50,7 +55,7 @@ export const KEPT_TREES = [
 	"plain-warm",
 	"plain-edited",
 	"plain-broken",
-	...MODES.map((mode) => `gg-${mode}`),
+	...[...MODES, ...SERVER_MODES].map((mode) => `gg-${mode}`),
 	"gg-cache",
 	"src",
 ];
@@ -114,6 +119,10 @@ function judgeMode(mode: Mode, subject: Subject, controls: Controls): Promise<Ve
 			return again(mode, subject, controls, () => append(subject, ADDITION));
 		case "syntax-error":
 			return syntaxError(subject, controls);
+		case "remote":
+			return whole(mode, subject, controls, () => onServer(subject));
+		case "second-machine":
+			return secondMachine(subject, controls);
 		default:
 			return unreachable(mode);
 	}
@@ -127,6 +136,26 @@ const environment = (subject: Subject): { cwd: string; env: Record<string, strin
 });
 
 const gg = (subject: Subject, words: string): Promise<Ran> => run(underGg(words, subject.build), environment(subject));
+
+function onServer(subject: Subject): Promise<Ran> {
+	const { server, jobs } = subject;
+	if (server === undefined) throw new BenchError("these modes need --server");
+	return gg(subject, `build --on-remote-failure=fail --jobs ${jobs} --engine reapi=grpc://${server}`);
+}
+
+/** Its .gg and its cache are empty: all must come from the server, and nothing may be compiled, there or here. */
+async function secondMachine(subject: Subject, controls: Controls): Promise<Verdict> {
+	const verdict = await whole("second-machine", subject, controls, () => onServer(subject));
+	const events = readJournal(join(tree(subject, "gg-second-machine"), ".gg"));
+	const compiled = events.filter(
+		(e) =>
+			(e.kind === "thunk" && e.how === "ran") ||
+			// A file that cp has made and strip rewrites is no matter for a server.
+			(e.kind === "command" && /^(?:ran|unrecorded)$/.test(e.how) && !/strip$/.test(e.tool)),
+	);
+	const problems = compiled.map((e) => `was run: ${"outputs" in e ? e.outputs[0] : ""}`);
+	return { ...verdict, problems: [...verdict.problems, ...problems] };
+}
 
 async function init(subject: Subject): Promise<void> {
 	remove(subject.workspace, "gg-cache");

@@ -1,8 +1,16 @@
 /** node build/bench/same.js PROJECT_OR_FOLDER: does gg leave the tree that plain make leaves? Exit 1 if it does not. */
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import {
+	compileReferenceWorker,
+	hasReferenceWorker,
+	type Server,
+	startGgWorker,
+	startReferenceWorker,
+} from "../test/rig/servers.js";
 import { PROJECTS, projectNamed } from "./projects.js";
 import { BenchError, mainOf, requireGg } from "./run.js";
 import {
@@ -12,16 +20,18 @@ import {
 	MODES,
 	type Mode,
 	runMode,
+	SERVER_MODES,
 	type Subject,
 	type Verdict,
 } from "./same-modes.js";
 import { type Origin, open, remove } from "./workspace.js";
 
-const USAGE = `usage: same.js PROJECT [--modes M,M...] [--jobs N] [--keep] [--all]
+const USAGE = `usage: same.js PROJECT [--modes M,M...] [--jobs N] [--keep] [--all] [--server worker|reference]
        same.js FOLDER --build 'make -j2' [--configure SHELL] [--clean SHELL] [--edit FILE] [--ignore NAME]...
 
 PROJECT: ${PROJECTS.map(({ name }) => name).join(", ")}
-M:       ${MODES.join(", ")} (all of them unless told)
+M:       ${MODES.join(", ")} (all of them unless told),
+         with --server: ${SERVER_MODES.join(", ")}, on a gg worker or on Bazel's RemoteWorker that is started for it
 
 A folder is copied, never changed, and configured in the copy, because build files may hold its path. --edit names the
 source, relative to the folder, that is changed; without it one is chosen of which an object is made. --keep leaves the
@@ -68,13 +78,23 @@ function requestOf(subject: string, jobs: number, flags: Flags): Request {
 	};
 }
 
-function modesOf(list: string | undefined): readonly Mode[] {
-	if (list === undefined) return MODES;
+function modesOf(list: string | undefined, onServer: boolean): readonly Mode[] {
+	if (list === undefined) return onServer ? SERVER_MODES : MODES;
+	const all = [...MODES, ...SERVER_MODES];
 	return list.split(",").map((word) => {
-		const mode = MODES.find((known) => known === word);
-		if (mode === undefined) throw new BenchError(`no mode is called ${word}: there are ${MODES.join(", ")}`);
+		const mode = all.find((known) => known === word);
+		if (mode === undefined) throw new BenchError(`no mode is called ${word}: there are ${all.join(", ")}`);
 		return mode;
 	});
+}
+
+async function serverFor(kind: string | undefined, folder: string): Promise<Server | undefined> {
+	if (kind === undefined) return undefined;
+	if (kind === "worker") return startGgWorker(folder, process.env);
+	if (kind !== "reference") throw new BenchError("--server takes worker or reference");
+	if (!hasReferenceWorker()) throw new BenchError("the RemoteWorker needs Debian's bazel-bootstrap and a JDK");
+	compileReferenceWorker(folder);
+	return startReferenceWorker(folder);
 }
 
 function print(verdict: Verdict, limit: number): void {
@@ -100,6 +120,7 @@ async function main(): Promise<number> {
 			ignore: { type: "string", multiple: true, default: [] },
 			keep: { type: "boolean", default: false },
 			all: { type: "boolean", default: false },
+			server: { type: "string" },
 		},
 	});
 	const [name, ...more] = positionals;
@@ -107,13 +128,22 @@ async function main(): Promise<number> {
 		process.stderr.write(USAGE);
 		return 2;
 	}
-	const modes = modesOf(values.modes);
+	const modes = modesOf(values.modes, values.server !== undefined);
 	const jobs = Number(values.jobs);
 	const request = requestOf(name, jobs, values);
 	requireGg();
 	const workspace = await open(request.name, request.origin);
+	const folder = mkdtempSync(join(tmpdir(), "gg-bench-server-"));
+	let server: Server | undefined;
 	try {
-		const subject: Subject = { ...request, workspace, jobs, ignore: [".gg", ...values.ignore] };
+		server = await serverFor(values.server, folder);
+		const subject: Subject = {
+			...request,
+			workspace,
+			jobs,
+			ignore: [".gg", ...values.ignore],
+			server: server?.target,
+		};
 		const controls = await buildControls(subject);
 		const edit = request.edit ?? chooseEdit(subject);
 		console.log(`${request.name}: ${request.build}, in ${workspace.src}`);
@@ -130,6 +160,8 @@ async function main(): Promise<number> {
 		else if (!values.keep) for (const tree of KEPT_TREES) remove(workspace, tree);
 		return differ === 0 ? 0 : 1;
 	} finally {
+		server?.stop();
+		rmSync(folder, { recursive: true, force: true });
 		workspace.close();
 	}
 }

@@ -136,7 +136,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const forcer = await workshop.forcer(
 		{ ...options, keepGoing },
 		{
-			forced(hash, thunk, forced, how, engine, undeclared) {
+			forced(hash, thunk, forced, how, engine, undeclared, place) {
 				workshop.place(hash, thunk, forced);
 				recheck?.consider(forced.final);
 				if (undeclared.length > 0) sink({ kind: "warning", failure: undeclaredInput(thunk, undeclared[0]!) });
@@ -150,6 +150,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 					outputs: thunk.outputPaths.map((o) => o.path),
 					ms: forced.result.wall / 1000,
 					engine,
+					...(place === undefined ? {} : { at: place.at, why: place.why }),
 				});
 			},
 			failed(hash) {

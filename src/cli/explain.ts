@@ -64,13 +64,20 @@ function commandLine(event: CommandEvent): string {
 function describeThunk(event: ThunkEvent): string {
 	const how = {
 		cached: "came from the store",
+		found: "was known",
 		ran: `ran, ${Math.round(event.ms)} ms`,
 		"ran-sandboxed": `ran in a namespace, ${Math.round(event.ms)} ms`,
 		failed: "failed",
 	}[event.how];
-	const where =
-		event.engine === undefined || event.engine === "" || event.engine === "local" ? "" : ` on ${event.engine}`;
-	return `thunk ${event.thunk} ${how}${where}`;
+	const far = event.engine !== undefined && event.engine !== "" && event.engine !== "local";
+	const where = event.at !== undefined && event.at !== "" ? `, ${event.at}` : far ? ` on ${event.engine}` : "";
+	const why = event.why === undefined || event.why === "" ? "" : ` (${event.why})`;
+	return `thunk ${event.thunk} ${how}${where}${why}`;
+}
+
+/** Where it was made, and why there. */
+function placeOf({ at = "", why = "" }: ThunkEvent): string {
+	return at !== "" && why !== "" ? `${at} (${why})` : at;
 }
 
 interface Count {
@@ -88,7 +95,10 @@ function summarise(events: readonly Event[], json: boolean, io: Io): void {
 		if (event.kind === "command") {
 			const example = event.outputs[0] === undefined ? event.tool : relative(io.cwd, event.outputs[0]);
 			add(commands, event.how, event.reason, example);
-		} else if (event.kind === "thunk") add(thunks, event.how, "", event.thunk);
+		} else if (event.kind === "thunk") {
+			const [output] = event.outputs;
+			add(thunks, event.how, placeOf(event), output === undefined ? event.thunk : relative(io.cwd, output));
+		}
 	}
 	const scans = events.findLast((event) => event.kind === "scans");
 	const sort = (counts: Map<string, Count>): Count[] => [...counts.values()].sort((a, b) => b.count - a.count);
@@ -113,10 +123,14 @@ function summarise(events: readonly Event[], json: boolean, io: Io): void {
 		for (const { reason, count, example } of scans.asked)
 			io.out(`  ${count} asked of the compiler: ${reason} (such as ${example})\n`);
 	}
+	const declined = new Map<string, number>();
 	for (const event of events) {
 		if (event.kind === "warning") io.out(`warning: ${event.failure.message}\n`);
+		else if (event.kind === "declined")
+			declined.set(event.failure.message, (declined.get(event.failure.message) ?? 0) + 1);
 		else if (event.kind === "unsupervised") io.out(`tools were caught by their names on PATH only: ${event.why}\n`);
 	}
+	for (const [message, count] of declined) io.out(`declined ${count === 1 ? "once" : `${count} times`}: ${message}\n`);
 }
 
 function add(counts: Map<string, Count>, how: string, reason: string, example: string): void {

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { quote } from "shell-quote";
-import type { ForceOutcome, Forcer } from "../forcer/forcer.js";
+import type { Place } from "../executor/types.js";
+import type { Forced, ForceOutcome, Forcer } from "../forcer/forcer.js";
 import type { Event } from "../report/events.js";
 import { Journal } from "../report/journal.js";
 import { Progress } from "../report/progress.js";
@@ -50,7 +51,7 @@ export const run: Run = async (args, io) => {
 			if (event.kind === "warning") io.err(`gg: ${event.failure.message}\n    ${event.failure.hint ?? ""}\n`);
 		};
 		const forcer = await workshop.forcer(options, {
-			forced(hash, thunk, forced, how, engine, undeclared) {
+			forced(hash, thunk, forced, how, engine, undeclared, place) {
 				recheck?.consider(forced.final);
 				if (options.download) workshop.place(hash, thunk, forced);
 				progress.add(how);
@@ -61,11 +62,9 @@ export const run: Run = async (args, io) => {
 					outputs: thunk.outputPaths.map((o) => o.path),
 					ms: forced.result.wall / 1000,
 					engine,
+					...(place === undefined ? {} : { at: place.at, why: place.why }),
 				});
-				if (options.explain)
-					io.err(
-						`gg: ${label(thunk)}: ${how === "cached" ? "taken from the store" : `ran ${engine === "local" ? "here" : `on ${engine}`}, ${Math.round(forced.result.wall / 1000)} ms`}\n`,
-					);
+				if (options.explain) io.err(`gg: ${label(thunk)}: ${describeForced(how, forced, engine, place)}\n`);
 				if (undeclared.length > 0) {
 					const failure = undeclaredInput(thunk, undeclared[0]!);
 					journal.add({ kind: "warning", failure });
@@ -128,6 +127,14 @@ function targets(rest: readonly string[], io: Io): string[] {
 			});
 		}
 	});
+}
+
+function describeForced(how: string, { result }: Forced, engine: string, place: Place | undefined): string {
+	if (how === "cached") return "taken from the store";
+	if (how === "found") return `taken from ${place?.at ?? engine}`;
+	const where = place === undefined ? (engine === "local" ? "here" : `on ${engine}`) : place.at;
+	const why = place === undefined || place.why === "" ? "" : ` (${place.why})`;
+	return `ran ${where}, ${Math.round(result.wall / 1000)} ms${why}`;
 }
 
 function label(thunk: Thunk): string {

@@ -63,7 +63,9 @@ export function raceEngine(o: RaceOptions): Engine {
 							if (ended) return;
 							const execution = await o.near.execute(hash, thunk);
 							// What went wrong here says nothing about the run that is still under way.
-							if (execution.kind === "finished") resolve(execution);
+							if (execution.kind !== "finished") return;
+							const why = `it was late on ${o.far.name}: not back after ${Math.round(late)} ms`;
+							resolve({ ...execution, place: { remembered: false, at: "here", why } });
 						})
 						.catch(() => undefined);
 				});

@@ -4,8 +4,24 @@ import type { Failure } from "../util/result.js";
 
 /** What became of one execution. A result with a status other than 0 is the command's own failure. */
 export type Execution =
-	| { readonly kind: "finished"; readonly result: ThunkResult; readonly undeclared: readonly string[] }
+	| {
+			readonly kind: "finished";
+			readonly result: ThunkResult;
+			readonly undeclared: readonly string[];
+			/** Left out by an executor that has nothing to say but that it ran it. */
+			readonly place?: Place;
+	  }
 	| { readonly kind: "impossible"; readonly failure: ExecutionFailure };
+
+/** Where a result was made, for people. */
+export interface Place {
+	/** A server knew it from earlier: nothing ran. */
+	readonly remembered: boolean;
+	/** Such as `worker a on cluster.example.org:443`, or `here`. */
+	readonly at: string;
+	/** Why there, where that is not what was asked for first; else empty. */
+	readonly why: string;
+}
 
 export type ExecutionFailure = Failure<
 	| "input-changed"

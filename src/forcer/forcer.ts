@@ -1,6 +1,6 @@
 import type { Declined, Engine } from "../engines/types.js";
 import { saveResult } from "../executor/results.js";
-import type { ExecutionFailure } from "../executor/types.js";
+import type { ExecutionFailure, Place } from "../executor/types.js";
 import type { Store } from "../store/types.js";
 import { decodeThunk, encodeThunk } from "../thunk/codec.js";
 import { hashBytes, isThunkHash, type ObjectHash } from "../thunk/hash.js";
@@ -29,6 +29,7 @@ interface Ran {
 	readonly kind: "ran";
 	readonly result: ThunkResult;
 	readonly undeclared: readonly string[];
+	readonly place: Place | undefined;
 }
 
 /** Engines that took a thunk and could not run it, and why. */
@@ -242,10 +243,12 @@ export class Forcer {
 			}
 			if (ran.kind === "failed") return ran;
 			const { result, undeclared } = ran;
+			const place = withReason(ran.place, declined);
 			const forced: Forced = { kind: "forced", final, result, outputs: outputsOf(thunk, result) };
 			const settled = await this.#settle(node, forced, thunk);
 			if (settled.kind === "forced") {
-				this.#events.forced(hash, thunk, settled, "ran", pool.engine.name, undeclared);
+				const how = place?.remembered === true ? "found" : "ran";
+				this.#events.forced(hash, thunk, settled, how, pool.engine.name, undeclared, place);
 			}
 			return settled;
 		}
@@ -273,7 +276,7 @@ export class Forcer {
 			// What depends on more than it declares is right now, and may not be later: it is used, and not remembered.
 			if (undeclared.length > 0) this.#fleeting.add(final);
 			else saveResult(this.#store, final, thunk, result);
-			return { kind: "ran", result, undeclared };
+			return { kind: "ran", result, undeclared, place: execution.place };
 		} catch (error) {
 			return failure(hash, thunk, storeFailure(error));
 		}
@@ -371,6 +374,14 @@ export class Forcer {
 			hint: "add --fallback-engine local",
 		};
 	}
+}
+
+/** Why an engine ran what others had been asked to run. */
+function withReason(place: Place | undefined, declined: Declines): Place | undefined {
+	const [first] = declined;
+	if (first === undefined) return place;
+	const why = `${first[0].name} did not: ${first[1].message}`;
+	return { ...(place ?? { remembered: false, at: "here" }), why };
 }
 
 function failure(hash: ObjectHash, thunk: Thunk | ForceFailure | undefined, why: ForceFailure | undefined): NotForced {

@@ -1,4 +1,4 @@
-import type { ExecutionFailure } from "../executor/types.js";
+import type { ExecutionFailure, Place } from "../executor/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
 import type { Failure } from "../util/result.js";
@@ -35,9 +35,11 @@ export interface ForcerEvents {
 		hash: ObjectHash,
 		thunk: Thunk,
 		forced: Forced,
-		how: "cached" | "ran",
+		/** From the store, by running it, or from a server that knew it. */
+		how: "cached" | "ran" | "found",
 		engine: string,
 		undeclared: readonly string[],
+		place?: Place,
 	): void;
 	failed(hash: ObjectHash, failed: NotForced): void;
 	/** An engine could not run a thunk; another one is asked. */

@@ -11,6 +11,9 @@ export type Event =
 			readonly ms: number;
 			/** The engine that ran it. */
 			readonly engine?: string;
+			/** Where exactly, and why there; see Place. */
+			readonly at?: string;
+			readonly why?: string;
 	  }
 	/** An engine could not run a thunk; the next one was asked. */
 	| { readonly kind: "declined"; readonly thunk: string; readonly engine: string; readonly failure: Failure }
@@ -29,7 +32,7 @@ export interface ScansEvent {
 }
 
 /** How a thunk got its result. */
-export type ThunkHow = "cached" | "ran" | "ran-sandboxed" | "failed";
+export type ThunkHow = "cached" | "found" | "ran" | "ran-sandboxed" | "failed";
 
 export interface CommandEvent {
 	readonly kind: "command";

@@ -38,7 +38,7 @@ export class Journal {
 			if (!waited) this.counts[event.how] += 1;
 		} else if (event.kind === "thunk") {
 			this.#forced.add(event.thunk);
-			this.counts[event.how === "cached" ? "cached" : "forced"] += 1;
+			this.counts[event.how === "cached" || event.how === "found" ? event.how : "forced"] += 1;
 			if (event.how === "failed") this.counts.failed += 1;
 		} else if (event.kind === "warning" && event.failure.reason === "deps-differ") this.counts.different += 1;
 		this.#lines.push(JSON.stringify(event));

@@ -17,8 +17,8 @@ export class Progress {
 		this.#total = count;
 	}
 
-	add(how: "cached" | "ran"): void {
-		if (how === "cached") this.#cached += 1;
+	add(how: "cached" | "found" | "ran"): void {
+		if (how !== "ran") this.#cached += 1;
 		else this.#ran += 1;
 		const now = performance.now();
 		// A terminal need not be written to more often than it is looked at.

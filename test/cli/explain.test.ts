@@ -75,7 +75,7 @@ describe("gg explain", () => {
 				"  1 ran (such as a.o)",
 				"  1 local: several-outputs (such as d.o)",
 				"thunks:",
-				`  1 ran (such as ${T})`,
+				"  1 ran (such as a.o)",
 				"warning: something was odd",
 			].join("\n"),
 		);

@@ -1,11 +1,19 @@
 /** Builds whose commands run on a server: our own worker, and Bazel's reference worker where it is installed. */
 import { strict as assert } from "node:assert";
-import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { GG, type Project, projects, withoutSummary } from "../rig/project.js";
+import {
+	compileReferenceWorker,
+	freePort,
+	hasReferenceWorker,
+	type Server,
+	startGgWorker,
+	startReferenceWorker,
+} from "../rig/servers.js";
 
 const FILES = {
 	Makefile: `CFLAGS = -g -O2 -Wall -I$(CURDIR)/h
@@ -70,81 +78,6 @@ async function assertFibonacci(p: Project, server: Server): Promise<void> {
 	assert.equal(p.read("number"), "21\n");
 }
 
-interface Server {
-	readonly target: string;
-	stop(): void;
-}
-
-/** `gg worker` as a process of its own. */
-async function startGgWorker(folder: string, project: Project, more: readonly string[] = []): Promise<Server> {
-	const child = spawn(GG, ["worker", "--listen", "127.0.0.1:0", "--jobs", "2", "--cache", folder, ...more], {
-		env: project.env(),
-		stdio: ["ignore", "pipe", "inherit"],
-	});
-	const target = await new Promise<string>((resolve, reject) => {
-		let said = "";
-		child.stdout.on("data", (chunk: Buffer) => {
-			said += chunk.toString();
-			const match = /gg worker: (\S+:\d+),/.exec(said);
-			if (match !== null) resolve(match[1]!);
-		});
-		child.once("exit", (status) => reject(new Error(`gg worker ended with ${status}: ${said}`)));
-	});
-	return { target, stop: () => void child.kill("SIGKILL") };
-}
-
-const SOURCES = "/usr/src/bazel-bootstrap/src/tools/remote/src/main/java";
-const JAR = "/usr/share/bazel/A-server.jar";
-
-function hasReferenceWorker(): boolean {
-	return existsSync(JAR) && existsSync(SOURCES) && spawnSync("javac", ["-version"], { stdio: "ignore" }).status === 0;
-}
-
-/** Compiles Bazel's RemoteWorker, changed to listen on the loopback address only. */
-function compileReferenceWorker(folder: string): void {
-	cpSync(SOURCES, join(folder, "src"), { recursive: true });
-	const sources = readdirSync(join(folder, "src"), { recursive: true, encoding: "utf8" })
-		.filter((name) => name.endsWith(".java"))
-		.map((name) => join(folder, "src", name));
-	const main = sources.find((name) => name.endsWith("/RemoteWorker.java"))!;
-	const text = readFileSync(main, "utf8");
-	const local = text.replace(
-		"NettyServerBuilder.forPort(workerOptions.listenPort)",
-		'NettyServerBuilder.forAddress(new java.net.InetSocketAddress("127.0.0.1", workerOptions.listenPort))',
-	);
-	assert.notEqual(local, text);
-	writeFileSync(main, local);
-	const flags = ["-nowarn", "-proc:none", "-Xlint:none", "-cp", JAR, "-d", join(folder, "classes")];
-	execFileSync("javac", [...flags, ...sources], { stdio: "ignore" });
-}
-
-async function startReferenceWorker(folder: string): Promise<Server> {
-	const port = await freePort();
-	for (const name of ["cas", "work"]) mkdirSync(join(folder, name));
-	const args = ["-cp", `${join(folder, "classes")}:${JAR}`, "com.google.devtools.build.remote.worker.RemoteWorker"];
-	args.push(`--listen_port=${port}`, `--cas_path=${folder}/cas`, `--work_path=${folder}/work`, "--jobs=2");
-	const child = spawn("java", args, { stdio: ["ignore", "ignore", "pipe"] });
-	await new Promise<void>((resolve, reject) => {
-		let said = "";
-		child.stderr.on("data", (chunk: Buffer) => {
-			said += chunk.toString();
-			if (said.includes("Not starting HTTP cache server")) resolve();
-		});
-		child.once("exit", (status) => reject(new Error(`it ended with ${status}: ${said}`)));
-	});
-	return { target: `127.0.0.1:${port}`, stop: () => void child.kill("SIGKILL") };
-}
-
-function freePort(): Promise<number> {
-	return new Promise((resolve) => {
-		const server = createServer();
-		server.listen(0, "127.0.0.1", () => {
-			const { port } = server.address() as { port: number };
-			server.close(() => resolve(port));
-		});
-	});
-}
-
 /** A plain build, then one on the server, cold and again with an empty store. */
 async function assertBuildsThere(p: Project, server: Server): Promise<void> {
 	const plain = await p.run(["make", "-j2"]);
@@ -157,6 +90,11 @@ async function assertBuildsThere(p: Project, server: Server): Promise<void> {
 		assert.equal(withoutSummary(ended.stderr), plain.stderr, way);
 		p.assertSameTree(aside);
 		assert.equal((await p.run(["make", "-q"])).status, 0, `${way}: make has nothing to do`);
+		const explained = await p.gg(["explain", "main.o"]);
+		assert.match(explained.stdout, way === "cold" ? /thunk T\S+ ran, \d+ ms, on / : /thunk T\S+ was known, on /);
+		assert.ok(explained.stdout.includes(server.target), explained.stdout);
+		// strip rewrites a file that cp has made: it runs here.
+		if (way !== "cold") assert.match(ended.stderr, /^gg: 6 from the store, 1 compiled, linked or archived, /m);
 		p.fresh();
 	}
 }
@@ -181,7 +119,7 @@ describe("a build on a server", () => {
 
 	it("leaves the tree that make alone leaves, on a gg worker", async () => {
 		const p = project(FILES);
-		await assertBuildsThere(p, await running(startGgWorker(folder(), p)));
+		await assertBuildsThere(p, await running(startGgWorker(folder(), p.env())));
 	});
 
 	it("leaves the tree that make alone leaves, on Bazel's reference worker", async function () {
@@ -194,7 +132,7 @@ describe("a build on a server", () => {
 
 	it("runs thunks in the original's form that come to thunks, on a gg worker", async () => {
 		const p = project({});
-		await assertFibonacci(p, await running(startGgWorker(folder(), p)));
+		await assertFibonacci(p, await running(startGgWorker(folder(), p.env())));
 	});
 
 	it("runs thunks in the original's form that come to thunks, on Bazel's reference worker", async function () {
@@ -207,7 +145,7 @@ describe("a build on a server", () => {
 
 	it("runs here what the server has not run, when it goes away", async () => {
 		const p = project(FILES);
-		const server = await running(startGgWorker(folder(), p));
+		const server = await running(startGgWorker(folder(), p.env()));
 		// What reads the program (cp) would have it made at once.
 		const plain = await p.run(["make", "main"]);
 		const aside = p.aside();
@@ -225,7 +163,7 @@ describe("a build on a server", () => {
 
 	it("shows a failing command as make alone does", async () => {
 		const p = project({ ...FILES, "two.c": "int two(void) { return oops; }\n" });
-		const server = await running(startGgWorker(folder(), p));
+		const server = await running(startGgWorker(folder(), p.env()));
 		const plain = await p.run(["make"]);
 		p.fresh();
 		const ended = await p.gg(["build", "--engine", `reapi=grpc://${server.target}`, "make"]);
@@ -270,7 +208,7 @@ describe("gg worker", () => {
 		assert.equal(init.status, 0, init.stderr);
 		assert.match(init.stdout, /gg build --engine 'reapi=grpcs:\/\//);
 		const files = ["--cert", `${cache}/identity/cert.pem`, "--key", `${cache}/identity/key.pem`];
-		const server = await startGgWorker(cache, p, [...files, "--token-file", `${cache}/identity/token`]);
+		const server = await startGgWorker(cache, p.env(), [...files, "--token-file", `${cache}/identity/token`]);
 		try {
 			const inferred = await p.gg(["infer", "make", "one.o"]);
 			assert.equal(inferred.status, 0, inferred.stderr);

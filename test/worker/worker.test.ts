@@ -31,7 +31,8 @@ async function run(
 	more = {},
 ): Promise<ActionResult> {
 	const digest = await send(w, command, root, blobs, more);
-	return executeAction({ channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 }, digest);
+	const o = { channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 };
+	return (await executeAction(o, digest)).result;
 }
 
 async function send(
@@ -90,8 +91,9 @@ describe("a worker", () => {
 		const w = await worker();
 		const digest = await send(w, sh("date +%N > out", ["out"]), EMPTY, []);
 		const o = { channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 };
-		const first = await executeAction(o, digest);
-		const again = await executeAction(o, digest);
+		const { result: first } = await executeAction(o, digest);
+		const { result: again, remembered } = await executeAction(o, digest);
+		assert.equal(remembered, true);
 		assert.deepEqual(again.outputFiles, first.outputFiles);
 		const known = await w.channel.unary(METHODS.getActionResult, { instanceName: "", actionDigest: digest });
 		assert.deepEqual(known.outputFiles, first.outputFiles);
@@ -100,7 +102,8 @@ describe("a worker", () => {
 	it("forgets a result whose output has gone", async () => {
 		const w = await worker();
 		const digest = await send(w, sh("echo x > out", ["out"]), EMPTY, []);
-		const result = await executeAction({ channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 }, digest);
+		const o = { channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 };
+		const { result } = await executeAction(o, digest);
 		w.disk.drop(result.outputFiles[0]!.digest!.hash);
 		const error = await refused(w.channel.unary(METHODS.getActionResult, { instanceName: "", actionDigest: digest }));
 		assert.equal(error.code, CODE.NOT_FOUND);
@@ -274,7 +277,7 @@ describe("a worker", () => {
 		const digest = await send(w, sh("date +%s%N > out", ["out"]), EMPTY, []);
 		const o = { channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 };
 		const [a, b] = await Promise.all([executeAction(o, digest), executeAction(o, digest)]);
-		assert.deepEqual(a.outputFiles, b.outputFiles);
+		assert.deepEqual(a.result.outputFiles, b.result.outputFiles);
 	});
 
 	it("ends what was taken before it goes, and takes nothing more", async () => {
@@ -288,7 +291,7 @@ describe("a worker", () => {
 		const running = executeAction({ channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 }, digest);
 		while (w.worker.status().running === 0) await new Promise((resolve) => setImmediate(resolve));
 		const drained = w.worker.drain();
-		assert.equal((await running).exitCode, 0);
+		assert.equal((await running).result.exitCode, 0);
 		await drained;
 	});
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { ExecutionFailure } from "../../executor/types.js";
 import { CODE, nameOfCode, RemoteError, type RetryPolicy } from "../../reapi/errors.js";
-import { METHODS, type ServerCapabilities, SHA256 } from "../../reapi/messages.js";
+import { type ActionResult, METHODS, type ServerCapabilities, SHA256 } from "../../reapi/messages.js";
 import type { ObjectStore } from "../../store/types.js";
 import { isInside } from "../../thunk/codec.js";
 import type { ObjectHash } from "../../thunk/hash.js";
@@ -139,7 +139,7 @@ function engineOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 		const cached = await cachedAction(executing, action.digest);
 		if (cached !== undefined) {
 			try {
-				return await takeResult(thunk, cached, take);
+				return placed(await takeResult(thunk, cached, take), cached, true);
 			} catch (error) {
 				// The server remembers the result and has lost an output: it is made again.
 				if (!(error instanceof RemoteError) || error.code !== CODE.NOT_FOUND) throw error;
@@ -150,13 +150,22 @@ function engineOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 			await cas.ensure(allBlobs(action, blobs));
 			done();
 			try {
-				return await takeResult(thunk, await executeAction(executing, action.digest), take);
+				const { result, remembered } = await executeAction(executing, action.digest);
+				return placed(await takeResult(thunk, result, take), result, remembered);
 			} catch (error) {
 				if (!(error instanceof RemoteError) || uploads >= UPLOADS || !lacksBlobs(error)) throw error;
 				cas.forget(error.missing.length > 0 ? error.missing : allBlobs(action, blobs).map((b) => b.digest.hash));
 				roots.forget();
 			}
 		}
+	}
+
+	/** Says where it was made. */
+	function placed(outcome: RemoteOutcome, result: ActionResult, remembered: boolean): RemoteOutcome {
+		if (outcome.kind !== "finished") return outcome;
+		const worker = result.executionMetadata?.worker ?? "";
+		const at = remembered || worker === "" ? `on ${endpoint.target}` : `on ${worker} at ${endpoint.target}`;
+		return { ...outcome, place: { remembered, at, why: "" } };
 	}
 
 	return {

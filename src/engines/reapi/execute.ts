@@ -18,6 +18,12 @@ export interface ExecuteOptions {
 	readonly now?: () => number;
 }
 
+export interface Executed {
+	readonly result: ActionResult;
+	/** The server says that it had it already. */
+	readonly remembered: boolean;
+}
+
 /** A server that answers and breaks off again and again is given up, even while it makes a little progress each time. */
 const MOST_BREAKS = 20;
 
@@ -40,7 +46,7 @@ export async function cachedAction(o: ExecuteOptions, digest: Digest): Promise<A
  * operation that the server has forgotten is asked for anew. Throws a RemoteError, with the blobs that are missing if the
  * server says so.
  */
-export async function executeAction(o: ExecuteOptions, digest: Digest, signal?: AbortSignal): Promise<ActionResult> {
+export async function executeAction(o: ExecuteOptions, digest: Digest, signal?: AbortSignal): Promise<Executed> {
 	const now = o.now ?? Date.now;
 	const end = now() + o.deadlineMs;
 	const { retries } = o.channel;
@@ -89,7 +95,7 @@ function overdue(o: ExecuteOptions): RemoteError {
 	return new RemoteError(CODE.DEADLINE_EXCEEDED, `no answer within ${o.deadlineMs / 1000} s`, METHODS.execute.path);
 }
 
-function resultOf(operation: Operation): ActionResult {
+function resultOf(operation: Operation): Executed {
 	if (operation.error && operation.error.code !== CODE.OK) throw RemoteError.of(operation.error, "");
 	let response: ExecuteResponse;
 	try {
@@ -100,5 +106,5 @@ function resultOf(operation: Operation): ActionResult {
 	}
 	if (response.status && response.status.code !== CODE.OK) throw RemoteError.of(response.status, "");
 	if (!response.result) throw new RemoteError(CODE.DATA_LOSS, "the operation is done and holds no result");
-	return response.result;
+	return { result: response.result, remembered: response.cachedResult };
 }
