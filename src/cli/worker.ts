@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { nativePrograms, nativeRunner } from "../interpose/native.js";
 import { isLoopback } from "../util/addresses.js";
+import { makeFolders } from "../util/files.js";
 import { UserError } from "../util/result.js";
 import { startSpawner } from "../util/spawner.js";
 import { Disk } from "../worker/disk.js";
@@ -41,7 +42,7 @@ export const run: Run = async (args, io) => {
 	if (rest.length > 0) throw usageError("worker", `${JSON.stringify(rest[0])} is no option`);
 	const { host, port } = toAddress(flags.listen);
 	const folder = resolve(io.cwd, flags.cache ?? join(cacheDirectory(io.env), "worker"));
-	mkdirSync(folder, { recursive: true, mode: 0o700 });
+	makeFolders(folder, 0o700);
 	const own = join(folder, "identity");
 	if (flags.init === true) {
 		const identity = makeIdentity(own);

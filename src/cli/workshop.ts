@@ -16,6 +16,7 @@ import { Placeholders, readPlaceholder, restoreTime } from "../store/placeholder
 import { decodeThunk } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
+import { overwriteFile } from "../util/files.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
 import type { EngineChoice, RunOptions } from "./options.js";
 import { cacheDirectory, give } from "./project.js";
@@ -80,13 +81,19 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			return true;
 		}
 		if (to === undefined) return false;
-		const { mtimeMs, mode: here } = lstatSync(path);
+		const { mtimeNs, mode: bits, nlink } = lstatSync(path, { bigint: true });
+		const here = Number(bits);
 		const made = forced.result.outputs;
 		const own = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
 		// A placeholder of ours has the mode that its output will have, unless the build gave it another one since.
 		const mode = own !== (here & 0o7777) && isOurs(store, standing.hash) ? here & 0o7777 : own;
-		if (!store.objects.copyOut(to, path, mode)) return false;
-		restoreTime(path, mtimeMs);
+		// Further names of it stay names of the same file: what is changed in place is changed under all of them.
+		const bytes = nlink > 1n ? store.objects.get(to) : undefined;
+		if (bytes !== undefined) overwriteFile(path, bytes, mode);
+		else if (!store.objects.copyOut(to, path, mode)) return false;
+		// The order in which make saw files appear is kept, also within one tick of the clock.
+		restoreTime(path, mtimeNs);
+		spawner.time(path, mtimeNs);
 		placeholders.forget(path);
 		return true;
 	};

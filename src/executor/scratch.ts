@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
+import { readdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolders } from "../util/files.js";
 
 /** Counted for the process, so that no folder that is kept is met again. */
 let made = 0;
@@ -24,7 +25,7 @@ export class ScratchFolders {
 		const folder = join(this.#base, `run-${process.pid}-${made}`);
 		// Left by a process that was killed and had the same number.
 		rmSync(folder, { recursive: true, force: true });
-		mkdirSync(folder, { recursive: true });
+		makeFolders(folder);
 		return folder;
 	}
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, realpathSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { encodeDepfile } from "../scan/depfile.js";
@@ -14,7 +14,7 @@ import {
 } from "../scan/setup-answer.js";
 import type { FeatureTest, ScanLanguage } from "../scan/types.js";
 import { DepCache } from "../store/depcache.js";
-import { removeQuietly, writeFileAtomic } from "../util/files.js";
+import { makeFolders, removeQuietly, writeFileAtomic } from "../util/files.js";
 import type { Spawner } from "../util/spawner.js";
 
 /** A compiler with all that can change its predefined macros and its own include path. */
@@ -210,9 +210,9 @@ export class CompilerAnswers {
 
 	#prepare(): void {
 		if (this.#prepared) return;
-		mkdirSync(this.#folder, { recursive: true });
+		makeFolders(this.#folder);
 		for (const name of ODD_HEADERS) writeFileSync(join(this.#folder, name), "");
-		mkdirSync(join(this.#folder, SYSTEM_FOLDER), { recursive: true });
+		makeFolders(join(this.#folder, SYSTEM_FOLDER));
 		writeFileSync(join(this.#folder, SYSTEM_FOLDER, SYSTEM_HEADER), "");
 		this.#prepared = true;
 	}

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { replaceFile } from "../util/files.js";
+import { describeErrno } from "../store/project.js";
+import { makeFolders, replaceFile } from "../util/files.js";
 import { err, type Failure, ok, type Result } from "../util/result.js";
 
 /** The compiled native programs. */
@@ -95,8 +96,16 @@ function compile<Name extends string>(
 			hint: "on Debian and Ubuntu: apt-get install gcc libc6-dev",
 		});
 	}
+	try {
+		makeFolders(out);
+	} catch (error) {
+		return err({
+			reason: "native-build",
+			message: `cannot use the cache ${cacheDir}: ${describeErrno(error)}`,
+			hint: "check its owner and permissions, or name another folder with GG_CACHE_DIR",
+		});
+	}
 	announce();
-	mkdirSync(out, { recursive: true });
 	for (const program of all) {
 		let failure = "";
 		const built = program.flags.some((flags) => {

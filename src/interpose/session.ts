@@ -33,6 +33,7 @@ import { fail, replyOf, SILENT_FAILURE } from "./replies.js";
 import { discoverInputs } from "./scan.js";
 import { ScanTally } from "./scan-tally.js";
 import type { ShimConnection } from "./server.js";
+import { sharedOutput } from "./shared-output.js";
 import { Toolchains } from "./toolchains.js";
 import { FORCE_AND_RUN, isScript, type ToolPaths } from "./tools.js";
 
@@ -195,6 +196,8 @@ export class Session {
 		const command: Command = { tool: request.tool, argv: request.argv, cwd: request.cwd, env: request.env };
 		const plan = planCommand(command, this.#o.probe, this.#o.described);
 		if (plan.kind === "local") return this.#local(connection, started, plan);
+		const shared = sharedOutput(plan, request.cwd);
+		if (shared !== undefined) return this.#local(connection, started, shared);
 		// No two runs call it the same, so nothing of it would be found again.
 		if (plan.family === "as" && plan.sources.some((s) => COMPILERS_OWN.test(s.path))) {
 			this.#warnUncaught(request.parentExe);

@@ -3,7 +3,6 @@ import {
 	accessSync,
 	closeSync,
 	constants,
-	mkdirSync,
 	openSync,
 	readdirSync,
 	readFileSync,
@@ -13,7 +12,7 @@ import {
 	symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
-import { errorCode, statIfThere, writeFileAtomic } from "../util/files.js";
+import { errorCode, makeFolders, statIfThere, writeFileAtomic } from "../util/files.js";
 
 /** What the names of caught tools end with: a prefix (`arm-none-eabi-gcc`) and a version (`gcc-12`) may stand around it. */
 const TOOLS =
@@ -79,7 +78,7 @@ export function makeWrapperFolder(cacheDir: string, shim: string, names: readonl
 		.slice(0, 16);
 	const folder = join(cacheDir, "wrappers", key);
 	if (isWrapperFolder(folder)) return folder;
-	mkdirSync(folder, { recursive: true });
+	makeFolders(folder);
 	for (const name of [...names, FORCE_AND_RUN]) {
 		try {
 			symlinkSync(shim, join(folder, name));

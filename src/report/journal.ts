@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { writeFileAtomic } from "../util/files.js";
+import { makeFolders, writeFileAtomic } from "../util/files.js";
 import type { CommandEvent, Event } from "./events.js";
 
 const HEADER = '{"journal":1}';
@@ -52,7 +52,7 @@ export class Journal {
 		try {
 			if (this.#started) writeFileSync(this.#path, text, { flag: "a" });
 			else {
-				mkdirSync(dirname(this.#path), { recursive: true });
+				makeFolders(dirname(this.#path));
 				writeFileAtomic(this.#path, `${HEADER}\n${text}`, 0o600);
 				this.#started = true;
 			}

@@ -1,8 +1,8 @@
-import { mkdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { readFileSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { hashFile, type ObjectHash } from "../thunk/hash.js";
 import { PLACEHOLDER_MAX, type Placeholder, parsePlaceholder } from "../thunk/placeholder.js";
-import { writeFileAtomic } from "../util/files.js";
+import { makeFolders, writeFileAtomic } from "../util/files.js";
 
 /** What is known of a regular file's content. */
 export interface FileFact {
@@ -191,7 +191,7 @@ export class FileFacts {
 		] as const) {
 			if (!this.#dirty[which]) continue;
 			try {
-				mkdirSync(dirname(file), { recursive: true });
+				makeFolders(dirname(file));
 				writeFileAtomic(file, `${lines.join("\n")}\n`, 0o600);
 				this.#dirty[which] = false;
 			} catch {

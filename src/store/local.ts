@@ -1,9 +1,10 @@
-import { chmodSync, constants, copyFileSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { chmodSync, constants, copyFileSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { hashBytes, hashFile, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import {
 	copyFileAtomic,
 	isAbsence,
+	makeFolders,
 	readIfThere,
 	removeQuietly,
 	statIfThere,
@@ -176,8 +177,8 @@ export interface LocalStore extends Store {
 }
 
 export function openLocalStore(ggDir: string): LocalStore {
-	mkdirSync(join(ggDir, "blobs"), { recursive: true });
-	mkdirSync(join(ggDir, "reductions"), { recursive: true });
+	makeFolders(join(ggDir, "blobs"));
+	makeFolders(join(ggDir, "reductions"));
 	// An unreadable folder is found here, by name, and not at the first miss.
 	statSync(join(ggDir, "blobs"));
 	const pack = new Pack(join(ggDir, "pack"));

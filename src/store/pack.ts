@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { removeQuietly, temporaryName, writeFileAtomic } from "../util/files.js";
+import { makeFolders, removeQuietly, temporaryName, writeFileAtomic } from "../util/files.js";
 
 /**
  * An append-only file of small records by key, later ones replacing earlier ones. A build makes thousands of small objects
@@ -137,7 +137,7 @@ export class Pack {
 
 	#open(): void {
 		if (this.#fd >= 0) return;
-		mkdirSync(dirname(this.#path), { recursive: true });
+		makeFolders(dirname(this.#path));
 		this.#fd = openSync(this.#path, "a+", 0o600);
 		if (fstatSync(this.#fd).size === 0) writeSync(this.#fd, HEADER);
 	}

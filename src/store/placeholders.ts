@@ -3,7 +3,6 @@ import {
 	type Dirent,
 	fstatSync,
 	lstatSync,
-	mkdirSync,
 	openSync,
 	readdirSync,
 	readFileSync,
@@ -20,7 +19,7 @@ import {
 	type Placeholder,
 	parsePlaceholder,
 } from "../thunk/placeholder.js";
-import { removeQuietly, writeFileAtomic } from "../util/files.js";
+import { makeFolders, removeQuietly, writeFileAtomic } from "../util/files.js";
 
 /** Streams of a command that the build sent where nobody reads them. */
 export interface Hidden {
@@ -121,7 +120,7 @@ export class Placeholders {
 	}
 
 	#open(): void {
-		mkdirSync(dirname(this.path), { recursive: true });
+		makeFolders(dirname(this.path));
 		if (this.stale && this.#own.size === 0) removeQuietly(this.path);
 		this.#fd = openSync(this.path, "a", 0o600);
 		if (fstatSync(this.#fd).size === 0) writeSync(this.#fd, `${HEADER}\0`);
@@ -198,9 +197,11 @@ export function readPlaceholder(path: string): Placeholder | undefined {
 	}
 }
 
-/** Restores a file's modification time: the order in which make saw files appear is kept. */
-export function restoreTime(path: string, mtimeMs: number): void {
-	utimesSync(path, mtimeMs / 1000, mtimeMs / 1000);
+/** Restores a file's modification time, without the part below a microsecond: Node.js has no finer one. */
+export function restoreTime(path: string, mtimeNs: bigint): void {
+	// The half is for the division: a number of microseconds that comes out a little too small would lose one.
+	const seconds = (Number(mtimeNs / 1000n) + 0.5) / 1e6;
+	utimesSync(path, seconds, seconds);
 }
 
 /** Thunks that placeholders of this project stand for: those that are noted, and those that lie in the tree. */

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { getSystemErrorMap } from "node:util";
-import { errorCode, writeFileAtomic } from "../util/files.js";
+import { errorCode, makeFolders, writeFileAtomic } from "../util/files.js";
 import { err, type Failure, ok, type Result } from "../util/result.js";
 
 /** The `.gg` folder: where it is, which version it has. */
@@ -41,8 +41,7 @@ export function openProject(path: string): Result<string, ProjectFailure> {
 	try {
 		if (!existsSync(versionFile)) {
 			makeFolder(path);
-			for (const folder of ["blobs", "reductions", "depcache", "tmp"])
-				mkdirSync(join(path, folder), { recursive: true });
+			for (const folder of ["blobs", "reductions", "depcache", "tmp"]) makeFolders(join(path, folder));
 			// Keeps the folder out of `git status` without a line in the user's own .gitignore.
 			if (!existsSync(join(path, ".gitignore"))) writeFileAtomic(join(path, ".gitignore"), "*\n");
 			writeFileAtomic(versionFile, `${VERSION}\n`);
@@ -73,7 +72,7 @@ function makeFolder(path: string): void {
 	try {
 		mkdirSync(path);
 	} catch (error) {
-		if (errorCode(error) === "ENOENT") mkdirSync(path, { recursive: true });
+		if (errorCode(error) === "ENOENT") makeFolders(path);
 		else if (errorCode(error) !== "EEXIST") throw error;
 	}
 }

@@ -1,15 +1,19 @@
 import { randomBytes } from "node:crypto";
 import {
 	chmodSync,
+	closeSync,
 	constants,
 	copyFileSync,
+	ftruncateSync,
 	mkdirSync,
+	openSync,
 	readFileSync,
 	renameSync,
 	type Stats,
 	statSync,
 	unlinkSync,
 	writeFileSync,
+	writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
 
@@ -38,7 +42,7 @@ export function replaceFile(path: string, make: (temporary: string) => void): vo
 			make(temporary);
 		} catch (error) {
 			if (errorCode(error) !== "ENOENT") throw error;
-			mkdirSync(dirname(path), { recursive: true });
+			makeFolders(dirname(path));
 			make(temporary);
 		}
 		renameSync(temporary, path);
@@ -46,6 +50,39 @@ export function replaceFile(path: string, make: (temporary: string) => void): vo
 		removeQuietly(temporary);
 		throw error;
 	}
+}
+
+/** Like mkdir with `recursive`, which never comes back where a folder refuses new ones as though it were absent (/proc). */
+export function makeFolders(path: string, mode = 0o777): void {
+	try {
+		mkdirSync(path, mode);
+	} catch (error) {
+		const parent = dirname(path);
+		if (errorCode(error) === "ENOENT" && parent !== path && statIfThere(parent) === undefined) {
+			makeFolders(parent, mode);
+			mkdirSync(path, mode);
+		} else if (errorCode(error) !== "EEXIST" || statIfThere(path)?.isDirectory() !== true) throw error;
+	}
+}
+
+/** Writes into the small file that is there, under all of its names; a failure leaves what it was. */
+export function overwriteFile(path: string, bytes: Uint8Array, mode: number): void {
+	const before = readFileSync(path);
+	chmodSync(path, mode | 0o200);
+	const fd = openSync(path, "r+");
+	const write = (content: Uint8Array): void => {
+		for (let at = 0; at < content.length; ) at += writeSync(fd, content, at, content.length - at, at);
+		ftruncateSync(fd, content.length);
+	};
+	try {
+		write(bytes);
+	} catch (error) {
+		write(before);
+		throw error;
+	} finally {
+		closeSync(fd);
+	}
+	chmodSync(path, mode);
 }
 
 const umask = process.umask();

@@ -5,7 +5,6 @@ import {
 	constants,
 	copyFileSync,
 	existsSync,
-	mkdirSync,
 	openSync,
 	readdirSync,
 	readFileSync,
@@ -17,7 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../reapi/messages.js";
-import { errorCode, removeQuietly, statIfThere } from "../util/files.js";
+import { errorCode, makeFolders, removeQuietly, statIfThere } from "../util/files.js";
 
 /** What a client sent as a digest is none, or is too large to be one of ours. */
 export function isDigest(digest: Digest | null | undefined): digest is Digest {
@@ -64,7 +63,7 @@ export class Disk {
 		this.folder = folder;
 		this.#limit = limit;
 		rmSync(join(folder, "tmp"), { recursive: true, force: true });
-		for (const name of ["cas", "ac", "tmp"]) mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
+		for (const name of ["cas", "ac", "tmp"]) makeFolders(join(folder, name), 0o700);
 		const found: { hash: string; size: number; used: number }[] = [];
 		for (const prefix of readdirSync(join(folder, "cas"))) {
 			for (const hash of readdirSync(join(folder, "cas", prefix))) {
@@ -265,7 +264,7 @@ export class Disk {
 		const path = this.path(hash);
 		try {
 			chmodSync(temporary, 0o444);
-			mkdirSync(join(this.folder, "cas", hash.slice(0, 2)), { recursive: true, mode: 0o700 });
+			makeFolders(join(this.folder, "cas", hash.slice(0, 2)), 0o700);
 			renameSync(temporary, path);
 		} catch (error) {
 			try {

@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { makeFolders } from "../util/files.js";
 import { UserError } from "../util/result.js";
 
 export interface Identity {
@@ -14,7 +15,7 @@ export interface Identity {
 /** Makes a certificate for this machine's names and a token, each in a file of the user's own. */
 export function makeIdentity(folder: string): Identity {
 	const identity = { cert: join(folder, "cert.pem"), key: join(folder, "key.pem"), tokenFile: join(folder, "token") };
-	mkdirSync(folder, { recursive: true, mode: 0o700 });
+	makeFolders(folder, 0o700);
 	const names = ["DNS:localhost", `DNS:${hostname()}`];
 	for (const addresses of Object.values(networkInterfaces()))
 		for (const { address } of addresses ?? []) if (!address.includes("%")) names.push(`IP:${address}`);

@@ -73,6 +73,18 @@ describe("infer and force", () => {
 		assert.equal((await p.run(["make", "-q"])).status, 0);
 	});
 
+	it("what takes a placeholder's place has its time to the nanosecond, under all of its names", async () => {
+		const p = project(FILES);
+		const times = "stat -c '%n %y %h' two.o name two";
+		await p.gg(["infer", "make", "two"]);
+		const before = await p.sh(`ln two.o name && touch -d '2024-03-04 05:06:07.123456789' two.o && ${times}`);
+		assert.match(before.stdout, /two\.o .*07\.123456789 .* 2\n/);
+		assert.equal((await p.gg(["force"])).status, 0);
+		assert.deepEqual(await p.sh(times), before);
+		assert.equal(p.read("name"), p.read("two.o"));
+		assert.deepEqual(p.placeholders(), []);
+	});
+
 	it("gg build makes real what an infer left", async () => {
 		const p = project(FILES);
 		await p.run(["make"]);

@@ -81,6 +81,16 @@ describe("bad input is answered with what is wrong and what to do", () => {
 		assert.deepEqual(await p.gg(["build", "make"], { env: { GG_DIR: "store" } }), said(message));
 	});
 
+	it("folders that can be made nowhere", async () => {
+		const p = project({ "a.c": "int a;\n" });
+		const store = await p.gg(["build", "cc", "-c", "a.c"], { env: { GG_DIR: "/proc/none/.gg" } });
+		assert.deepEqual([store.status, store.stdout], [1, ""]);
+		assert.match(store.stderr, /^gg-build: cannot use \/proc\/none\/.gg: it does not exist\n {4}.*\n$/);
+		const cache = await p.gg(["build", "cc", "-c", "a.c"], { env: { GG_CACHE_DIR: "/proc/none/cache" } });
+		assert.equal(cache.status, 1);
+		assert.match(cache.stderr, /^gg-build: cannot use the cache \/proc\/none\/cache: it does not exist\n {4}.*\n$/);
+	});
+
 	it("a .gg that is a file", async () => {
 		const p = project({ ...FILES, ".gg": "" });
 		const message =

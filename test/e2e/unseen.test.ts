@@ -74,6 +74,26 @@ all: out/prog libx.a
 		await assertAllWays(p, { steps: [["make"]] });
 	});
 
+	it("rewrites what has another name too, or is a link", async () => {
+		const p = project({
+			Makefile: `
+all:
+	$(CC) -g -c x.c -o a.o && ln a.o b.o && strip -g a.o
+	$(CC) -g -c x.c -o c.o && ln c.o d.o && $(CC) -c x.c -o c.o
+	$(CC) -g -c x.c -o e.o && ln -s e.o f.o && strip -g f.o && ln -s a.o g.o && $(CC) -g -c x.c -o g.o
+	echo old > h.s && ln h.s i.s && $(CC) -S x.c -o h.s && touch j.i && ln -s j.i k.i && $(CC) -E x.c -o k.i
+	$(AR) rc l.a a.o && ln l.a m.a && $(AR) r l.a e.o && ln l.a n.a && $(RANLIB) n.a
+	$(CC) x.c -o p && ln p q && $(CC) -g x.c -o p && ln -s q r && $(CC) -s x.c -o r
+	ln p s && objcopy -S p && objcopy --only-keep-debug q t && ln t u && objcopy -S q t
+`,
+			"x.c": "int main(void) { return 0; }\n",
+		});
+		const names = "stat -c '%n %h %N' [a-u]*.[osia] [p-u]";
+		const steps = [["make"], ["sh", "-c", names]];
+		// What is rewritten in that way runs again each time.
+		await assertAllWays(p, { steps, madeWarm: 99 });
+	});
+
 	it("calls the compiler by its full path, which gg says where it cannot catch that", async () => {
 		const p = project({
 			Makefile: "prog: a.c b.c\n\t/usr/bin/cc -c a.c\n\t/usr/bin/cc -o $@ a.o b.c\n",

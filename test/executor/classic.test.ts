@@ -29,6 +29,7 @@ function fakeSpawner(child: (request: SpawnRequest) => Exit | NotStarted): Spawn
 	return {
 		run: (request) => ({ done: Promise.resolve(child(request)), kill: () => {} }),
 		journal: () => {},
+		time: () => {},
 		folder: () => {},
 		close: async () => {},
 	};

@@ -23,6 +23,7 @@ export function countingSpawner(): Spawner & { runs: number } {
 			return { done: Promise.resolve(exit), kill: () => {} };
 		},
 		journal: () => {},
+		time: () => {},
 		folder: () => {},
 		close: async () => {},
 	};
