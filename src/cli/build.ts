@@ -134,7 +134,8 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	// What fails in a namespace is make's to judge, as what fails in the shim's place is.
 	const keepGoing = options.keepGoing || (mode === "build" && options.sandbox);
 	const forcer = await workshop.forcer(
-		{ ...options, keepGoing },
+		// A build ends with every file in its place.
+		{ ...options, keepGoing, download: "all" },
 		{
 			forced(hash, thunk, forced, how, engine, undeclared, place) {
 				workshop.place(hash, thunk, forced);
@@ -161,7 +162,8 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	);
 	// A local build defers only when it is asked to do more at once than make does: it gains nothing else by that.
 	const slots = mayRepeat && options.jobsGiven ? options.engines.reduce((sum, e) => sum + e.jobs, 0) : 0;
-	const remote = mayRepeat && options.engines.some((e) => e.name !== "local");
+	// What a store is asked for must be described before it runs, as what runs elsewhere.
+	const remote = mayRepeat && (options.store !== "" || options.engines.some((e) => e.name !== "local"));
 	const session = new Session({
 		mode,
 		ggDir: workshop.ggDir,

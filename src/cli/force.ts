@@ -50,40 +50,44 @@ export const run: Run = async (args, io) => {
 			journal.add(event);
 			if (event.kind === "warning") io.err(`gg: ${event.failure.message}\n    ${event.failure.hint ?? ""}\n`);
 		};
-		const forcer = await workshop.forcer(options, {
-			forced(hash, thunk, forced, how, engine, undeclared, place) {
-				recheck?.consider(forced.final);
-				if (options.download) workshop.place(hash, thunk, forced);
-				progress.add(how);
-				journal.add({
-					kind: "thunk",
-					thunk: hash,
-					how,
-					outputs: thunk.outputPaths.map((o) => o.path),
-					ms: forced.result.wall / 1000,
-					engine,
-					...(place === undefined ? {} : { at: place.at, why: place.why }),
-				});
-				if (options.explain) io.err(`gg: ${label(thunk)}: ${describeForced(how, forced, engine, place)}\n`);
-				if (undeclared.length > 0) {
-					const failure = undeclaredInput(thunk, undeclared[0]!);
-					journal.add({ kind: "warning", failure });
-					io.err(`gg: ${failure.message}\n`);
-				}
-				const { stdout, stderr } = forced.result;
-				if (stderr.length > 0 || stdout.length > 0) {
-					const hidden = workshop.placeholders.hidden(hash);
-					progress.clear();
-					if (!hidden.stdout) process.stdout.write(stdout);
-					if (!hidden.stderr) process.stderr.write(stderr);
-				}
+		// Without targets, what is wanted is everything.
+		const forcer = await workshop.forcer(
+			{ ...options, download: all && options.download === "targets" ? "all" : options.download },
+			{
+				forced(hash, thunk, forced, how, engine, undeclared, place) {
+					recheck?.consider(forced.final);
+					if (options.download === "all") workshop.place(hash, thunk, forced);
+					progress.add(how);
+					journal.add({
+						kind: "thunk",
+						thunk: hash,
+						how,
+						outputs: thunk.outputPaths.map((o) => o.path),
+						ms: forced.result.wall / 1000,
+						engine,
+						...(place === undefined ? {} : { at: place.at, why: place.why }),
+					});
+					if (options.explain) io.err(`gg: ${label(thunk)}: ${describeForced(how, forced, engine, place)}\n`);
+					if (undeclared.length > 0) {
+						const failure = undeclaredInput(thunk, undeclared[0]!);
+						journal.add({ kind: "warning", failure });
+						io.err(`gg: ${failure.message}\n`);
+					}
+					const { stdout, stderr } = forced.result;
+					if (stderr.length > 0 || stdout.length > 0) {
+						const hidden = workshop.placeholders.hidden(hash);
+						progress.clear();
+						if (!hidden.stdout) process.stdout.write(stdout);
+						if (!hidden.stderr) process.stderr.write(stderr);
+					}
+				},
+				declined: tellDeclined(journal, io),
+				failed(hash, outcome) {
+					if (outcome.failure?.reason !== "cancelled" && outcome.at === hash) failures.set(hash, outcome);
+					journal.add({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
+				},
 			},
-			declined: tellDeclined(journal, io),
-			failed(hash, outcome) {
-				if (outcome.failure?.reason !== "cancelled" && outcome.at === hash) failures.set(hash, outcome);
-				journal.add({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
-			},
-		});
+		);
 		if (options.dryRun) return dryRun(forcer, workshop.store.reductions, wanted, io);
 		const stop = (): void => forcer.stop();
 		process.once("SIGINT", stop);
@@ -97,7 +101,9 @@ export const run: Run = async (args, io) => {
 		for (const [i, outcome] of outcomes.entries()) {
 			const { path, tag } = wanted[i]!;
 			if (outcome.kind === "failed") good = false;
-			else if (options.download && readPlaceholder(path) !== undefined && !workshop.placeAt(path, outcome, tag)) {
+			else if (options.download !== "none" && readPlaceholder(path) !== undefined) {
+				await workshop.bring([outcome.outputs.get(tag)]);
+				if (workshop.placeAt(path, outcome, tag)) continue;
 				io.err(`gg: the result of ${path} is not in the store any more; run the command again\n`);
 				good = false;
 			}

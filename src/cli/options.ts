@@ -11,9 +11,11 @@ export interface RunOptions {
 	readonly dryRun: boolean;
 	readonly explain: boolean;
 	readonly status: boolean;
-	readonly download: boolean;
+	readonly download: (typeof DOWNLOADS)[number];
 	/** Seconds; 0 is none. */
 	readonly timeout: number;
+	/** Endpoint of a server whose cache is asked before anything runs here; empty: none. */
+	readonly store: string;
 	readonly onRemoteFailure: (typeof ON_REMOTE_FAILURE)[number];
 	/** True when the user gave --jobs. */
 	readonly jobsGiven: boolean;
@@ -35,6 +37,9 @@ export const ENGINES = ["local", "reapi", "remote"] as const;
 /** What to do with a thunk that a server could not run. */
 export const ON_REMOTE_FAILURE = ["local", "fail", "race"] as const;
 
+/** Which results `gg force` puts in place, and fetches from a server for that. */
+export const DOWNLOADS = ["all", "targets", "none"] as const;
+
 export const RUN_OPTIONS = {
 	jobs: {
 		alias: "j",
@@ -54,6 +59,10 @@ export const RUN_OPTIONS = {
 		default: "local",
 		describe: "what a server could not run: run it here, end with its error, or also run here what is late",
 	},
+	store: {
+		type: "string",
+		describe: "a server whose cache is asked before anything runs here: reapi=ENDPOINT",
+	},
 	sandbox: {
 		alias: ["S", "sandboxed"],
 		type: "boolean",
@@ -71,7 +80,11 @@ export const RUN_OPTIONS = {
 	explain: { type: "boolean", default: false, describe: "say for each command why it ran or did not" },
 	status: { type: "boolean", default: true, describe: "the line of progress on a terminal (-s: none)" },
 	"no-status": { alias: "s", type: "boolean", hidden: true },
-	download: { type: "boolean", default: true, describe: "put results in place (-d: leave them in the store)" },
+	download: {
+		type: "string",
+		default: "all",
+		describe: "results that are put in place, and fetched for that: all, targets (those named alone) or none (also -d)",
+	},
 	"no-download": { alias: "d", type: "boolean", hidden: true },
 	timeout: { alias: "T", type: "number", default: 0, describe: "seconds that one thunk may take (0: no limit)" },
 	recheck: {
@@ -95,6 +108,7 @@ const WITH_VALUE = new Set([
 	"--fallback-engine",
 	"--on-remote-failure",
 	"--recheck",
+	"--store",
 	"-T",
 	"--timeout",
 ]);
@@ -167,9 +181,10 @@ export async function parseRunOptions(
 		explain: p["explain"] === true,
 		status:
 			p["status"] !== false && p["noStatus"] !== true && p["s"] !== true && (env["GG_FORCE_NO_STATUS"] ?? "") === "",
-		download: p["download"] !== false && p["noDownload"] !== true && p["d"] !== true,
+		download: p["noDownload"] === true || p["d"] === true ? "none" : downloadOf(p["download"]),
 		timeout: Number(p["timeout"]) || Number(env["GG_FORCE_TIMEOUT"] ?? 0) || 0,
 		onRemoteFailure: ON_REMOTE_FAILURE.find((policy) => policy === p["onRemoteFailure"]) ?? "local",
+		store: storeOf(p["store"]),
 		jobsGiven,
 		verifyDeps: p["verifyDeps"] === true,
 		recheck: rate(p["recheck"]),
@@ -217,6 +232,27 @@ function positive(text: string, what: string): number {
 		});
 	}
 	return n;
+}
+
+function downloadOf(value: unknown): RunOptions["download"] {
+	if (value === undefined || value === "" || value === true) return "all";
+	if (value === false) return "none";
+	const known = DOWNLOADS.find((word) => word === value);
+	if (known !== undefined) return known;
+	throw new UserError({
+		reason: "usage",
+		message: `--download takes ${DOWNLOADS.join(", ")}, not ${JSON.stringify(value)}`,
+	});
+}
+
+function storeOf(value: unknown): string {
+	if (value === undefined) return "";
+	if (typeof value === "string" && value.startsWith("reapi=")) return value.slice("reapi=".length);
+	throw new UserError({
+		reason: "usage",
+		message: "--store takes reapi=ENDPOINT",
+		hint: "for example: --store reapi=grpcs://cache.example.org/main?token-file=/etc/gg/token",
+	});
 }
 
 function rate(value: unknown): number {

@@ -1,10 +1,14 @@
 import { lstatSync } from "node:fs";
-import { parseEndpoint } from "../engines/reapi/endpoint.js";
+import type { ReapiOptions } from "../engines/reapi/client.js";
+import { type Endpoint, parseEndpoint } from "../engines/reapi/endpoint.js";
 import { openReapi, type ReapiEngine } from "../engines/reapi/engine.js";
+import { UNREACHABLE } from "../engines/reapi/failures.js";
+import { openRemoteStore, type RemoteStore } from "../engines/reapi/store.js";
 import { nativeRunner } from "../interpose/native.js";
 import type { FileFacts } from "../store/filefacts.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
+import { UserError } from "../util/result.js";
 import type { EngineChoice } from "./options.js";
 import { give } from "./project.js";
 import { VERSION } from "./version.js";
@@ -19,23 +23,81 @@ export interface RemoteParts {
 	readonly timeout: number;
 	readonly env: NodeJS.ProcessEnv;
 	readonly say: (text: string) => void;
+	/** Outputs stay on the server until somebody asks for them. */
+	readonly keeps: boolean;
+}
+
+/** Names of pull requests in what runs builds for them. */
+const PULL_REQUEST = [
+	"GITHUB_HEAD_REF",
+	"CI_MERGE_REQUEST_IID",
+	"CHANGE_ID",
+	"CIRCLE_PULL_REQUEST",
+	"SYSTEM_PULLREQUEST_PULLREQUESTID",
+	"DRONE_PULL_REQUEST",
+	"BUILDKITE_PULL_REQUEST",
+	"TRAVIS_PULL_REQUEST",
+	"BITBUCKET_PR_ID",
+	"CIRRUS_PR",
+];
+
+/** A pull request runs what somebody else wrote: what it comes to must not get to those who trust the cache. */
+export function defaultAccess(env: NodeJS.ProcessEnv): "read-only" | "read-write" {
+	return PULL_REQUEST.some((name) => !/^(?:|false|0)$/.test(env[name] ?? "")) ? "read-only" : "read-write";
+}
+
+/** A server's cache without its execution; undefined, and said, where it cannot be reached. */
+export async function openStore(text: string, parts: RemoteParts): Promise<RemoteStore | undefined> {
+	try {
+		return await openNamed(text, parts);
+	} catch (error) {
+		if (!(error instanceof UserError) || error.failure.reason !== UNREACHABLE) throw error;
+		parts.say(`no store is used: ${error.failure.message}\n`);
+		return undefined;
+	}
+}
+
+async function openNamed(text: string, parts: RemoteParts): Promise<RemoteStore> {
+	const endpoint = give(parseEndpoint(text, parts.env));
+	const told = new Set<string>();
+	const store = await openRemoteStore({
+		...optionsFor(endpoint, 1, parts),
+		access: endpoint.access ?? defaultAccess(parts.env),
+		troubled({ message, hint }) {
+			if (told.has(message)) return;
+			told.add(message);
+			parts.say(`the store is left alone for a while: ${message}\n${hint === undefined ? "" : `    ${hint}\n`}`);
+		},
+	});
+	if (store.readOnlyBecause !== "" && endpoint.access === "read-write")
+		parts.say(`nothing is sent to the store: ${store.readOnlyBecause}\n`);
+	return store;
 }
 
 /** The engines that speak to servers: loaded only when one is asked for. */
 export async function openRemote(choice: EngineChoice, parts: RemoteParts): Promise<ReapiEngine> {
 	const endpoint = give(parseEndpoint(choice.argument, parts.env));
-	return openReapi({
+	if (endpoint.access !== undefined) {
+		const message = "the parameter access is one of --store, not of an engine";
+		throw new UserError({ reason: "bad-endpoint", message });
+	}
+	return openReapi(optionsFor(endpoint, choice.jobs, parts));
+}
+
+function optionsFor(endpoint: Endpoint, jobs: number, parts: RemoteParts): ReapiOptions {
+	return {
 		endpoint,
-		jobs: choice.jobs,
+		jobs,
 		files: parts.facts,
 		objects: parts.store.objects,
 		modes: parts.modes,
 		runner: give(nativeRunner(parts.cacheDir, parts.env, parts.say)),
 		timeoutMs: parts.timeout * 1000,
 		version: VERSION,
+		keeps: parts.keeps,
 		modeOfFile(path) {
 			const s = lstatSync(path, { throwIfNoEntry: false });
 			return s === undefined ? undefined : s.mode & 0o7777;
 		},
-	});
+	};
 }

@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { localEngine } from "../engines/local.js";
 import { raceEngine } from "../engines/race.js";
+import type { ReapiEngine } from "../engines/reapi/engine.js";
 import type { Engine } from "../engines/types.js";
 import { classicExecutor } from "../executor/classic.js";
 import { localExecutor } from "../executor/inplace.js";
@@ -41,6 +42,8 @@ export interface Workshop {
 	recheck(options: RunOptions): Recheck | undefined;
 	/** Puts the outputs of a forced thunk where its placeholders stand. */
 	place(hash: ObjectHash, thunk: Thunk, forced: Forced): void;
+	/** Fetches what servers made and kept, as far as it can be had; what is here already costs nothing. */
+	bring(hashes: Iterable<ObjectHash | undefined>): Promise<void>;
 	/** Replaces one file that is a placeholder; false if it is none. */
 	placeAt(path: string, forced: Forced, tag: string): boolean;
 	close(): Promise<void>;
@@ -70,7 +73,12 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	spawner.folder(folder);
 	const scratch = new ScratchFolders(join(ggDir, "tmp"));
 	const modes = new Map<ObjectHash, number>();
-	const closing: (() => void)[] = [];
+	const closing: (() => void | Promise<void>)[] = [];
+	const servers: ReapiEngine[] = [];
+	const bring = async (hashes: Iterable<ObjectHash | undefined>): Promise<void> => {
+		const wanted = [...hashes].filter((hash) => hash !== undefined && !store.objects.has(hash)) as ObjectHash[];
+		await Promise.all(wanted.map((hash) => Promise.any(servers.map((s) => s.bring(hash))).catch(() => undefined)));
+	};
 	const placeAt = (path: string, forced: Forced, tag: string): boolean => {
 		const standing = readPlaceholder(path);
 		const to = forced.outputs.get(tag);
@@ -109,7 +117,17 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			sandbox,
 			keep: options.keep,
 		});
-		return localEngine(jobs, executor, classicExecutor({ store, spawner, scratch, keep: options.keep }));
+		const classic = classicExecutor({ store, spawner, scratch, keep: options.keep });
+		const engine = localEngine(jobs, executor, classic);
+		if (options.download === "all") return engine;
+		return {
+			...engine,
+			// Its inputs may be on a server only.
+			async execute(hash, thunk) {
+				await bring(thunk.values.map((v) => v.hash).filter((value) => servers.some((s) => s.keeps(value))));
+				return engine.execute(hash, thunk);
+			},
+		};
 	};
 	return {
 		ggDir,
@@ -123,6 +141,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		scratch,
 		folder,
 		placeAt,
+		bring,
 		place(hash, thunk, forced) {
 			for (const output of thunk.outputPaths) {
 				const standing = readPlaceholder(output.path);
@@ -130,18 +149,35 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			}
 		},
 		async forcer(options, events) {
+			const parts = {
+				store,
+				facts,
+				modes,
+				cacheDir,
+				timeout: options.timeout,
+				env: io.env,
+				say: (text: string) => io.err(`gg: ${text}`),
+			};
+			const remoteStore =
+				options.store === ""
+					? undefined
+					: await (await import("./remote.js")).openStore(options.store, { ...parts, keeps: false });
+			if (remoteStore !== undefined) closing.push(() => remoteStore.close());
 			const engine = async (choice: EngineChoice): Promise<Engine> => {
-				if (choice.name === "local") return local(choice.jobs, options, options.sandbox);
+				if (choice.name === "local") {
+					const near = local(choice.jobs, options, options.sandbox);
+					if (remoteStore === undefined) return near;
+					return (await import("../engines/reapi/store.js")).storedEngine(near, remoteStore);
+				}
 				const { openRemote } = await import("./remote.js");
 				const remote = await openRemote(choice, {
-					store,
-					facts,
-					modes,
-					cacheDir,
-					timeout: options.timeout,
-					env: io.env,
-					say: (text) => io.err(`gg: ${text}`),
+					...parts,
+					// What one server has kept another cannot use.
+					keeps:
+						options.download !== "all" &&
+						[...options.engines, ...options.fallbacks].filter((e) => e.name !== "local").length === 1,
 				});
+				servers.push(remote);
 				closing.push(() => remote.close());
 				if (options.onRemoteFailure !== "race") return remote;
 				const near = local(availableParallelism(), options, options.sandbox);
@@ -172,7 +208,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			return new Recheck({ store, engine: local(availableParallelism(), options, false), rate: options.recheck });
 		},
 		async close() {
-			for (const end of closing.splice(0)) end();
+			for (const end of closing.splice(0)) await end();
 			try {
 				placeholders.close();
 				facts.flush();

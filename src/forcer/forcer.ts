@@ -177,16 +177,14 @@ export class Forcer {
 		if (owner !== undefined) {
 			const outcome = await this.#wait(node, owner);
 			if (outcome.kind === "forced") {
-				if (!this.#fleeting.has(final)) saveResult(this.#store, hash, thunk, outcome.result);
+				this.#remember(hash, final, thunk, outcome.result);
 				this.#events.forced(hash, replaced, outcome, "cached", "", []);
 			}
 			return outcome;
 		}
 		this.#finals.set(final, node);
 		const outcome = await this.#run(node, final, replaced, bytes);
-		if (outcome.kind === "forced" && final !== hash && !this.#fleeting.has(final)) {
-			saveResult(this.#store, hash, thunk, outcome.result);
-		}
+		if (outcome.kind === "forced" && final !== hash) this.#remember(hash, final, thunk, outcome.result);
 		return outcome;
 	}
 
@@ -275,11 +273,17 @@ export class Forcer {
 			}
 			// What depends on more than it declares is right now, and may not be later: it is used, and not remembered.
 			if (undeclared.length > 0) this.#fleeting.add(final);
-			else saveResult(this.#store, final, thunk, result);
+			this.#remember(final, final, thunk, result);
 			return { kind: "ran", result, undeclared, place: execution.place };
 		} catch (error) {
 			return failure(hash, thunk, storeFailure(error));
 		}
+	}
+
+	/** What a server has kept is known to this run alone: the store names nothing that it does not have. */
+	#remember(hash: ObjectHash, final: ObjectHash, thunk: Thunk, result: ThunkResult): void {
+		if (this.#fleeting.has(final) || !result.outputs.every((o) => this.#store.objects.has(o.hash))) return;
+		saveResult(this.#store, hash, thunk, result);
 	}
 
 	/**

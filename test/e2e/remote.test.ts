@@ -1,7 +1,7 @@
 /** Builds whose commands run on a server: our own worker, and Bazel's reference worker where it is installed. */
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -159,6 +159,66 @@ describe("a build on a server", () => {
 		assert.equal(forced.status, 0, forced.stderr);
 		p.assertSameTree(aside);
 		assert.equal(plain.status, 0);
+	});
+
+	it("fetches nothing but the targets of force, when told so, and later the rest", async () => {
+		const p = project(FILES);
+		const server = await running(startGgWorker(folder(), p.env()));
+		await p.run(["make", "main"]);
+		const aside = p.aside();
+		await p.gg(["infer", "make", "main"]);
+		const by = ["--on-remote-failure=fail", "--engine", `reapi=grpc://${server.target}`];
+		const forced = await p.gg(["force", ...by, "--download=targets", "main"]);
+		assert.equal(forced.status, 0, forced.stderr);
+		assert.deepEqual(p.placeholders().sort(), ["libparts.a", "main.o", "one.o", "two.o"]);
+		const object = (await p.gg(["hash", join(aside, "main.o")])).stdout.trim();
+		assert.equal(existsSync(p.path(`.gg/blobs/${object}`)), false, "main.o is on the server only");
+		const rest = await p.gg(["force", ...by]);
+		assert.equal(rest.status, 0, rest.stderr);
+		p.assertSameTree(aside);
+	});
+
+	it("brings what a server has kept where a thunk runs here", async () => {
+		const files = {
+			...FILES,
+			Makefile: FILES.Makefile.replace("$(CC) -o $@ main.o", "$(CC) -march=native -o $@ main.o"),
+		};
+		const p = project(files);
+		const server = await running(startGgWorker(folder(), p.env()));
+		await p.run(["make", "main"]);
+		const aside = p.aside();
+		await p.gg(["infer", "make", "main"]);
+		const by = ["--explain", "--engine", `reapi=grpc://${server.target}`, "--download=targets", "main"];
+		const forced = await p.gg(["force", ...by]);
+		assert.equal(forced.status, 0, forced.stderr);
+		assert.match(forced.stderr, /\/main: ran here/);
+		assert.match(forced.stderr, /\/libparts\.a: ran on /);
+		assert.equal(p.read("main"), readFileSync(join(aside, "main"), "latin1"));
+	});
+
+	it("takes results from a server's cache alone, and sends none of a pull request", async () => {
+		const p = project(FILES);
+		const server = await running(startGgWorker(folder(), p.env(), ["--accept-results"]));
+		const plain = await p.run(["make", "-j2"]);
+		const aside = p.aside();
+		const build = async (env: Record<string, string>, endpoint = `grpc://${server.target}`) => {
+			p.fresh();
+			const ended = await p.gg(["build", "--store", `reapi=${endpoint}`, "make", "-j2"], { env });
+			assert.equal(ended.status, 0, ended.stderr);
+			p.assertSameTree(aside);
+			return ended.stderr;
+		};
+		const none = /^gg: 0 from the store, 7 compiled, linked or archived, /m;
+		assert.match(await build({ GITHUB_HEAD_REF: "feature" }), none);
+		assert.match(await build({ GITHUB_HEAD_REF: "feature" }), none);
+		assert.match(await build({}), none);
+		const warm = await build({ GITHUB_HEAD_REF: "feature" });
+		// strip rewrites a file that cp has made: it runs here.
+		assert.match(warm, /^gg: 6 from the store, 1 compiled, linked or archived, /m);
+		assert.equal(withoutSummary(warm), plain.stderr);
+		assert.match((await p.gg(["explain", "main.o"])).stdout, /thunk T\S+ was known, on 127/);
+		const gone = await build({}, `grpc://127.0.0.1:${await freePort()}`);
+		assert.match(gone, /^gg: no store is used: cannot use the server 127\.0\.0\.1:\d+: UNAVAILABLE: /m);
 	});
 
 	it("shows a failing command as make alone does", async () => {

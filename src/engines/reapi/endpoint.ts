@@ -18,6 +18,8 @@ export interface Endpoint {
 	readonly priority: number;
 	/** Seconds after which the client gives up waiting for one action, whatever the server says. */
 	readonly deadline: number;
+	/** Of a store alone; undefined: nothing was said. */
+	readonly access: "read-only" | "read-write" | undefined;
 }
 
 export type EndpointFailure = Failure<"bad-endpoint">;
@@ -31,7 +33,7 @@ const EXAMPLE = "for example: --engine reapi=grpcs://cluster.example.org:443/mai
 
 /**
  * Parameters of the URL: ca, cert, key (PEM files), server-name, token-file, credential-helper, platform.NAME, priority,
- * deadline (seconds). Environment: GG_REAPI_TOKEN_FILE, GG_REAPI_CA, GG_REAPI_CERT,
+ * deadline (seconds), access (of a store). Environment: GG_REAPI_TOKEN_FILE, GG_REAPI_CA, GG_REAPI_CERT,
  * GG_REAPI_KEY, GG_REAPI_CREDENTIAL_HELPER for what the URL leaves out.
  */
 export function parseEndpoint(text: string, env: NodeJS.ProcessEnv): Result<Endpoint, EndpointFailure> {
@@ -68,6 +70,9 @@ export function parseEndpoint(text: string, env: NodeJS.ProcessEnv): Result<Endp
 	if (!Number.isInteger(priority)) return bad("the parameter priority takes a whole number");
 	const deadline = Number(url.searchParams.get("deadline") ?? DEFAULT_DEADLINE);
 	if (!(deadline > 0)) return bad("the parameter deadline takes a number of seconds above 0");
+	const access = url.searchParams.get("access") ?? undefined;
+	if (access !== undefined && access !== "read-only" && access !== "read-write")
+		return bad("the parameter access takes read-only or read-write");
 	const files = { ca: get("ca", "GG_REAPI_CA"), cert: get("cert", "GG_REAPI_CERT"), key: get("key", "GG_REAPI_KEY") };
 	if ((files.cert === "") !== (files.key === "")) return bad("a client certificate needs both cert= and key=");
 	const tokenFile = get("token-file", "GG_REAPI_TOKEN_FILE");
@@ -83,10 +88,12 @@ export function parseEndpoint(text: string, env: NodeJS.ProcessEnv): Result<Endp
 		platform,
 		priority,
 		deadline,
+		access,
 	});
 }
 
 const PARAMETERS = new Set([
+	"access",
 	"ca",
 	"cert",
 	"credential-helper",

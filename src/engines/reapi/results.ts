@@ -8,7 +8,7 @@ import {
 	TREE,
 } from "../../reapi/messages.js";
 import type { ObjectStore } from "../../store/types.js";
-import type { ObjectHash } from "../../thunk/hash.js";
+import { MAX_OBJECT_SIZE, nameOf, type ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { OUTPUT_FOLDER, outputName, outputsOf } from "./action.js";
 import type { Cas } from "./cas.js";
@@ -22,6 +22,8 @@ const STREAM_LIMIT = 16 << 20;
 export interface ResultOptions {
 	readonly cas: Cas;
 	readonly objects: ObjectStore;
+	/** Given when outputs are left on the server: called with the name of each. */
+	readonly keep?: (hash: ObjectHash) => void;
 	readonly modeOf: (thunk: Thunk, tag: string, executable: boolean) => number;
 }
 
@@ -60,8 +62,10 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 					const { digest, contents } = file;
 					if (!digest) throw new RemoteError(CODE.DATA_LOSS, `the server names no digest for ${name}`);
 					const inline = contents !== undefined && contents.length === digest.sizeBytes && digest.sizeBytes > 0;
-					const bytes = await o.cas.fetch(digest, inline ? contents : undefined);
-					return { tag, bytes, mode: o.modeOf(thunk, tag, file.isExecutable === true) };
+					const mode = o.modeOf(thunk, tag, file.isExecutable === true);
+					// A function in the original's form may have come to a thunk: that must be read.
+					if (o.keep !== undefined && thunk.cwd !== "" && !inline) return { tag, hash: keptName(digest, o.keep), mode };
+					return { tag, hash: o.objects.put(await o.cas.fetch(digest, inline ? contents : undefined)), mode };
 				}
 				if (links.some((l) => l.path === name)) return "is a symbolic link";
 				return optional ? undefined : "is missing";
@@ -72,7 +76,7 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 		for (const [i, output] of wanted.entries()) {
 			if (output === undefined) continue;
 			if (typeof output === "string") return impossible(outputMissing(thunk, named[i]!.path, output));
-			outputs.push({ tag: output.tag, hash: o.objects.put(output.bytes), mode: output.mode });
+			outputs.push(output);
 		}
 		outputs.push(...folder);
 	}
@@ -89,6 +93,15 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 		},
 		undeclared: [],
 	};
+}
+
+/** The name of an output that is not fetched. */
+function keptName(digest: Digest, keep: (hash: ObjectHash) => void): ObjectHash {
+	if (!/^[0-9a-f]{64}$/.test(digest.hash) || !(digest.sizeBytes >= 0 && digest.sizeBytes <= MAX_OBJECT_SIZE))
+		throw new RemoteError(CODE.DATA_LOSS, "the server names an output by a digest that is none");
+	const hash = nameOf(Buffer.from(digest.hash, "hex"), digest.sizeBytes, false);
+	keep(hash);
+	return hash;
 }
 
 /** The files of an output folder, each an output under its own name; undefined when there is no such folder. */

@@ -1,0 +1,174 @@
+import { randomUUID } from "node:crypto";
+import { CODE, RemoteError, type RetryPolicy } from "../../reapi/errors.js";
+import { type ActionResult, METHODS, type ServerCapabilities, SHA256 } from "../../reapi/messages.js";
+import type { ObjectStore } from "../../store/types.js";
+import type { ObjectHash } from "../../thunk/hash.js";
+import type { Thunk } from "../../thunk/types.js";
+import { UserError } from "../../util/result.js";
+import { makeAction, type RemoteAction } from "./action.js";
+import { type Cas, openCas } from "./cas.js";
+import { type Channel, openChannel } from "./channel.js";
+import { channelSecurity } from "./credentials.js";
+import type { Endpoint } from "./endpoint.js";
+import { cachedAction, type ExecuteOptions } from "./execute.js";
+import { unreachable } from "./failures.js";
+import type { Folder } from "./merkle.js";
+import { type ModesOptions, modeOf } from "./modes.js";
+import { type RemoteOutcome, type ResultOptions, takeResult } from "./results.js";
+import { InputRoots } from "./roots.js";
+
+export interface ReapiOptions extends ModesOptions {
+	readonly endpoint: Endpoint;
+	readonly jobs: number;
+	readonly objects: ObjectStore;
+	/** The runner's program. */
+	readonly runner: string;
+	/** Milliseconds, for thunks that name no limit; 0 is none. */
+	readonly timeoutMs: number;
+	readonly version: string;
+	/** Outputs stay on the server; `bring` fetches one. */
+	readonly keeps?: boolean;
+	readonly retries?: RetryPolicy;
+	/** Milliseconds since some moment. */
+	readonly now?: () => number;
+}
+
+/** What a server is wanted for: to run thunks, or only to keep what they came to. */
+export type Use = "execution" | "cache";
+
+/** One server: how it is asked, what it has, and the actions that thunks are for it. */
+export interface Client {
+	readonly channel: Channel;
+	readonly cas: Cas;
+	readonly roots: InputRoots;
+	readonly executing: ExecuteOptions;
+	readonly capabilities: ServerCapabilities;
+	/** Outputs that were left on the server. */
+	readonly kept: ReadonlySet<ObjectHash>;
+	actionOf(hash: ObjectHash, thunk: Thunk): { readonly root: Folder; readonly action: RemoteAction };
+	/** What the action came to earlier; undefined when the server does not know, or has lost an output. */
+	recall(thunk: Thunk, action: RemoteAction): Promise<RemoteOutcome | undefined>;
+	/** Fetches what an action came to, and says where that was. */
+	take(thunk: Thunk, result: ActionResult, remembered: boolean): Promise<RemoteOutcome>;
+}
+
+/** Asks a server what it can; throws a UserError when that is not enough. */
+export async function connect(o: ReapiOptions, use: Use): Promise<Client> {
+	const { endpoint } = o;
+	const security = await channelSecurity(endpoint);
+	const channel = openChannel({
+		target: endpoint.target,
+		...security,
+		toolVersion: o.version,
+		invocation: randomUUID(),
+		...(o.retries === undefined ? {} : { retries: o.retries }),
+	});
+	try {
+		return clientOf(o, channel, await ask(channel, endpoint, use));
+	} catch (error) {
+		channel.close();
+		throw error;
+	}
+}
+
+async function ask(channel: Channel, endpoint: Endpoint, use: Use): Promise<ServerCapabilities> {
+	let capabilities: ServerCapabilities;
+	try {
+		capabilities = await channel.unary(
+			METHODS.getCapabilities,
+			{ instanceName: endpoint.instance },
+			{ deadlineMs: 20_000 },
+		);
+	} catch (error) {
+		if (error instanceof RemoteError) throw new UserError(unreachable(endpoint, error));
+		throw error;
+	}
+	const problem = unusable(capabilities, use);
+	if (problem !== undefined) {
+		const message = `the server ${endpoint.target} ${problem}`;
+		throw new UserError({
+			reason: "unusable-server",
+			message,
+			hint: "name another server, or another instance: grpcs://HOST:PORT/INSTANCE",
+		});
+	}
+	return capabilities;
+}
+
+/** Why a server with these capabilities cannot run thunks, or keep what they came to. */
+export function unusable(
+	{ executionCapabilities, cacheCapabilities, lowApiVersion, highApiVersion }: ServerCapabilities,
+	use: Use = "execution",
+): string | undefined {
+	if (!executionCapabilities && !cacheCapabilities)
+		return "does not say what it can do: it is no server of the Remote Execution API";
+	if (lowApiVersion && lowApiVersion.major > 2)
+		return `speaks version ${lowApiVersion.major} of the Remote Execution API, and gg speaks 2`;
+	if (highApiVersion && highApiVersion.major < 2)
+		return `speaks version ${highApiVersion.major} of the Remote Execution API, and gg speaks 2`;
+	if (use === "execution" && executionCapabilities?.execEnabled !== true) return "does not execute: it is a cache only";
+	if (use === "cache" && !cacheCapabilities) return "has no cache";
+	const functions = executionCapabilities
+		? [executionCapabilities.digestFunction, ...executionCapabilities.digestFunctions]
+		: [SHA256];
+	const hashes = cacheCapabilities?.digestFunctions ?? [];
+	// 0 is what a server says that does not say.
+	if (!functions.includes(SHA256) && functions.some((f) => f !== 0)) return "names blobs by another hash than SHA-256";
+	if (hashes.length > 0 && !hashes.includes(SHA256)) return "names blobs by another hash than SHA-256";
+	return undefined;
+}
+
+function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabilities): Client {
+	const { endpoint } = o;
+	const cas = openCas({
+		channel,
+		instance: endpoint.instance,
+		maxBatchBytes: capabilities.cacheCapabilities?.maxBatchTotalSizeBytes ?? 0,
+	});
+	const roots = new InputRoots({ files: o.files, objects: o.objects, modes: o.modes, runner: o.runner });
+	const executing: ExecuteOptions = {
+		channel,
+		instance: endpoint.instance,
+		priority: endpoint.priority,
+		deadlineMs: endpoint.deadline * 1000,
+	};
+	const kept = new Set<ObjectHash>();
+	const taking: ResultOptions = {
+		cas,
+		objects: o.objects,
+		modeOf: (thunk, tag, executable) => modeOf(o, thunk, tag, executable),
+		...(o.keeps === true ? { keep: (hash) => void kept.add(hash) } : {}),
+	};
+	const take = async (thunk: Thunk, result: ActionResult, remembered: boolean): Promise<RemoteOutcome> => {
+		const outcome = await takeResult(thunk, result, taking);
+		if (outcome.kind !== "finished") return outcome;
+		const worker = result.executionMetadata?.worker ?? "";
+		const at = remembered || worker === "" ? `on ${endpoint.target}` : `on ${worker} at ${endpoint.target}`;
+		return { ...outcome, place: { remembered, at, why: "" } };
+	};
+	return {
+		channel,
+		cas,
+		roots,
+		executing,
+		capabilities,
+		kept,
+		actionOf(hash, thunk) {
+			const root = roots.build(thunk, hash);
+			const settings = { platform: endpoint.platform, timeoutMs: o.timeoutMs };
+			return { root, action: makeAction(hash, thunk, root.digest, settings) };
+		},
+		async recall(thunk, action) {
+			const cached = await cachedAction(executing, action.digest);
+			if (cached === undefined) return undefined;
+			try {
+				return await take(thunk, cached, true);
+			} catch (error) {
+				// The server remembers the result and has lost an output: it is made again.
+				if (error instanceof RemoteError && error.code === CODE.NOT_FOUND) return undefined;
+				throw error;
+			}
+		},
+		take,
+	};
+}

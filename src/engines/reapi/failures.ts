@@ -1,0 +1,61 @@
+import type { ExecutionFailure } from "../../executor/types.js";
+import { CODE, nameOfCode, RemoteError } from "../../reapi/errors.js";
+import { BlobGone } from "./cas.js";
+import type { Endpoint } from "./endpoint.js";
+import { Collision } from "./merkle.js";
+import { TreeMissing } from "./roots.js";
+
+/** What a user is told: the server, its status and message, and what to do. Throws what is no failure of a server's. */
+export function failureOf(endpoint: Endpoint, error: unknown): ExecutionFailure {
+	if (error instanceof RemoteError) {
+		const call = error.method === "" ? "" : ` (${error.method.slice(error.method.lastIndexOf("/") + 1)})`;
+		return {
+			reason: "remote",
+			message: `${endpoint.target}: ${nameOfCode(error.code)}: ${error.message}${call}`,
+			...hintOf(error),
+		};
+	}
+	if (error instanceof BlobGone || error instanceof TreeMissing) {
+		return { reason: "input-changed", message: error.message, hint: "infer the build again: gg infer make" };
+	}
+	if (error instanceof Collision)
+		return {
+			reason: "remote",
+			message: `${error.message} is a file and a folder at once, which no input root can hold`,
+		};
+	throw error;
+}
+
+function hintOf(error: RemoteError): { readonly hint?: string } {
+	switch (error.code) {
+		case CODE.UNAUTHENTICATED:
+			return { hint: "name a file with a valid token: token-file=FILE in the endpoint, or GG_REAPI_TOKEN_FILE" };
+		case CODE.PERMISSION_DENIED:
+			return { hint: "the token is known and may not do this: ask for one that may execute" };
+		case CODE.UNAVAILABLE:
+			return {
+				hint: "check that the server is up, and that its address, grpc:// or grpcs://, and certificate are right",
+			};
+		default:
+			return {};
+	}
+}
+
+/** The reason that is given where nobody answers. */
+export const UNREACHABLE = "unreachable-server";
+
+/** For a server that does not even say what it can do. */
+export function unreachable(endpoint: Endpoint, error: RemoteError) {
+	const failure = failureOf(endpoint, error);
+	if (error.code === CODE.UNIMPLEMENTED)
+		return {
+			reason: "unusable-server",
+			message: `the server ${endpoint.target} is no server of the Remote Execution API`,
+		};
+	const unreached = error.code === CODE.UNAVAILABLE || error.code === CODE.DEADLINE_EXCEEDED;
+	return {
+		...failure,
+		...(unreached ? { reason: UNREACHABLE } : {}),
+		message: `cannot use the server ${failure.message}`,
+	};
+}
