@@ -2,9 +2,12 @@
  * The real projects that gg is measured on. `node build/bench/projects.js [--list] [--jobs N] [NAME]...` fetches and
  * configures them and times one plain build of each.
  */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { BenchError, mainOf, must } from "./run.js";
-import { fresh, open, type Workspace } from "./workspace.js";
+import type { Mode } from "./same-modes.js";
+import { BENCH_DIR, fresh, open, type Workspace } from "./workspace.js";
 
 export interface Project {
 	readonly name: string;
@@ -20,6 +23,8 @@ export interface Project {
 	readonly edit: string;
 	/** Programs without which configure fails, and the Debian package of each. */
 	readonly needs: Readonly<Record<string, string>>;
+	/** Of the projects in the README's table of compared trees: what each stands for, and how it is compared. */
+	readonly shown?: { readonly features: string; readonly modes: readonly Mode[] };
 }
 
 const reduced = [
@@ -80,6 +85,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make clean",
 		edit: "coreutils/cat.c",
 		needs: {},
+		shown: {
+			features: "kbuild: `ld -r`, generated headers, recursive make",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
+		},
 	},
 	{
 		name: "nettle",
@@ -90,6 +99,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make clean",
 		edit: "sha256.c",
 		needs: {},
+		shown: {
+			features: "assembler by m4, version scripts, generators built and run",
+			modes: ["build", "infer-force", "warm", "edited"],
+		},
 	},
 	{
 		name: "jsoncpp",
@@ -101,6 +114,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make -C 'build dir' clean",
 		edit: "src/lib_json/json_value.cpp",
 		needs: { cmake: "cmake" },
+		shown: {
+			features: "CMake and make, a folder with a space",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
+		},
 	},
 	{
 		name: "leveldb",
@@ -112,6 +129,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "ninja -C out clean",
 		edit: "db/db_impl.cc",
 		needs: { cmake: "cmake", ninja: "ninja-build" },
+		shown: {
+			features: "CMake and Ninja, response files, a shared C++ library",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
+		},
 	},
 	{
 		name: "fmt",
@@ -122,6 +143,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make -C out clean",
 		edit: "src/format.cc",
 		needs: { cmake: "cmake" },
+		shown: {
+			features: "CMake and make; C++ templates",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
+		},
 	},
 	{
 		name: "tcc",
@@ -132,6 +157,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "cd out && make clean",
 		edit: "tccpp.c",
 		needs: {},
+		shown: {
+			features: "VPATH through a symbolic link; a compiler that then compiles its own library",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+		},
 	},
 	{
 		name: "dash",
@@ -142,6 +171,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make -C out clean",
 		edit: "src/eval.c",
 		needs: { autoreconf: "autoconf automake" },
+		shown: {
+			features: "automake, out of tree, recursive make, generators built and run",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+		},
 	},
 	{
 		name: "fribidi",
@@ -152,6 +185,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "ninja -C out clean",
 		edit: "lib/fribidi-bidi.c",
 		needs: { meson: "meson", ninja: "ninja-build" },
+		shown: {
+			features: "Meson and Ninja; generators built and run, generated headers",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+		},
 	},
 	{
 		name: "lz4",
@@ -162,6 +199,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make clean && rm -rf installed",
 		edit: "lib/lz4frame.c",
 		needs: {},
+		shown: {
+			features: "static and shared libraries, `make install`",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+		},
 	},
 	{
 		name: "xz",
@@ -173,6 +214,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make clean",
 		edit: "src/liblzma/lz/lz_encoder.c",
 		needs: { autoreconf: "autoconf automake libtool autopoint" },
+		shown: {
+			features: "libtool, version scripts, recursive make",
+			modes: ["build", "infer-force", "warm", "edited"],
+		},
 	},
 	{
 		name: "flex",
@@ -183,6 +228,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make -C src clean",
 		edit: "src/dfa.c",
 		needs: { m4: "m4" },
+		shown: {
+			features: "flex and bison, a generator that is built with its former self",
+			modes: ["build", "infer-force", "warm", "edited"],
+		},
 	},
 	{
 		name: "bzip2",
@@ -193,6 +242,10 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make clean",
 		edit: "compress.c",
 		needs: {},
+		shown: {
+			features: "`-flto`, `make check`",
+			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+		},
 	},
 	{
 		name: "ffmpeg-reduced",
@@ -222,6 +275,14 @@ export function projectNamed(name: string): Project {
 		throw new BenchError(`no project is called ${name}: there are ${PROJECTS.map((known) => known.name).join(", ")}`);
 	}
 	return project;
+}
+
+/** Upstream's version, by the source package that was fetched; empty where none is there. */
+export function versionOf({ source }: Project): string {
+	const download = join(BENCH_DIR, "download", source);
+	const names = existsSync(download) ? readdirSync(download) : [];
+	const [, version = ""] = /^[^_]+_(.+)\.dsc$/.exec(names.find((name) => name.endsWith(".dsc")) ?? "") ?? [];
+	return version.replace(/-[^-]*$/, "").replace(/[+.](ds|dfsg).*$/, "");
 }
 
 /** The workspace of a project with its configured tree, fetched and configured if this is the first time. */

@@ -37,15 +37,18 @@ export interface Verdict {
 export interface Controls {
 	/** Paths on which two plain builds disagree: nobody can be expected to reproduce them. */
 	readonly unstable: ReadonlySet<string>;
+	/** In the tree, and those of them that the build wrote. */
+	readonly files: number;
+	readonly written: number;
 	readonly idle: Idle | undefined;
 	readonly verdict: Verdict;
 }
 
-/** What make thinks of a finished tree. */
+/** What make, or ninja, thinks of a finished tree. */
 interface Idle {
-	/** Exit status of `make -q`: not always 0, recursive makefiles have goals that are never up to date. */
+	/** Exit status of `make -q`: not always 0, recursive makefiles have goals that are never up to date. 0 for ninja. */
 	readonly status: number;
-	/** Commands that `make -n` would run, sorted. */
+	/** Commands that `make -n` or `ninja -n` would run, sorted. */
 	readonly commands: readonly string[];
 }
 
@@ -88,6 +91,8 @@ export async function buildControls(subject: Subject): Promise<Controls> {
 	];
 	return {
 		unstable: new Set(differences.map(({ path }) => path)),
+		files: files.length,
+		written,
 		idle,
 		verdict: { mode: "plain, twice", seconds: Math.min(...seconds), problems: [], notes },
 	};
@@ -258,11 +263,16 @@ function summaryOf({ stderr }: Ran): string {
 }
 
 async function idleOf({ build, workspace }: Subject): Promise<Idle | undefined> {
-	if (!/^make(\s[^;&|<>()$`\n]*)?$/.test(build)) return undefined;
-	const { status } = await run(`${build} -q`, { cwd: workspace.src });
-	const { stdout } = await run(`${build} -n`, { cwd: workspace.src });
+	const first = IDLE_COMMAND.exec(build)?.[0];
+	if (first === undefined) return undefined;
+	const ask = (flag: string): Promise<Ran> => run(`${first} ${flag}`, { cwd: workspace.src });
+	const { stdout } = await ask("-n");
+	const { status } = /(^|\s)ninja\s/.test(first) ? { status: 0 } : await ask("-q");
 	return { status, commands: stdout.split("\n").sort() };
 }
+
+/** The build's own first command of make or ninja, and the folder that it is run in. */
+const IDLE_COMMAND = /^(cd [^;&|<>()$`\n]+ && )?(make|ninja)( [^;&|<>()$`\n]*)?/;
 
 function idleProblems(actual: Idle | undefined, expected: Idle | undefined): string[] {
 	if (actual === undefined || expected === undefined) return [];

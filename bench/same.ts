@@ -1,4 +1,4 @@
-/** node build/bench/same.js PROJECT_OR_FOLDER: does gg leave the tree that plain make leaves? Exit 1 if it does not. */
+/** node build/bench/same.js PROJECT...|FOLDER: does gg leave the tree that plain make leaves? Exit 1 if it does not. */
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,10 +11,11 @@ import {
 	startGgWorker,
 	startReferenceWorker,
 } from "../test/rig/servers.js";
-import { PROJECTS, projectNamed } from "./projects.js";
+import { PROJECTS, projectNamed, versionOf } from "./projects.js";
 import { BenchError, mainOf, requireGg } from "./run.js";
 import {
 	buildControls,
+	type Controls,
 	chooseEdit,
 	KEPT_TREES,
 	MODES,
@@ -26,16 +27,17 @@ import {
 } from "./same-modes.js";
 import { type Origin, open, remove } from "./workspace.js";
 
-const USAGE = `usage: same.js PROJECT [--modes M,M...] [--jobs N] [--keep] [--all] [--server worker|reference]
+const USAGE = `usage: same.js PROJECT... [--modes M,M...] [--jobs N] [--keep] [--all] [--table] [--server worker|reference]
        same.js FOLDER --build 'make -j2' [--configure SHELL] [--clean SHELL] [--edit FILE] [--ignore NAME]...
 
-PROJECT: ${PROJECTS.map(({ name }) => name).join(", ")}
+PROJECT: ${PROJECTS.map(({ name }) => name).join(", ")};
+         "shown" stands for those of the README's table, each in its modes
 M:       ${MODES.join(", ")} (all of them unless told),
          with --server: ${SERVER_MODES.join(", ")}, on a gg worker or on Bazel's RemoteWorker that is started for it
 
 A folder is copied, never changed, and configured in the copy, because build files may hold its path. --edit names the
 source, relative to the folder, that is changed; without it one is chosen of which an object is made. --keep leaves the
-trees in the cache folder even when all are the same; --all prints every difference.
+trees in the cache folder even when all are the same; --all prints every difference. --table ends with the rows of a table.
 `;
 
 interface Request {
@@ -44,9 +46,15 @@ interface Request {
 	readonly build: string;
 	readonly clean: string;
 	readonly edit: string | undefined;
+	readonly modes: readonly Mode[];
+	/** What the project stands for, and its version; empty for a folder. */
+	readonly shows: string;
+	readonly version: string;
 }
 
 interface Flags {
+	readonly modes?: string;
+	readonly server?: string;
 	readonly build?: string;
 	readonly configure?: string;
 	readonly clean?: string;
@@ -62,6 +70,9 @@ function requestOf(subject: string, jobs: number, flags: Flags): Request {
 			build: flags.build ?? project.build(jobs),
 			clean: flags.clean ?? project.clean,
 			edit: flags.edit ?? project.edit,
+			modes: modesOf(flags.modes, flags.server === undefined ? (project.shown?.modes ?? MODES) : SERVER_MODES),
+			shows: project.shown?.features ?? "",
+			version: versionOf(project),
 		};
 	}
 	const folder = resolve(subject);
@@ -75,11 +86,14 @@ function requestOf(subject: string, jobs: number, flags: Flags): Request {
 		build: flags.build ?? `make -j${jobs}`,
 		clean: flags.clean ?? "make clean",
 		edit: flags.edit,
+		modes: modesOf(flags.modes, flags.server === undefined ? MODES : SERVER_MODES),
+		shows: "",
+		version: "",
 	};
 }
 
-function modesOf(list: string | undefined, onServer: boolean): readonly Mode[] {
-	if (list === undefined) return onServer ? SERVER_MODES : MODES;
+function modesOf(list: string | undefined, usual: readonly Mode[]): readonly Mode[] {
+	if (list === undefined) return usual;
 	const all = [...MODES, ...SERVER_MODES];
 	return list.split(",").map((word) => {
 		const mode = all.find((known) => known === word);
@@ -107,6 +121,57 @@ function print(verdict: Verdict, limit: number): void {
 	if (rest > 0) console.log(`    and ${rest} more (--all)`);
 }
 
+interface Compared {
+	readonly row: string;
+	readonly differ: number;
+}
+
+async function compare(request: Request, options: Options): Promise<Compared> {
+	const { modes } = request;
+	const { jobs, ignore, server } = options;
+	const workspace = await open(request.name, request.origin);
+	try {
+		const subject: Subject = { ...request, workspace, jobs, ignore: [".gg", ...ignore], server };
+		const controls = await buildControls(subject);
+		const edit = request.edit ?? chooseEdit(subject);
+		console.log(`${request.name}: ${request.build}, in ${workspace.src}`);
+		print({ ...controls.verdict, problems: [] }, 0);
+		const verdicts: Verdict[] = [];
+		for (const mode of modes) {
+			const verdict = await runMode(mode, { ...subject, edit }, controls);
+			print(verdict, options.all ? Number.POSITIVE_INFINITY : 20);
+			verdicts.push(verdict);
+		}
+		const differ = verdicts.filter(({ problems }) => problems.length > 0).length;
+		console.log(`${verdicts.length - differ} same, ${differ} differ`);
+		if (differ > 0) console.log(`trees: ${workspace.root}`);
+		else if (!options.keep) for (const tree of KEPT_TREES) remove(workspace, tree);
+		return { row: rowOf(request, controls, verdicts), differ };
+	} finally {
+		workspace.close();
+	}
+}
+
+/** A row of the README's table: what it is, files, files written, how it was compared, and what came of it. */
+function rowOf(request: Request, controls: Controls, verdicts: readonly Verdict[]): string {
+	const wrong = verdicts.filter(({ problems }) => problems.length > 0);
+	const unstable = [...controls.unstable].map((path) => `\`${path}\``);
+	const aside = unstable.length === 0 ? "" : `; two plain builds differ in ${unstable.join(", ")}`;
+	const result = wrong.length === 0 ? `same${aside}` : wrong.map(({ mode }) => `${mode} differs`).join(", ");
+	const modes = verdicts.map(({ mode }) => mode).join(", ");
+	const { files, written } = controls;
+	return `| ${[`${request.name} ${request.version}`.trim(), request.shows, files, written, modes, result].join(" | ")} |`;
+}
+
+interface Options {
+	readonly jobs: number;
+	readonly ignore: readonly string[];
+	readonly keep: boolean;
+	readonly all: boolean;
+	/** `host:port`. */
+	readonly server: string | undefined;
+}
+
 async function main(): Promise<number> {
 	const { values, positionals } = parseArgs({
 		allowPositionals: true,
@@ -121,48 +186,31 @@ async function main(): Promise<number> {
 			keep: { type: "boolean", default: false },
 			all: { type: "boolean", default: false },
 			server: { type: "string" },
+			table: { type: "boolean", default: false },
 		},
 	});
-	const [name, ...more] = positionals;
-	if (name === undefined || more.length > 0) {
+	const shown = PROJECTS.filter((project) => project.shown !== undefined).map(({ name }) => name);
+	const names = positionals.flatMap((name) => (name === "shown" ? shown : [name]));
+	if (names.length === 0 || (names.length > 1 && (values.build ?? values.configure ?? values.edit) !== undefined)) {
 		process.stderr.write(USAGE);
 		return 2;
 	}
-	const modes = modesOf(values.modes, values.server !== undefined);
-	const jobs = Number(values.jobs);
-	const request = requestOf(name, jobs, values);
 	requireGg();
-	const workspace = await open(request.name, request.origin);
 	const folder = mkdtempSync(join(tmpdir(), "gg-bench-server-"));
 	let server: Server | undefined;
 	try {
 		server = await serverFor(values.server, folder);
-		const subject: Subject = {
-			...request,
-			workspace,
-			jobs,
-			ignore: [".gg", ...values.ignore],
-			server: server?.target,
-		};
-		const controls = await buildControls(subject);
-		const edit = request.edit ?? chooseEdit(subject);
-		console.log(`${request.name}: ${request.build}, in ${workspace.src}`);
-		print({ ...controls.verdict, problems: [] }, 0);
-		const verdicts: Verdict[] = [];
-		for (const mode of modes) {
-			const verdict = await runMode(mode, { ...subject, edit }, controls);
-			print(verdict, values.all ? Number.POSITIVE_INFINITY : 20);
-			verdicts.push(verdict);
-		}
-		const differ = verdicts.filter(({ problems }) => problems.length > 0).length;
-		console.log(`${verdicts.length - differ} same, ${differ} differ`);
-		if (differ > 0) console.log(`trees: ${workspace.root}`);
-		else if (!values.keep) for (const tree of KEPT_TREES) remove(workspace, tree);
+		const options = { ...values, jobs: Number(values.jobs), server: server?.target };
+		const requests = names.map((name) => requestOf(name, options.jobs, values));
+		const compared: Compared[] = [];
+		for (const request of requests) compared.push(await compare(request, options));
+		if (values.table) for (const { row } of compared) console.log(row);
+		const differ = compared.filter((one) => one.differ > 0).length;
+		if (compared.length > 1) console.log(`${compared.length} projects, ${differ} of them differ`);
 		return differ === 0 ? 0 : 1;
 	} finally {
 		server?.stop();
 		rmSync(folder, { recursive: true, force: true });
-		workspace.close();
 	}
 }
 

@@ -303,7 +303,9 @@ function finish(mode: "build" | "infer", { workshop, journal, io, startedAt }: B
 		code = code === 0 ? 1 : code;
 	}
 	if (c.commands > 0 && mode === "infer")
-		io.err(`gg: ${c.deferred} deferred, ${c.local + c.ran + c.unrecorded} run here; \`gg force\` makes them real\n`);
+		io.err(
+			`gg: ${c.deferred} deferred, ${c.local + c.ran + c.unrecorded} run here${c.deferred > 0 ? "; `gg force` makes them real" : ""}\n`,
+		);
 	else if (c.commands > 0) {
 		io.err(
 			`gg: ${c.cached + c.found} from the store, ${c.ran + c.unrecorded + c.forced} compiled, linked or archived, ${c.local} run as they are\n`,

@@ -1,14 +1,25 @@
 import { fstatSync, statSync } from "node:fs";
-import { isObserved } from "../models/recipe.js";
+import { isObserved, type ParentProcess } from "../models/recipe.js";
 import type { ThunkPlan } from "../models/types.js";
-import type { ShimRequest } from "./protocol.js";
+import { type Ninja, ninjaOf } from "./ninja.js";
+import { parentOf, processOf } from "./processes.js";
+import type { FdIdentity, ShimRequest } from "./protocol.js";
+
+/** Where what a command prints ends: in gg's own output, nowhere, or with somebody who may make something of it. */
+type Stream = "shown" | "discarded" | "read";
+
+interface Streams {
+	readonly stdout: Stream;
+	readonly stderr: Stream;
+}
 
 /** Tells whether anything but make's own terminal can see how a command ended. */
 export class Observers {
+	readonly #ninjas = new WeakMap<ShimRequest, Ninja | undefined>();
 	readonly #nullDevice = identityOf(() => statSync("/dev/null", { bigint: true }));
 	/** gg's own output, which the build inherits. */
-	readonly output = identityOfFd(1);
-	readonly error = identityOfFd(2);
+	readonly #output = identityOfFd(1);
+	readonly #error = identityOfFd(2);
 	readonly #input = identityOfFd(0);
 
 	/** Something other than gg's own input, a terminal or nothing stands on the command's standard input. */
@@ -17,15 +28,42 @@ export class Observers {
 	}
 
 	sees(request: ShimRequest, plan: ThunkPlan): boolean {
-		const [, out, error] = request.fds;
 		if (ignoresErrors(request.env.get("MAKEFLAGS"))) return true;
-		// Somebody reads what it says.
-		if (out.open && out.id !== this.output && out.id !== this.#nullDevice) return true;
-		if (error.open && error.id !== this.error && error.id !== this.#nullDevice) return true;
-		const seen = isObserved({ exe: request.parentExe, argv: request.parentArgv }, request.tool);
+		const { stdout, stderr } = this.streams(request);
+		if (stdout === "read" || stderr === "read") return true;
+		const grandparent = (): ParentProcess | undefined => {
+			const pid = parentOf(request.ppid);
+			return pid === undefined ? undefined : processOf(pid);
+		};
+		const seen = isObserved({ exe: request.parentExe, argv: request.parentArgv }, request.tool, grandparent);
 		// `(ranlib x || true)` is an old custom; on an archive that was just made there is nothing for it to fail at.
 		const harmless = plan.family === "ranlib" && (seen.reason === "alternative" || seen.reason === "unclear");
 		return seen.observed && !harmless;
+	}
+
+	streams(request: ShimRequest): Streams {
+		const [, out, error] = request.fds;
+		return { stdout: this.#stream(request, out, this.#output), stderr: this.#stream(request, error, this.#error) };
+	}
+
+	/** How many commands the build starts at once; infinity where it sets no bound, or does not say. */
+	parallelism(request: ShimRequest): number {
+		return this.#ninja(request)?.parallelism ?? buildParallelism(request.env.get("MAKEFLAGS"));
+	}
+
+	#stream(request: ShimRequest, fd: FdIdentity, own: string): Stream {
+		if (!fd.open || fd.id === this.#nullDevice) return "discarded";
+		if (fd.id === own) return "shown";
+		// What a command prints ninja only passes on, both streams to its own output.
+		const ninja = this.#ninja(request);
+		if (ninja === undefined || !ninja.reads(fd)) return "read";
+		if (ninja.output === this.#output) return "shown";
+		return ninja.output === "closed" || ninja.output === this.#nullDevice ? "discarded" : "read";
+	}
+
+	#ninja(request: ShimRequest): Ninja | undefined {
+		if (!this.#ninjas.has(request)) this.#ninjas.set(request, ninjaOf(request));
+		return this.#ninjas.get(request);
 	}
 }
 
@@ -35,7 +73,7 @@ export function ignoresErrors(makeflags: string | undefined): boolean {
 }
 
 /** N of `-jN` in MAKEFLAGS; a bare -j is no bound; 1 without, and for builders that say nothing it is not known. */
-export function buildParallelism(makeflags: string | undefined): number {
+function buildParallelism(makeflags: string | undefined): number {
 	if (makeflags === undefined) return Number.POSITIVE_INFINITY;
 	const match = /(?:^|\s)-j\s*([0-9]*)/.exec(makeflags);
 	if (match === null) return /jobserver/.test(makeflags) ? Number.POSITIVE_INFINITY : 1;

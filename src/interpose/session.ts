@@ -25,7 +25,7 @@ import { FileClock } from "./file-clock.js";
 import { completeTrace } from "./generic-trace.js";
 import { IncludeScanner } from "./include-scan.js";
 import type { Found } from "./lookup.js";
-import { buildParallelism, Observers } from "./observers.js";
+import { Observers } from "./observers.js";
 import { rememberSystem } from "./probe.js";
 import { type ExecChange, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
 import { Recorder } from "./recorder.js";
@@ -285,14 +285,16 @@ export class Session {
 	/** True when the answer may be given before the command has run. */
 	#defers(c: Case): boolean {
 		if (!this.#deferring || !c.plan.deferrable) return false;
+		const { mode, remote, slots } = this.#o;
+		if (mode === "build" && !remote && slots <= 1) return false;
 		if (this.#observers.sees(c.request, c.plan)) return false;
 		// A placeholder would take the place of a real file, whose mode strip and ranlib keep.
 		const replaced = c.plan.inout.map((path) => absolute(c.request.cwd, path));
 		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
-		if (this.#o.mode === "infer" || this.#o.remote) return true;
+		if (mode === "infer" || remote) return true;
 		// A build's own programs read what was linked (to sign, pack or measure it), hardly ever the objects.
 		if (c.plan.stage === "link" || c.plan.stage === "generate") return false;
-		return buildParallelism(c.request.env.get("MAKEFLAGS")) < this.#o.slots;
+		return this.#observers.parallelism(c.request) < slots;
 	}
 
 	async #defer(connection: ShimConnection, c: Case, found: Found | undefined): Promise<void> {
@@ -318,8 +320,8 @@ export class Session {
 			this.#o.placeholders.write(output.path, { hash: hash!, tag }, modeOf(c, planned));
 			this.#met = true;
 		}
-		const [, out, error] = c.request.fds;
-		const shown = { stdout: out.id === this.#observers.output, stderr: error.id === this.#observers.error };
+		const streams = this.#observers.streams(c.request);
+		const shown = { stdout: streams.stdout === "shown", stderr: streams.stderr === "shown" };
 		this.#shown.set(hash!, shown);
 		// For the forcer of another day.
 		if (this.#o.mode === "infer") this.#o.placeholders.hide(hash!, { stdout: !shown.stdout, stderr: !shown.stderr });

@@ -29,11 +29,25 @@ export interface ParentProcess {
 const BUILD_TOOLS = new Set(["make", "gmake", "gnumake", "remake", "ninja", "ninja-build", "samu"]);
 const SHELLS = new Set(["ash", "bash", "busybox", "dash", "ksh", "ksh93", "mksh", "sh", "yash", "zsh"]);
 
-/** True if the exit status of `tool`, started by `parent`, is seen by something other than make or ninja. Any doubt means
- * yes: then the command is waited for, which costs time but is never wrong. */
-export function isObserved(parent: ParentProcess, tool: string): Observation {
+/**
+ * True if the exit status of `tool`, started by `parent`, is seen by something other than make or ninja. Any doubt means
+ * yes: then the command is waited for, which costs time but is never wrong.
+ *
+ * @param grandparent asked for where the parent only passes the status on
+ */
+export function isObserved(
+	parent: ParentProcess,
+	tool: string,
+	grandparent: () => ParentProcess | undefined = () => undefined,
+): Observation {
 	const program = path.posix.basename(parent.exe.replace(/ \(deleted\)$/, ""));
 	if (BUILD_TOOLS.has(program)) return { observed: false, reason: "build-tool" };
+	// Runs the lines of a file until one fails, and ends as that did.
+	if (parent.argv[1] === "-E" && parent.argv[2] === "cmake_link_script" && /^cmake\d*$/.test(program)) {
+		const starter = grandparent();
+		if (starter === undefined) return { observed: true, reason: "unknown-parent" };
+		return isObserved(starter, path.posix.basename(parent.argv[0] ?? ""));
+	}
 	if (!SHELLS.has(program)) return { observed: true, reason: "unknown-parent" };
 	if (program === "busybox" && !/(^|\/)a?sh$/.test(parent.argv[0] ?? ""))
 		return { observed: true, reason: "unknown-parent" };

@@ -115,6 +115,24 @@ describe("observed commands", () => {
 		for (const exe of ["/usr/bin/python3", "/usr/bin/perl", "/usr/bin/xargs", "/usr/bin/gcc", ""])
 			assert.deepEqual(parent(exe, exe, "x"), { observed: true, reason: "unknown-parent" });
 	});
+	it("what CMake's link script runs counts as that does which runs the script", () => {
+		const script = ["cmake", "-E", "cmake_link_script", "link.txt", "--verbose="];
+		const run = (starter: string[] | undefined, argv = script) =>
+			isObserved({ exe: "/usr/bin/cmake", argv }, "ar", () =>
+				starter === undefined ? undefined : { exe: starter[0]!, argv: starter },
+			);
+		assert.deepEqual(run(["/usr/bin/make"]), { observed: false, reason: "build-tool" });
+		const shell = (text: string) => run(["/bin/dash", "-c", text]);
+		assert.deepEqual(shell("cd x && /usr/bin/cmake -E cmake_link_script link.txt --verbose="), {
+			observed: false,
+			reason: "status-passed-on",
+		});
+		assert.deepEqual(shell("cmake -E cmake_link_script link.txt || true"), { observed: true, reason: "alternative" });
+		assert.deepEqual(run(["/usr/bin/python3"]), { observed: true, reason: "unknown-parent" });
+		assert.deepEqual(run(undefined), { observed: true, reason: "unknown-parent" });
+		const other = run(["/usr/bin/make"], ["cmake", "-E", "env", "ar", "cr", "x.a"]);
+		assert.deepEqual(other, { observed: true, reason: "unknown-parent" });
+	});
 	it("a script's commands are: libtool, configure", () => {
 		const libtool = parent("/usr/bin/bash", "/bin/bash", "../libtool", "--mode=compile", "gcc", "-c", "a.c");
 		assert.deepEqual(libtool, { observed: true, reason: "script" });
