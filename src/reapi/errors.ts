@@ -94,6 +94,8 @@ function readDetails(details: readonly Any[]): {
 
 /** True when the same call may succeed a little later. */
 export function isTransient(error: RemoteError): boolean {
+	// A message that is too long will be as long the next time.
+	if (/^(?:Received|Sent|Attempted to send) message larger/.test(error.message)) return false;
 	switch (error.code) {
 		case CODE.UNAVAILABLE:
 		case CODE.RESOURCE_EXHAUSTED:

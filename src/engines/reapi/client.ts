@@ -33,6 +33,12 @@ export interface ReapiOptions extends ModesOptions {
 	readonly now?: () => number;
 }
 
+/** Milliseconds for the first answer of a server, and for any that is no action's end. */
+const HELLO_MS = 20_000;
+const CALL_MS = 60_000;
+/** An upload takes its time, however soon an action is given up. */
+const LEAST_CALL_MS = 5_000;
+
 /** What a server is wanted for: to run thunks, or only to keep what they came to. */
 export type Use = "execution" | "cache";
 
@@ -61,6 +67,7 @@ export async function connect(o: ReapiOptions, use: Use): Promise<Client> {
 		...security,
 		toolVersion: o.version,
 		invocation: randomUUID(),
+		callMs: Math.min(CALL_MS, Math.max(LEAST_CALL_MS, endpoint.deadline * 1000)),
 		...(o.retries === undefined ? {} : { retries: o.retries }),
 	});
 	try {
@@ -77,7 +84,7 @@ async function ask(channel: Channel, endpoint: Endpoint, use: Use): Promise<Serv
 		capabilities = await channel.unary(
 			METHODS.getCapabilities,
 			{ instanceName: endpoint.instance },
-			{ deadlineMs: 20_000 },
+			{ deadlineMs: Math.min(HELLO_MS, endpoint.deadline * 1000) },
 		);
 	} catch (error) {
 		if (error instanceof RemoteError) throw new UserError(unreachable(endpoint, error));

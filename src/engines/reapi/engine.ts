@@ -88,7 +88,12 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 			} catch (error) {
 				const lost = error instanceof BlobGone && thunk.values.some((v) => kept.has(v.hash));
 				const failure = failureOf(endpoint, lost ? lostIntermediate(error) : error);
-				if (error instanceof RemoteError && error.code === CODE.UNAVAILABLE) {
+				// No answer to a question that takes a moment says as much as no connection.
+				if (
+					error instanceof RemoteError &&
+					(error.code === CODE.UNAVAILABLE ||
+						(error.code === CODE.DEADLINE_EXCEEDED && !/Execut/.test(error.method) && error.method !== ""))
+				) {
 					down = { until: now() + DOWN_MS, message: failure.message };
 				}
 				return declined(failure);

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Metadata, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from "@grpc/grpc-js";
@@ -300,6 +300,67 @@ describe("the reapi engine", () => {
 		assert.match(declined(await (await bench(target)).run()), /printed 10737418240 bytes, more than gg takes/);
 	});
 
+	it("takes no message that is larger than it can use, and does not ask for it again", async () => {
+		let asked = 0;
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.getActionResult.path] = (_call: unknown, answer: sendUnaryData<ActionResult>) => {
+				asked += 1;
+				answer(null, { outputFiles: [], exitCode: 0, stdoutRaw: Buffer.alloc(65 << 20), stderrRaw: Buffer.alloc(0) });
+			};
+		});
+		assert.match(declined(await (await bench(target)).run()), /RESOURCE_EXHAUSTED: Received message larger than max/);
+		assert.equal(asked, 1);
+	});
+
+	it("takes a result of a worker whose clock goes backwards", async () => {
+		const { target } = await faulty((handlers) => {
+			const good = handlers[METHODS.getActionResult.path] as (
+				call: unknown,
+				answer: sendUnaryData<ActionResult>,
+			) => void;
+			handlers[METHODS.getActionResult.path] = (call: unknown, answer: sendUnaryData<ActionResult>) =>
+				good(call, (error, result) => {
+					const skewed = {
+						worker: "skewed",
+						executionStartTimestamp: { seconds: 4_000_000_000, nanos: 0 },
+						executionCompletedTimestamp: { seconds: -5, nanos: -1 },
+					};
+					answer(error, result === undefined || result === null ? null : { ...result, executionMetadata: skewed });
+				});
+		});
+		finished(await (await bench(target)).run());
+		assert.equal(finished(await (await bench(target)).run()).wall, 0);
+	});
+
+	it("waits no longer than the deadline for a connection that has fallen silent, and then leaves it alone", async () => {
+		const w = await worker();
+		let silent = false;
+		const sockets: Socket[] = [];
+		const proxy = createServer((near) => {
+			const far = createConnection(w.worker.port, "127.0.0.1");
+			sockets.push(near, far);
+			for (const [from, to] of [
+				[near, far],
+				[far, near],
+			] as const) {
+				from.on("data", (data) => void (silent || to.write(data)));
+				from.on("error", () => undefined);
+			}
+		});
+		await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+		ends.push(() => {
+			proxy.close();
+			for (const socket of sockets) socket.destroy();
+		});
+		const target = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+		const endpoint = parseEndpoint(`grpc://${target}?deadline=1`, {});
+		assert.ok(endpoint.ok);
+		const b = await bench(target, { endpoint: endpoint.value });
+		silent = true;
+		assert.match(declined(await b.run()), /DEADLINE_EXCEEDED: no answer within 5 s \(GetActionResult\)/);
+		assert.match(b.engine.refuses(b.thunk), /no answer within 5 s/);
+	});
+
 	it("waits for an execution whose stream has broken", async () => {
 		let waited = 0;
 		const { target } = await faulty((handlers) => {
@@ -352,8 +413,8 @@ describe("the reapi engine", () => {
 		let time = 0;
 		const b = await bench(w.target, { now: () => time });
 		w.worker.close();
-		assert.match(declined(await b.run()), /UNAVAILABLE/);
-		assert.match(b.engine.refuses(b.thunk), /UNAVAILABLE/);
+		assert.match(declined(await b.run()), /nothing listens there/);
+		assert.match(b.engine.refuses(b.thunk), /nothing listens there/);
 		time = 31_000;
 		assert.equal(b.engine.refuses(b.thunk), "");
 	});
