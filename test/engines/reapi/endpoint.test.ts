@@ -21,6 +21,7 @@ describe("an endpoint", () => {
 			instance: "a/b",
 			tls: undefined,
 			tokenFile: "",
+			access: undefined,
 			credentialHelper: "",
 			platform: [],
 			priority: 0,
