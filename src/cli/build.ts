@@ -26,9 +26,9 @@ import { openWorkshop, type Workshop } from "./workshop.js";
 
 const USAGE = {
 	build:
-		"gg build [options] COMMAND…\n\nRuns COMMAND (make, ninja, a script) with gg's wrappers first on PATH: what was built before comes from the\nstore, the rest runs, and the tree is what the command alone would have left.",
+		"gg build [options] COMMAND…\n\nRuns COMMAND (make, ninja, a script) and catches its compilers, linkers and\narchivers: what was built before comes from the store, the rest runs, and the\ntree is what the command alone would have left.",
 	infer:
-		"gg infer [options] COMMAND…\n\nRuns COMMAND with gg's wrappers first on PATH; compilers are not run: thunks go into the store and placeholders\ninto the tree. `gg force` makes them real.",
+		"gg infer [options] COMMAND…\n\nRuns COMMAND, but not its compilers, linkers and archivers: thunks go into the\nstore and placeholders into the tree. `gg force` makes them real.",
 } as const;
 
 export const run: Run = (args, io) => runBuild("build", args, io);

@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../report/events.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
@@ -19,13 +20,39 @@ export function openProjectStore(io: Io): { ggDir: string; store: LocalStore } {
 	return { ggDir, store };
 }
 
-/** The user's cache: GG_CACHE_DIR, else $XDG_CACHE_HOME/gg, else ~/.cache/gg. */
+/**
+ * The user's cache: GG_CACHE_DIR, else $XDG_CACHE_HOME/gg, else ~/.cache/gg. What it holds is run: it lies in no folder
+ * that others write to, and in none that depends on where gg was started.
+ */
 export function cacheDirectory(env: NodeJS.ProcessEnv): string {
 	const named = env["GG_CACHE_DIR"];
-	if (named !== undefined && named !== "") return named;
+	if (named !== undefined && named !== "") {
+		if (named.startsWith("/")) return named;
+		throw new UserError({
+			reason: "relative-cache-dir",
+			message: `GG_CACHE_DIR is ${JSON.stringify(named)}, which is not an absolute path`,
+			hint: "set GG_CACHE_DIR to an absolute path, or unset it",
+		});
+	}
 	const base = env["XDG_CACHE_HOME"];
 	if (base?.startsWith("/")) return join(base, "gg");
-	return join(env["HOME"] ?? "/tmp", ".cache", "gg");
+	const home = env["HOME"]?.startsWith("/") ? env["HOME"] : homeOnRecord();
+	if (home !== undefined) return join(home, ".cache", "gg");
+	throw new UserError({
+		reason: "no-cache-dir",
+		message: "there is no folder for what gg keeps between builds: HOME is not set",
+		hint: "set HOME, or name a folder with GG_CACHE_DIR",
+	});
+}
+
+/** The user database's answer; some users of containers are not in it. */
+function homeOnRecord(): string | undefined {
+	try {
+		const { homedir } = userInfo();
+		return homedir.startsWith("/") ? homedir : undefined;
+	} catch {
+		return undefined;
+	}
 }
 
 /** Says on standard error what went wrong and what to do, in the form that all subcommands use. */

@@ -22,8 +22,9 @@ function codeFile(): string | undefined {
 	const { env } = process;
 	const named = env["GG_CACHE_DIR"];
 	const home = env["XDG_CACHE_HOME"]?.startsWith("/") ? env["XDG_CACHE_HOME"] : join(env["HOME"] ?? "", ".cache");
-	if (!home.startsWith("/") && (named === undefined || named === "")) return undefined;
-	const folder = join(named !== undefined && named !== "" ? named : join(home, "gg"), "code");
+	const cache = named !== undefined && named !== "" ? named : join(home, "gg");
+	if (!cache.startsWith("/")) return undefined;
+	const folder = join(cache, "code");
 	const called = env["GG_CALLED_AS"] ?? "";
 	const command = called.startsWith("gg-") ? called.slice(3) : (process.argv[2] ?? "");
 	const name = /^[a-z-]{1,20}$/.test(command) ? command : "gg";

@@ -142,8 +142,14 @@ export function wrappersFor(cacheDir: string, shim: string, path: string, more: 
 
 function statesOf(path: string): (readonly number[] | null)[] {
 	return path.split(":").map((folder) => {
-		const s = folder.startsWith("/") ? statIfThere(folder) : undefined;
-		return s === undefined ? null : [s.dev, s.ino, s.mtimeMs, s.ctimeMs];
+		if (!folder.startsWith("/")) return null;
+		try {
+			const s = statIfThere(folder);
+			return s === undefined ? null : [s.dev, s.ino, s.mtimeMs, s.ctimeMs];
+		} catch {
+			// Another user's, as after sudo: nothing in it can be started either.
+			return null;
+		}
 	});
 }
 

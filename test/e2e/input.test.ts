@@ -81,6 +81,15 @@ describe("bad input is answered with what is wrong and what to do", () => {
 		assert.deepEqual(await p.gg(["build", "make"], { env: { GG_DIR: "store" } }), said(message));
 	});
 
+	it("GG_CACHE_DIR that is not absolute", async () => {
+		const p = project(FILES);
+		const message =
+			'gg-build: GG_CACHE_DIR is "cache", which is not an absolute path\n' +
+			"    set GG_CACHE_DIR to an absolute path, or unset it\n";
+		assert.deepEqual(await p.gg(["build", "make"], { env: { GG_CACHE_DIR: "cache" } }), said(message));
+		assert.ok(!p.exists("cache"));
+	});
+
 	it("folders that can be made nowhere", async () => {
 		const p = project({ "a.c": "int a;\n" });
 		const store = await p.gg(["build", "cc", "-c", "a.c"], { env: { GG_DIR: "/proc/none/.gg" } });

@@ -150,4 +150,21 @@ describe("an ordinary user", () => {
 		);
 		p.assertSameTree(aside);
 	});
+
+	it("builds with a folder on PATH that he may not look into", async function () {
+		const user = asUser();
+		if (user === undefined) this.skip();
+		const p = project({
+			Makefile: "good.o: good.c ; $(CC) -c good.c\n",
+			"good.c": FILES["good.c"],
+			"locked/bin/x": "",
+		});
+		const cache = path.join(p.folder, "cache");
+		spawnSync("chown", ["-R", "65534:65534", p.folder]);
+		fs.chmodSync(p.path("locked"), 0);
+		const env = { GG_CACHE_DIR: cache, PATH: `${p.path("locked/bin")}:${p.env()["PATH"]}` };
+		const ran = await p.run([...user, GG, "build", "make"], { env });
+		fs.chmodSync(p.path("locked"), 0o755);
+		assert.deepEqual([ran.status, ran.stdout], [0, "cc -c good.c\n"], ran.stderr);
+	});
 });
