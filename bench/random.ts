@@ -7,12 +7,11 @@ import { type Choice, type Plan, planOf, WAYS } from "../test/rig/random/plan.js
 import { runTrial, type Trial } from "../test/rig/random/trial.js";
 import { BenchError, mainOf, requireGg } from "./run.js";
 
-const USAGE = `usage: random.js [--seed S] [--count N] [--ways W,W...] [--at-once N] [--readers] [--keep FOLDER] [--verbose] [--seconds N]
+const USAGE = `usage: random.js [--seed S] [--count N] [--ways W,W...] [--at-once N] [--keep FOLDER] [--verbose] [--seconds N]
 
-Builds the projects of the seeds S, S+1, … plainly (twice) and with gg. W: ${WAYS.join(", ")}. --readers: programs that
-gg does not know read outputs in all ways, also where these may still be placeholders. What differs is reduced to the
-features that are needed for it, and printed with the command that shows it again; --keep writes such projects into
-FOLDER. --seconds stops after that time.
+Builds the projects of the seeds S, S+1, … plainly (twice) and with gg. W: ${WAYS.join(", ")}. What differs is
+reduced to the features that are needed for it, and printed with the command that shows it again; --keep writes such
+projects into FOLDER. --seconds stops after that time.
 `;
 
 interface Found {
@@ -76,7 +75,6 @@ async function main(): Promise<number> {
 			ways: { type: "string", default: WAYS.join(",") },
 			"at-once": { type: "string", default: "1" },
 			without: { type: "string" },
-			readers: { type: "boolean", default: false },
 			keep: { type: "string" },
 			verbose: { type: "boolean", default: false },
 			seconds: { type: "string" },
@@ -94,10 +92,10 @@ async function main(): Promise<number> {
 		return way;
 	});
 	const without = values.without?.split(",").map(Number) ?? [];
-	const choice: Choice = { ways, readersEverywhere: values.readers, without: new Set(without) };
+	const choice: Choice = { ways, without: new Set(without) };
 	const cache = process.env["GG_CACHE_DIR"] ?? mkdtempSync(join(tmpdir(), "gg-random-cache-"));
 	const bench: Bench = { choice, cache };
-	const flags = `${values.ways === WAYS.join(",") ? "" : ` --ways ${values.ways}`}${values.readers ? " --readers" : ""}`;
+	const flags = `${values.ways === WAYS.join(",") ? "" : ` --ways ${values.ways}`}`;
 	const [first, count] = [Number(values.seed), Number(values.count)];
 	console.log(`seeds ${first} to ${first + count - 1}`);
 	const until = values.seconds === undefined ? Number.POSITIVE_INFINITY : Date.now() + 1000 * Number(values.seconds);

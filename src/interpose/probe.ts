@@ -12,6 +12,7 @@ import {
 import { posix } from "node:path";
 import type { SystemProbe } from "../models/ld-so.js";
 import type { FileProbe } from "../models/types.js";
+import { readPlaceholder } from "../store/placeholders.js";
 
 /** The machine's own files, for models and resolvers. A text file beyond this is no response file. */
 const TEXT_LIMIT = 16 << 20;
@@ -34,6 +35,15 @@ function readAt(path: string, offset: number, length: number): Uint8Array | unde
 	} finally {
 		closeSync(fd);
 	}
+}
+
+/** Has a linker made a program or a shared object of it? False for other files; undefined for a placeholder. */
+export function isLinked(path: string): boolean | undefined {
+	if (readPlaceholder(path) !== undefined) return undefined;
+	const head = readAt(path, 0, 18);
+	if (head === undefined || head.length < 18 || Buffer.from(head).toString("latin1", 0, 4) !== "\x7fELF") return false;
+	const type = head[5] === 2 ? head[17] : head[16];
+	return type === 2 || type === 3;
 }
 
 /** Absence is the common answer, and an exception costs ten times as much as a look. */

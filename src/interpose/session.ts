@@ -26,7 +26,7 @@ import { completeTrace } from "./generic-trace.js";
 import { IncludeScanner } from "./include-scan.js";
 import type { Found } from "./lookup.js";
 import { Observers } from "./observers.js";
-import { rememberSystem } from "./probe.js";
+import { isLinked, rememberSystem } from "./probe.js";
 import { type ExecChange, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
 import { Recorder } from "./recorder.js";
 import { fail, replyOf, SILENT_FAILURE } from "./replies.js";
@@ -291,6 +291,7 @@ export class Session {
 		// A placeholder would take the place of a real file, whose mode strip and ranlib keep.
 		const replaced = c.plan.inout.map((path) => absolute(c.request.cwd, path));
 		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
+		if (c.plan.outputs.some((output) => modeOf(c, output) === undefined)) return false;
 		if (mode === "infer" || remote) return true;
 		// A build's own programs read what was linked (to sign, pack or measure it), hardly ever the objects.
 		if (c.plan.stage === "link" || c.plan.stage === "generate") return false;
@@ -578,14 +579,23 @@ export class Session {
 
 /**
  * The mode that an output will have: what copies a placeholder, or changes its mode, is to find what it would find without
- * gg. Tools that copy an object give the copy the mode of the original; only what a linker has finished can be executed.
+ * gg. What rewrites a file keeps its mode. Copies of an object by LLVM's tools have the original's own mode; GNU's can be
+ * executed if a linker has finished what they are of. Undefined: only a run shows it.
  */
-function modeOf({ request, plan }: Case, output: OutputFile): number {
+function modeOf({ request, plan }: Case, output: OutputFile): number | undefined {
+	const made = (executable: boolean): number => (executable ? 0o777 : 0o666) & ~request.umask;
 	const kept = plan.inout.includes(output.path);
-	const from = kept ? output.path : plan.family === "strip" ? plan.inputs[0] : undefined;
-	const original = from === undefined ? undefined : statSync(absolute(request.cwd, from), { throwIfNoEntry: false });
-	if (original !== undefined) return original.mode & 0o777;
-	return (output.executable ? 0o777 : 0o666) & ~request.umask;
+	const copied = /^(?:strip|objcopy)$/.test(plan.family) ? plan.inputs[0] : undefined;
+	const from = kept ? output.path : copied;
+	const path = from === undefined ? undefined : absolute(request.cwd, from);
+	const original = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
+	if (path === undefined || original === undefined) return made(output.executable);
+	if (kept || /llvm/.test(request.tool)) return original.mode & 0o777;
+	const linked = isLinked(path);
+	if (linked !== undefined) return made(linked);
+	// A placeholder without a right to be executed: an object, or a program that was given another mode.
+	if ((original.mode & 0o111) !== 0) return made(true);
+	return output.executable ? undefined : made(false);
 }
 
 function local(reason: LocalPlan["reason"], detail: string, inputs: readonly string[]): LocalPlan {

@@ -16,7 +16,7 @@ import { errorCode, makeFolders, statIfThere, writeFileAtomic } from "../util/fi
 
 /** What the names of caught tools end with: a prefix (`arm-none-eabi-gcc`) and a version (`gcc-12`) may stand around it. */
 const TOOLS =
-	"gcc g++ cc c++ cpp clang clang++ ld ar as ranlib strip nm gcc-ar gcc-nm gcc-ranlib ld.bfd ld.gold ld.lld lld objcopy nasm yasm " +
+	"gcc g++ cc c++ cpp clang clang++ ld ar as ranlib strip nm gcc-ar gcc-nm gcc-ranlib ld.bfd ld.gold ld.lld lld objcopy nasm yasm windres dlltool " +
 	// Compilers without a model, whose own assembler and linker gg would see otherwise.
 	"gfortran gdc gccgo gnatbind gnatlink gnatmake ldc2 dmd rustc c89 c99";
 /** Without a model, and caught where a placeholder may stand: they read what was built. The second ones bare only. */

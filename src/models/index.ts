@@ -6,11 +6,22 @@ import { planWithoutModel } from "./generic-local.js";
 import { ldModel } from "./ld.js";
 import { nasmModel } from "./nasm.js";
 import { nmModel } from "./nm.js";
+import { objcopyModel } from "./objcopy.js";
 import { ranlibModel } from "./ranlib.js";
 import { stripModel } from "./strip.js";
 import type { Command, FileProbe, Model, Verdict } from "./types.js";
 
-const MODELS: readonly Model[] = [gccModel, arModel, asModel, ranlibModel, stripModel, nmModel, nasmModel, ldModel];
+const MODELS: readonly Model[] = [
+	gccModel,
+	arModel,
+	asModel,
+	ranlibModel,
+	stripModel,
+	objcopyModel,
+	nmModel,
+	nasmModel,
+	ldModel,
+];
 
 /** What to do with a command: the verdict of the user's description or of the model that speaks for its tool, or to run it here. */
 export function planCommand(command: Command, probe: FileProbe, described: readonly DescribedTool[] = []): Verdict {

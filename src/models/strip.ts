@@ -69,6 +69,8 @@ function planStrip(command: Command, probe: FileProbe): Verdict {
 	if (files.length === 0) return local("query", "no input files");
 	if (files.includes("-")) return local("stdin", "-");
 	if (output === "-") return local("stdout", "-o -");
+	const times = names.find((name) => name === "p" || name === "preserve-dates");
+	if (times !== undefined) return local("unsupported-flag", `-${times} keeps modification times`);
 	if (names.includes("U") || names.includes("disable-deterministic-archives"))
 		return local("unsupported-flag", "-U keeps modification times");
 	const missing = firstMissing(command, probe, files);
@@ -90,7 +92,7 @@ function planStrip(command: Command, probe: FileProbe): Verdict {
 		sources: [],
 		inputs: inPlace ? others : [...files, ...others],
 		inout: inPlace ? written : [],
-		// strip keeps the mode of what it read; a model cannot see it, so the name must tell.
+		// It can be executed if what was read can; a model cannot see that, so the name must tell.
 		outputs: written.map((file, index) => mainOutput(file, index, !/\.(a|o|ko|obj)$/.test(file))),
 		discovery: { kind: "none" },
 		envNames: BINUTILS_ENV,

@@ -71,7 +71,7 @@ export type Stage = "preprocess" | "compile" | "assemble" | "link" | "archive" |
 /** A command that can become a thunk. */
 export interface ThunkPlan {
 	readonly kind: "thunk";
-	readonly family: "cc" | "as" | "ar" | "ranlib" | "strip" | "ld" | "generic";
+	readonly family: "cc" | "as" | "ar" | "ranlib" | "strip" | "objcopy" | "ld" | "generic";
 	readonly stage: Stage;
 	/** Compiler inputs that are preprocessed, compiled or assembled. */
 	readonly sources: readonly SourceInput[];

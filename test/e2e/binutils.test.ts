@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { counts, projects } from "../rig/project.js";
+import { assertAllWays, counts, projects } from "../rig/project.js";
 import { isThere, rowsTest } from "../rig/rows.js";
 
 describe("assemblers, linkers and archivers", () => {
@@ -22,6 +22,43 @@ describe("assemblers, linkers and archivers", () => {
 		assert.deepEqual(counts(await p.gg(["build", "make"])), { stored: 3, made: 1, local: 0 });
 		p.write("inc/i.inc", "%define I 2\n");
 		assert.deepEqual(counts(await p.gg(["build", "make", "-B"])), { stored: 1, made: 3, local: 0 });
+	});
+
+	it("objcopy's commands are thunks, with the files that their options name", async () => {
+		const p = project({
+			Makefile: `
+all: q lib.o image
+p: p.c ; $(CC) -g -o $@ $<
+p.debug: p ; objcopy --only-keep-debug $< $@
+q: p p.debug ; objcopy -S --add-gnu-debuglink=p.debug p $@
+lib.o: f.c syms data ; $(CC) -c f.c -o $@ && objcopy --redefine-syms=syms --add-section .data2=data $@
+image: q ; objcopy -O binary -j .text q $@ && objcopy -O binary -j .text s $@2
+s: p.c ; $(CC) -static -o $@ $< && chmod 640 $@ && strip -o $@2 $@ && objcopy -g $@ $@3 && chmod 755 $@
+image: s
+`,
+			"p.c": "int main(void) { return 0; }\n",
+			"f.c": "int f;\n",
+			syms: "f g\n",
+			data: "some\n",
+		});
+		await assertAllWays(p, { steps: [["make"]] });
+		p.fresh();
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		// Whether the others can be executed shows only when they are made.
+		assert.deepEqual(p.placeholders().sort(), ["lib.o", "s3"]);
+		assert.equal((await p.gg(["force"])).status, 0);
+		p.fresh(true);
+		assert.deepEqual(counts(await p.gg(["build", "make"])), { stored: 10, made: 0, local: 0 });
+		p.write("syms", "f h\n");
+		p.write("data", "other\n");
+		await p.run(["rm", "lib.o"]);
+		assert.deepEqual(counts(await p.gg(["build", "make"])), { stored: 1, made: 1, local: 0 });
+		await p.run(["make", "-B"]);
+		const plain = p.aside();
+		p.write("syms", "f h\n");
+		p.write("data", "other\n");
+		assert.equal((await p.gg(["build", "make"])).status, 0);
+		assert.deepEqual(p.differences(plain), []);
 	});
 
 	const objects = {
@@ -147,6 +184,8 @@ describe("assemblers, linkers and archivers", () => {
 	objcopy --redefine-sym main=main2 a.o && objcopy --prefix-symbols=x_ b.o b2.o
 	echo 'c d' > syms && objcopy --redefine-syms=syms c.o c2.o && objcopy --add-section .x=syms c.o c3.o
 	objcopy --dump-section .text=text.bin c.o && objcopy --extract-symbol p ex && objcopy --weaken c.o c4.o
+	objcopy --update-section .text=text.bin c.o c7.o && objcopy -O srec p p.srec && objcopy -O ihex a.o a.hex
+	chmod 750 r && objcopy -g r r2 && chmod 600 p.debug && objcopy --compress-debug-sections p.debug && strip -p r2
 	echo '-g c.o c5.o' > resp && objcopy @resp && objcopy -p c.o c6.o && objcopy -R .comment -R .note* p p2 && ./p2
 	ar rc lib.a a.o b.o && objcopy -g lib.a lib2.a
 	objdump -d p > d.txt && readelf -a p > e.txt && size p a.o > z.txt && strings p > st.txt && addr2line -e p 0 > l.txt

@@ -21,7 +21,7 @@ describe("random projects", () => {
 	for (let seed = 1; seed <= 16; seed++) {
 		const way = WAYS[seed % WAYS.length];
 		assert.ok(way !== undefined);
-		const plan = planOf(seed, { ways: [way], readersEverywhere: false });
+		const plan = planOf(seed, { ways: [way] });
 		it(`seed ${seed}: ${plan.features.join(", ")} come out the same by ${way}`, async () => {
 			const trial = await runTrial(plan, { folder, cache });
 			assert.equal(trial.unexpected, undefined);
@@ -30,7 +30,7 @@ describe("random projects", () => {
 	}
 
 	it("a seed stands for one project", () => {
-		const choice = { ways: WAYS, readersEverywhere: false };
+		const choice = { ways: WAYS };
 		assert.deepEqual(planOf(77, choice), planOf(77, choice));
 		assert.notDeepEqual(planOf(77, choice).files, planOf(78, choice).files);
 	});

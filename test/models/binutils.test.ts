@@ -142,6 +142,50 @@ describe("strip model", () => {
 	});
 });
 
+describe("objcopy model", () => {
+	it("rewrites its file", () => {
+		for (const line of [
+			"objcopy -S lib.so.1",
+			"objcopy --only-keep-debug -R .comment -K keep --weaken-symbol=x -w lib.so.1 ./lib.so.1",
+			"aarch64-linux-gnu-objcopy -g --compress-debug-sections lib.so.1",
+			"llvm-objcopy-14 --strip-unneeded lib.so.1",
+		]) {
+			const plan = thunk(line);
+			assert.deepEqual(plan.inputs, [], line);
+			assert.equal(outputs(plan).replace("./", ""), "lib.so.1*");
+			assert.deepEqual([plan.inout.length, plan.family, plan.stage], [1, "objcopy", "edit"]);
+		}
+	});
+	it("writes another file, which can be executed if it is no object", () => {
+		assert.equal(outputs(thunk("objcopy --only-keep-debug prog prog.debug")), "prog.debug*");
+		assert.equal(outputs(thunk("objcopy -O binary prog prog.bin")), "prog.bin");
+		assert.equal(outputs(thunk("objcopy -I binary -O elf64-x86-64 -B i386 data.bin data.o")), "data.o");
+		assert.deepEqual(thunk("objcopy -j .text a.o b.o").inputs, ["a.o"]);
+	});
+	it("reads what its options name", () => {
+		const line =
+			"objcopy --add-gnu-debuglink=p.debug --add-section .x=x.bin --update-section=.y=y.bin --redefine-syms=r --keep-symbols k p q";
+		assert.deepEqual(thunk(line).inputs, ["p", "p.debug", "x.bin", "y.bin", "r", "k"]);
+		assert.deepEqual(local(line, fullProbe(["/src/x.bin"])).detail, "x.bin");
+	});
+	it("leaves the rest to the machine", () => {
+		for (const [line, reason] of [
+			["objcopy --info", "query"],
+			["objcopy a b c", "query"],
+			["objcopy a.o -", "stdin"],
+			["objcopy -p a.o", "unsupported-flag"],
+			["objcopy -U a.a", "unsupported-flag"],
+			["objcopy --new-thing a.o b.o", "unsupported-flag"],
+			["objcopy --dump-section .text=t a.o", "unsupported-output"],
+			["objcopy --split-dwo=a.dwo a.o", "unsupported-output"],
+			["objcopy --target=efi-app-x86_64 a.so a.efi", "unsupported-flag"],
+			["objcopy a.o /dev/null", "unsupported-output"],
+		] as const)
+			assert.equal(local(line).reason, reason, line);
+		assert.equal(local("strip -p a.o").detail, "-p keeps modification times");
+	});
+});
+
 describe("as model", () => {
 	it("assembles into one object", () => {
 		const plan = thunk("as --64 -I inc -march=generic64+avx --noexecstack -o a.o a.s b.s");

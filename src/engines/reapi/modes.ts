@@ -14,8 +14,8 @@ export interface ModesOptions {
 export function modeOf(o: ModesOptions, thunk: Thunk, tag: string, executable: boolean): number {
 	const created = (executable ? 0o777 : 0o666) & ~thunk.umask;
 	const path = thunk.outputPaths.find((p) => p.tag === tag)?.path ?? "";
-	// strip and objcopy give their output the mode of their input.
-	const copies = /(?:strip|objcopy)[-.0-9]*$/.test(thunk.executables[0]?.name ?? "");
+	// LLVM's strip and objcopy give their output the mode of their input.
+	const copies = /llvm-(?:strip|objcopy)[-.0-9]*$/.test(thunk.executables[0]?.name ?? "");
 	const like = thunk.inout.includes(path) ? path : copies ? thunk.values[0]?.name : undefined;
 	if (like === undefined) return created;
 	const input = thunk.values.find((v) => v.name === like);

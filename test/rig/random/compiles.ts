@@ -4,8 +4,8 @@ import { type Header, type Sketch, type Unit, word } from "./sketch.js";
 export interface Feature {
 	readonly name: string;
 	readonly weight: number;
-	/** It cannot be had without programs that read outputs, or without failing commands. */
-	readonly requires?: "readers" | "failures";
+	/** It cannot be had without failing commands. */
+	readonly requires?: "failures";
 	readonly add: (s: Sketch) => void;
 }
 
@@ -142,7 +142,7 @@ function compiler(s: Sketch, cxx: boolean): string {
 		`x86_64-linux-gnu-${name}`,
 		`env LC_MESSAGES=C ${name}`,
 		`nice -n 0 ${name}`,
-		...(s.limits.readers ? [`/usr/bin/${name}`] : []),
+		`/usr/bin/${name}`,
 		cxx ? "c++" : "cc",
 		`command ${name}`,
 	]);
@@ -173,7 +173,7 @@ function rule(s: Sketch, c: Compiling, lines: (line: string, source: string) => 
 const stem = (object: string): string => object.replace(/\.o$/, "");
 
 /** Ways to write a rule for one object. */
-const WAYS: readonly { readonly weight: number; readonly requires?: "readers" | "failures"; readonly way: Way }[] = [
+const WAYS: readonly { readonly weight: number; readonly requires?: "failures"; readonly way: Way }[] = [
 	{ weight: 6, way: (s, c) => rule(s, c, (cc, src) => [`${cc} -c ${src} -o $@`]) },
 	{ weight: 1, way: (s, c) => rule(s, c, (cc, src) => [`exec ${cc.replace("command ", "")} -c ${src} -o $@`]) },
 	{ weight: 2, way: (s, c) => rule(s, c, (cc, src) => [`${cc} -o $@ -c ${src}`]) },
@@ -210,7 +210,6 @@ const WAYS: readonly { readonly weight: number; readonly requires?: "readers" | 
 	{ weight: 1, way: (s, c) => rule(s, c, (cc, src) => [`${cc} -S ${src} -o $@.s`, "as $@.s -o $@", "rm -f $@.s"]) },
 	{
 		weight: 1,
-		requires: "readers",
 		way: (s, c) => rule(s, c, (cc, src) => [`${cc} -S ${src} -o $@.s`, "sed -i 's/^# .*//' $@.s", "as -o $@ $@.s"]),
 	},
 	{
@@ -330,7 +329,6 @@ const WAYS: readonly { readonly weight: number; readonly requires?: "readers" | 
 	},
 	{
 		weight: 1,
-		requires: "readers",
 		way: (s, c) =>
 			rule(s, c, (cc, src) => [`${cc} -c ${src} -o $@.new`, "cmp -s $@.new $@ || cp $@.new $@", "rm -f $@.new"]),
 	},

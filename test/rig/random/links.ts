@@ -157,9 +157,7 @@ function program(s: Sketch): void {
 	const { text, use } = main(s, units, cxx);
 	const name = s.name("prog");
 	const source = s.source(`${s.id}/${name}.${cxx ? "cc" : "c"}`, text);
-	const driver = cxx
-		? "$(CXX)"
-		: s.rng.pick(["$(CC)", "$(CC)", "cc", "gcc", ...(s.limits.readers ? ["/usr/bin/cc"] : [])]);
+	const driver = cxx ? "$(CXX)" : s.rng.pick(["$(CC)", "$(CC)", "cc", "gcc", "/usr/bin/cc"]);
 	const file = s.rng.chance(0.2) ? name : `${s.id}/${name}`;
 	const flags = s.rng
 		.some(

@@ -30,8 +30,6 @@ export interface Plan {
 
 export interface Choice {
 	readonly ways: readonly Way[];
-	/** Programs that gg does not know read outputs also where these may still be placeholders. */
-	readonly readersEverywhere: boolean;
 	/** Numbers of the features to leave out. */
 	readonly without?: ReadonlySet<number>;
 }
@@ -40,8 +38,7 @@ export interface Choice {
 export function planOf(seed: number, choice: Choice): Plan {
 	const rng = new Rng(`plan ${seed}`);
 	const ways = waysOf(rng, choice.ways);
-	const deferring = ways.some((way) => way === "defer" || way === "infer");
-	const sketch = new Sketch({ readers: choice.readersEverywhere || !deferring, failures: !ways.includes("infer") });
+	const sketch = new Sketch({ failures: !ways.includes("infer") });
 	const features = chooseFeatures(rng, sketch);
 	const added: string[] = [];
 	for (const [i, feature] of features.entries()) {

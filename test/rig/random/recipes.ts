@@ -48,12 +48,11 @@ function generator(s: Sketch): void {
 			[[program], [`( printf '#define ${macro} '; ./${program} ) > $@`]],
 			[[program], [`v=$$(./${program}) && echo "#define ${macro} $$v" > $@`]],
 		);
-		if (s.limits.readers)
-			ways.push(
-				[[program], [`echo "#define ${macro} $$(wc -c < ${program})" > $@`]],
-				[[program], [`nm ${program} | awk 'END { print "#define ${macro} " NR }' > $@`]],
-				[[program], [`echo "#define ${macro} 0x$$(od -An -tx1 -N1 -j40 ${program} | tr -d ' ')" > $@`]],
-			);
+		ways.push(
+			[[program], [`echo "#define ${macro} $$(wc -c < ${program})" > $@`]],
+			[[program], [`nm ${program} | awk 'END { print "#define ${macro} " NR }' > $@`]],
+			[[program], [`echo "#define ${macro} 0x$$(od -An -tx1 -N1 -j40 ${program} | tr -d ' ')" > $@`]],
+		);
 	}
 	s.file(`${s.id}/gen.sh`, '#!/bin/sh\nread -r value\necho "#define $1 $value"\n');
 	const [prerequisites, recipe] = s.rng.pick(ways);
@@ -114,6 +113,9 @@ function binutils(s: Sketch): void {
 		[`objcopy --only-keep-debug ${from} $@.debug`, `objcopy --strip-debug --add-gnu-debuglink=$@.debug ${from} $@`],
 		[`objcopy -S ${from} $@`],
 		[`cp -p ${from} $@`, "objcopy -R .comment $@"],
+		[`objcopy --weaken --prefix-symbols=x_ ${from} $@`, "objcopy --add-section .more=Makefile $@ $@.2"],
+		[`objcopy -I binary -O elf64-x86-64 -B i386 ${from} $@`, "chmod 640 $@"],
+		[`cp ${from} $@ && chmod 700 $@ && objcopy --only-keep-debug $@ $@.2 && chmod g-x $@.2`],
 		[`objcopy -O binary -j .text ${from} $@`],
 		[`nm ${from} > $@ || echo none > $@`],
 		[`nm -g ${from} | sort > $@`],
@@ -121,13 +123,12 @@ function binutils(s: Sketch): void {
 	];
 	if (/prog|\.so/.test(from))
 		commands.push([`install -s -m 755 ${from} $@`], [`install -D -s ${from} $@.d/bin`, "cp $@.d/bin $@"]);
-	if (s.limits.readers)
-		commands.push(
-			[`size ${from} > $@`],
-			[`readelf -SW ${from} > $@`],
-			[`objdump -d ${from} > $@`],
-			[`strings ${from} > $@`],
-		);
+	commands.push(
+		[`size ${from} > $@`],
+		[`readelf -SW ${from} > $@`],
+		[`objdump -d ${from} > $@`],
+		[`strings ${from} > $@`],
+	);
 	s.rule(to, [from], ["@mkdir -p $(@D)", ...s.rng.pick(commands)]);
 	s.made(to);
 	s.goal(to);
@@ -257,15 +258,19 @@ function transient(s: Sketch): void {
 		["$(CC) -o $@ $<", "strip $@", "ln -sf $(notdir $@) $@.link"],
 		["$(CC) -o $@ $<", "rm -f $@.old; mv $@ $@.old; cp $@.old $@"],
 		["d=$$(mktemp -d) && $(CC) -c $< -o $$d/x.o && cp $$d/x.o $@ && rm -r $$d"],
+		["$(CC) -g -c $< -o $@", "ln -f $@ $@.name", "strip -g $@.name"],
+		["$(CC) -S $< -o $@", "ln -f $@ $@.name", "$(CC) -S -g $< -o $@.name"],
+		["$(CC) -g -c $< -o $@", "ln -sf $(notdir $@) $@.link", "objcopy --strip-debug $@.link"],
+		["$(CC) -g -c $< -o $@.o", "ln -f $@.o $@.name", "ar rcs $@ $@.name", "ln -f $@ $@.a", "ranlib $@.a"],
+		["$(CC) -g -o $@ $<", "ln -f $@ $@.name", "$(CC) -o $@ $<", "objcopy -S $@.name $@.name2"],
 		["mkdir -p $@.d; $(CC) -c $< -o $@.d/x.o; mv $@.d $@.e; cp $@.e/x.o $@; rm -r $@.e"],
 	];
-	if (s.limits.readers)
-		recipes.push(
-			["$(CC) -c $< -o $@", "echo tail >> $@"],
-			["$(CC) -c $< -o $@.1", "$(CC) -g -c $< -o $@.2", "cat $@.1 $@.2 > $@"],
-			["$(CC) -S $< -o $@.s", "grep -v ident $@.s > $@.2.s", "$(CC) -c $@.2.s -o $@"],
-			["$(CC) -c $< -o $@", "truncate -s 100 $@"],
-		);
+	recipes.push(
+		["$(CC) -c $< -o $@", "echo tail >> $@"],
+		["$(CC) -c $< -o $@.1", "$(CC) -g -c $< -o $@.2", "cat $@.1 $@.2 > $@"],
+		["$(CC) -S $< -o $@.s", "grep -v ident $@.s > $@.2.s", "$(CC) -c $@.2.s -o $@"],
+		["$(CC) -c $< -o $@", "truncate -s 100 $@"],
+	);
 	s.rule(to, [source], [...s.rng.pick(recipes)]);
 	s.goal(to);
 }
@@ -301,7 +306,7 @@ export const RECIPES: readonly Feature[] = [
 	{ name: "generator", weight: 5, add: generator },
 	{ name: "runs", weight: 2, add: runs },
 	{ name: "binutils", weight: 4, add: binutils },
-	{ name: "reader", weight: 6, requires: "readers", add: reader },
+	{ name: "reader", weight: 6, add: reader },
 	{ name: "copies", weight: 3, add: copies },
 	{ name: "habits", weight: 5, add: habits },
 	{ name: "transient", weight: 3, add: transient },

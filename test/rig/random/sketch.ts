@@ -31,8 +31,6 @@ export interface Edit {
 }
 
 export interface Limits {
-	/** Programs that gg does not know by name read what the build makes. */
-	readonly readers: boolean;
 	/** Commands fail. */
 	readonly failures: boolean;
 }

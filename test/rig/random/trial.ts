@@ -50,6 +50,7 @@ interface File {
 	readonly kind: "file" | "folder" | "link" | "other";
 	readonly mode: number;
 	readonly mtime: bigint;
+	readonly names: bigint;
 	readonly content: Buffer;
 }
 
@@ -218,7 +219,8 @@ function snapshot(root: string): Snapshot {
 			const kind = stat.isFile() ? "file" : stat.isDirectory() ? "folder" : stat.isSymbolicLink() ? "link" : "other";
 			const content =
 				kind === "file" ? fs.readFileSync(absolute) : Buffer.from(kind === "link" ? fs.readlinkSync(absolute) : "");
-			found.set(relative, { kind, mode: Number(stat.mode & 0o7777n), mtime: stat.mtimeNs, content });
+			const names = kind === "file" ? stat.nlink : 1n;
+			found.set(relative, { kind, mode: Number(stat.mode & 0o7777n), mtime: stat.mtimeNs, names, content });
 			if (kind === "folder") visit(relative);
 		}
 	};
@@ -370,6 +372,7 @@ function differences(expected: Snapshot, actual: Snapshot): { path: string; what
 		else if (a.kind !== b.kind) found.push({ path: name, what: `${b.kind} instead of ${a.kind}` });
 		else if (a.mode !== b.mode)
 			found.push({ path: name, what: `mode ${b.mode.toString(8)} instead of ${a.mode.toString(8)}` });
+		else if (a.names !== b.names) found.push({ path: name, what: `${b.names} names instead of ${a.names}` });
 		else if (!a.content.equals(b.content))
 			found.push({ path: name, what: `other content (${b.content.length} bytes, ${a.content.length} expected)` });
 	}
