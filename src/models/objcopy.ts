@@ -171,7 +171,7 @@ function planObjcopy(command: Command, probe: FileProbe): Verdict {
 	const inPlace = absolute(command, output) === absolute(command, from);
 	const into = options.findLast(({ name }) => TARGETS.test(name))?.value ?? "elf";
 	const outOf = options.findLast(({ name }) => SOURCES.test(name))?.value ?? "elf";
-	const data = outOf === "binary" || [from, output].some((file) => OBJECT.test(file));
+	const data = outOf === "binary" || !/^elf/.test(into) || [from, output].some((file) => OBJECT.test(file));
 	const others = [...reads, ...responseFiles];
 	return {
 		kind: "thunk",
