@@ -35,6 +35,7 @@ const COMMANDS: Readonly<
 		about: "run thunks of other machines: a server of the Remote Execution API",
 		load: () => import("./worker.js"),
 	},
+	workers: { about: "what the workers of a pool are doing", load: () => import("./workers.js") },
 	"force-and-run": {
 		about: "force a program that is a placeholder, then run it",
 		load: () => import("./force-and-run.js"),

@@ -246,7 +246,23 @@ interface OfInstance {
 	readonly instanceName: string;
 }
 
+/** What a gg worker says of itself. */
+export interface WorkerStatus {
+	readonly name: string;
+	/** Actions that it runs at once. */
+	readonly jobs: number;
+	readonly running: number;
+	readonly queued: number;
+	/** Answers of its action cache, since it started. */
+	readonly hits: number;
+	readonly misses: number;
+	readonly blobs: number;
+	readonly bytes: number;
+}
+
 export const METHODS = {
+	/** gg's own, beside the API: for `gg workers`. */
+	status: method<object, WorkerStatus>("/gg.Worker/Status", "StatusRequest", "WorkerStatus"),
 	getCapabilities: method<OfInstance, ServerCapabilities>(
 		`${V2}.Capabilities/GetCapabilities`,
 		"GetCapabilitiesRequest",

@@ -89,6 +89,12 @@ message RequestMetadata {
   ToolDetails tool_details = 1; string action_id = 2; string tool_invocation_id = 3; string correlated_invocations_id = 4;
 }
 
+message StatusRequest {}
+message WorkerStatus {
+  string name = 1; int32 jobs = 2; int32 running = 3; int32 queued = 4; int64 hits = 5; int64 misses = 6; int64 blobs = 7;
+  int64 bytes = 8;
+}
+
 message ReadRequest { string resource_name = 1; int64 read_offset = 2; int64 read_limit = 3; }
 message ReadResponse { bytes data = 10; }
 message WriteRequest { string resource_name = 1; int64 write_offset = 2; bool finish_write = 3; bytes data = 10; }

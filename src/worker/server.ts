@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { WorkerStatus } from "../reapi/messages.js";
 import { type Failure, UserError } from "../util/result.js";
-import { makeServices, type ServicesOptions, type WorkerStatus } from "./services.js";
+import { makeServices, type ServicesOptions } from "./services.js";
 
 export interface WorkerOptions extends ServicesOptions {
 	readonly host: string;

@@ -22,6 +22,7 @@ import {
 	SHA256,
 	STATUS,
 	TREE,
+	type WorkerStatus,
 } from "../reapi/messages.js";
 import { type Disk, type Incoming, isDigest } from "./disk.js";
 import { missingBlobs } from "./inputs.js";
@@ -34,15 +35,6 @@ export interface ServicesOptions extends RunnerOptions {
 	readonly token: string;
 	/** Take results that clients computed themselves. */
 	readonly acceptResults: boolean;
-}
-
-export interface WorkerStatus {
-	readonly running: number;
-	readonly queued: number;
-	readonly hits: number;
-	readonly misses: number;
-	readonly blobs: number;
-	readonly bytes: number;
 }
 
 export interface Services {
@@ -241,6 +233,8 @@ export function makeServices(o: ServicesOptions): Services {
 		},
 	);
 	const status = (): WorkerStatus => ({
+		name: o.name,
+		jobs: o.jobs,
 		running: operations.running,
 		queued: operations.queued,
 		hits,
@@ -248,6 +242,7 @@ export function makeServices(o: ServicesOptions): Services {
 		blobs: disk.count,
 		bytes: disk.size,
 	});
+	unary(METHODS.status, status);
 	return { definition, handlers, operations, status };
 }
 

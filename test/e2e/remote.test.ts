@@ -246,6 +246,25 @@ describe("gg worker", () => {
 		);
 	});
 
+	it("is shown by gg workers, alive or not", async () => {
+		const p = project(FILES);
+		const server = await startGgWorker(p.path("cache"), p.env());
+		try {
+			await p.gg(["build", "--engine", `reapi=grpc://${server.target}`, "make", "main"]);
+			const gone = `127.0.0.1:${await freePort()}`;
+			const shown = await p.gg(["workers", server.target, gone]);
+			assert.equal(shown.status, 1);
+			const [head, alive, down] = shown.stdout.split("\n");
+			assert.match(head!, /^worker +answers +running +queue +known +kept$/);
+			assert.match(alive!, /^127\.0\.0\.1:\d+ +\d+ ms +0 of 2 +0 +0 % +\d+\.\d MB in \d+$/);
+			assert.match(down!, /^127\.0\.0\.1:\d+ +down: nothing listens there$/);
+			const json = JSON.parse((await p.gg(["workers", "--json", server.target])).stdout) as { state: string }[];
+			assert.equal(json[0]!.state, "alive");
+		} finally {
+			server.stop();
+		}
+	});
+
 	it("says that its port is in use", async () => {
 		const p = project({});
 		const taken = createServer();

@@ -58,18 +58,22 @@ export interface Client {
 	take(thunk: Thunk, result: ActionResult, remembered: boolean): Promise<RemoteOutcome>;
 }
 
+/** Throws a UserError when certificates or tokens cannot be had. Nobody is asked yet. */
+export async function channelTo(endpoint: Endpoint, version: string, retries?: RetryPolicy): Promise<Channel> {
+	return openChannel({
+		target: endpoint.target,
+		...(await channelSecurity(endpoint)),
+		toolVersion: version,
+		invocation: randomUUID(),
+		callMs: Math.min(CALL_MS, Math.max(LEAST_CALL_MS, endpoint.deadline * 1000)),
+		...(retries === undefined ? {} : { retries }),
+	});
+}
+
 /** Asks a server what it can; throws a UserError when that is not enough. */
 export async function connect(o: ReapiOptions, use: Use): Promise<Client> {
 	const { endpoint } = o;
-	const security = await channelSecurity(endpoint);
-	const channel = openChannel({
-		target: endpoint.target,
-		...security,
-		toolVersion: o.version,
-		invocation: randomUUID(),
-		callMs: Math.min(CALL_MS, Math.max(LEAST_CALL_MS, endpoint.deadline * 1000)),
-		...(o.retries === undefined ? {} : { retries: o.retries }),
-	});
+	const channel = await channelTo(endpoint, o.version, o.retries);
 	try {
 		return clientOf(o, channel, await ask(channel, endpoint, use));
 	} catch (error) {
