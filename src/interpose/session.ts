@@ -34,7 +34,7 @@ import { discoverInputs } from "./scan.js";
 import { ScanTally } from "./scan-tally.js";
 import type { ShimConnection } from "./server.js";
 import { sharedOutput } from "./shared-output.js";
-import { Toolchains } from "./toolchains.js";
+import { Toolchains, toolRequest } from "./toolchains.js";
 import { FORCE_AND_RUN, isScript, type ToolPaths } from "./tools.js";
 
 export interface SessionOptions {
@@ -210,11 +210,11 @@ export class Session {
 			return this.#local(connection, started, local("stdin", "something is fed to it", plan.inputs));
 		const unmade = generic ? await this.#forceInputs([real], request.cwd) : undefined;
 		if (unmade !== undefined) return connection.finish(unmade);
-		const helpers = generic ? undefined : plan.helpers;
-		const tool = Toolchains.key(real, path, request.env, helpers);
+		const asks = toolRequest(real, path, request, plan);
+		const tool = Toolchains.key(asks);
 		const toolchain =
 			this.#toolchains.known(tool, this.#o.facts.isSystem(real) ? undefined : this.#o.facts.get(real)?.hash) ??
-			(await this.#toolchains.discover(tool, real, path, request.env, helpers));
+			(await this.#toolchains.discover(tool, asks));
 		if (toolchain === undefined)
 			return this.#local(connection, started, local("no-model", `${real} cannot be read`, plan.inputs));
 		if (!toolchain.traceable)
@@ -544,8 +544,8 @@ export class Session {
 
 	/** The tool that is meant: exactly the one that was asked for by its path, unless a launcher stands there. */
 	#real(request: ShimRequest, path: string): string | undefined {
-		const { asked, tool } = request;
-		return asked !== "" && this.#o.tools.isReal(asked) ? asked : this.#o.tools.find(tool, path);
+		const { asked, tool, cwd } = request;
+		return asked !== "" && this.#o.tools.isReal(asked) ? asked : this.#o.tools.find(tool, path, cwd);
 	}
 
 	/** argv[0] as the caller has it; a wrapper's path gives way to the tool's. */

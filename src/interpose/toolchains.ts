@@ -2,6 +2,8 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { join, posix } from "node:path";
 import { readElf } from "../models/elf.js";
 import { type CommandOutput, discoverToolchain } from "../models/toolchain.js";
+import { GCC_PROGRAMS } from "../models/toolchain-queries.js";
+import type { ThunkPlan } from "../models/types.js";
 import { DepCache } from "../store/depcache.js";
 import type { FileFacts } from "../store/filefacts.js";
 import type { ObjectStore } from "../store/types.js";
@@ -34,7 +36,7 @@ export interface Toolchain {
 
 /** What is remembered between sessions, and holds as long as every file and every absence is as it was. */
 interface Remembered {
-	readonly v: 3;
+	readonly v: 4;
 	readonly files: readonly (readonly [path: string, hash: ObjectHash, executable: boolean])[];
 	readonly links: readonly (readonly [path: string, target: string])[];
 	readonly directories: readonly string[];
@@ -48,6 +50,44 @@ interface Remembered {
 }
 
 const LOCALE = ["LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LANGUAGE"] as const;
+const FOLDERS = ["LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH"] as const;
+
+/** A tool, and what decides which programs it starts; nothing in it depends on a working directory. */
+export interface ToolRequest {
+	readonly driver: string;
+	readonly path: string;
+	/** Those of FOLDERS and LOCALE that are set. */
+	readonly env: ReadonlyMap<string, string>;
+	/** As in ThunkPlan; undefined for a tool that is not to be asked anything. */
+	readonly helpers: readonly string[] | undefined;
+	readonly toolFolders: readonly string[];
+}
+
+/** `path`: PATH without wrappers. */
+export function toolRequest(driver: string, path: string, request: Asking, plan: Asked): ToolRequest {
+	const { cwd } = request;
+	const from = (name: string): string => (name.startsWith("/") ? name : name === "" ? cwd : `${cwd}/${name}`);
+	const helpers = plan.family === "generic" ? undefined : plan.helpers;
+	const started = [...GCC_PROGRAMS, "ld", ...(helpers ?? [])];
+	// A relative folder is another one for each directory: it counts where it has something to offer.
+	const folders = path.split(":").flatMap((folder) => {
+		if (folder.startsWith("/")) return [folder];
+		return started.some((name) => isThere(posix.join(from(folder), name))) ? [from(folder)] : [];
+	});
+	const env = new Map<string, string>();
+	for (const name of [...FOLDERS, ...LOCALE]) {
+		const value = request.env.get(name);
+		if (value !== undefined) env.set(name, value);
+	}
+	const prefix = env.get("GCC_EXEC_PREFIX");
+	if (prefix !== undefined) env.set("GCC_EXEC_PREFIX", from(prefix));
+	const programs = env.get("COMPILER_PATH");
+	if (programs !== undefined) env.set("COMPILER_PATH", programs.split(":").map(from).join(":"));
+	return { driver, path: folders.join(":"), env, helpers, toolFolders: (plan.toolFolders ?? []).map(from) };
+}
+
+type Asking = { readonly cwd: string; readonly env: ReadonlyMap<string, string> };
+type Asked = Pick<ThunkPlan, "family" | "helpers" | "toolFolders">;
 
 /** Finds out what a tool consists of, once per tool and PATH. */
 export class Toolchains {
@@ -65,14 +105,10 @@ export class Toolchains {
 		this.#folder = join(options.cacheDir, "toolchains");
 	}
 
-	static key(
-		driver: string,
-		path: string,
-		env: ReadonlyMap<string, string>,
-		helpers: readonly string[] | undefined,
-	): string {
-		const rest = ["LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", ...LOCALE].map((n) => env.get(n) ?? "");
-		return [driver, path, ...rest, ...(helpers ?? ["not asked"])].join("\0");
+	static key({ driver, path, env, helpers, toolFolders }: ToolRequest): string {
+		const rest = [...FOLDERS, ...LOCALE].map((n) => env.get(n) ?? "");
+		const told = toolFolders.map((folder) => `-B${folder}`);
+		return [driver, path, ...rest, ...(helpers ?? ["not asked"]), ...told].join("\0");
 	}
 
 	/** What is known already, without waiting. `driver`: what the tool itself is now, where the build may have made it. */
@@ -81,17 +117,11 @@ export class Toolchains {
 		return driver === undefined || known?.driverHash === driver ? known : undefined;
 	}
 
-	/** Undefined when the tool is gone. `helpers`: as in ThunkPlan; undefined for a tool that is not to be asked anything. */
-	discover(
-		key: string,
-		driver: string,
-		path: string,
-		env: ReadonlyMap<string, string>,
-		helpers: readonly string[] | undefined,
-	): Promise<Toolchain | undefined> {
+	/** Undefined when the tool is gone. */
+	discover(key: string, request: ToolRequest): Promise<Toolchain | undefined> {
 		let running = this.#running.get(key);
 		if (running === undefined) {
-			running = this.#discover(key, driver, path, env, helpers).then((found) => {
+			running = this.#discover(key, request).then((found) => {
 				if (found !== undefined) this.#known.set(key, found);
 				this.#running.delete(key);
 				return found;
@@ -101,21 +131,12 @@ export class Toolchains {
 		return running;
 	}
 
-	async #discover(
-		key: string,
-		driver: string,
-		path: string,
-		env: ReadonlyMap<string, string>,
-		helpers: readonly string[] | undefined,
-	): Promise<Toolchain | undefined> {
+	async #discover(key: string, tool: ToolRequest): Promise<Toolchain | undefined> {
+		const { driver, path, env, helpers, toolFolders } = tool;
 		const file = join(this.#folder, DepCache.key([key]));
 		const remembered = this.#remembered(file);
 		if (remembered !== undefined) return this.#toolchain(driver, remembered);
-		const relevant = new Map([["PATH", path]]);
-		for (const name of ["LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", ...LOCALE]) {
-			const value = env.get(name);
-			if (value !== undefined) relevant.set(name, value);
-		}
+		const relevant = new Map([["PATH", path], ...env]);
 		const lines = [...relevant].filter(([n]) => !LOCALE.includes(n as never)).map(([n, v]) => `${n}=${v}`);
 		const run = async (argv: readonly string[]): Promise<CommandOutput> => {
 			const end = await this.#spawner.run({
@@ -130,7 +151,7 @@ export class Toolchains {
 		};
 		const request = { tool: driver, cwd: "/", env: relevant };
 		const found = await discoverToolchain(
-			helpers === undefined ? { ...request, asks: false } : { ...request, helpers },
+			helpers === undefined ? { ...request, asks: false } : { ...request, helpers, toolFolders },
 			{ ...systemProbe, run },
 		);
 		if (found === undefined) return undefined;
@@ -144,15 +165,15 @@ export class Toolchains {
 			const fact = this.#facts.get(path);
 			if (fact !== undefined) watched.push([path, fact.hash]);
 		}
-		const folders = new Set([posix.dirname(driver), ...found.programs.map((p) => posix.dirname(p.path))]);
+		const folders = [driver, ...found.programs.map((p) => p.path)].map((p) => posix.dirname(p));
 		const record: Remembered = {
-			v: 3,
+			v: 4,
 			files,
 			links: found.links.map((l) => [l.path, l.target]),
 			directories: found.directories,
 			absent: found.absent,
 			watched,
-			path: [...folders].filter((f) => !/\/(?:gcc|llvm)[^/]*\//.test(f)).join(":"),
+			path: pathFor(folders, path),
 			traceable: found.programs.every((p) => isTraceable(p.path) || (helpers === undefined && isScript(p.path))),
 			stampsTime:
 				helpers !== undefined &&
@@ -171,7 +192,7 @@ export class Toolchains {
 	#remembered(file: string): Remembered | undefined {
 		try {
 			const record = JSON.parse(readFileSync(file, "utf8")) as Remembered;
-			if (record.v !== 3) return undefined;
+			if (record.v !== 4) return undefined;
 			const decisive = [...record.files, ...record.watched];
 			if (!decisive.every(([path, hash]) => this.#facts.get(path)?.hash === hash)) return undefined;
 			if (!record.links.every(([path, target]) => readlinkSync(path) === target)) return undefined;
@@ -209,6 +230,15 @@ export class Toolchains {
 			searchDirs: record.searchDirs,
 		};
 	}
+}
+
+/** Those of a tool's folders that are on PATH, in its order: what stands first is started. Then the others, but for those that
+ * a driver finds by itself. */
+function pathFor(folders: readonly string[], path: string): string {
+	const needed = new Set(folders);
+	const onPath = path.split(":").filter((folder) => needed.has(folder.replace(/(?<=.)\/+$/, "")));
+	const others = [...needed].filter((folder) => !/\/(?:gcc|llvm)[^/]*\//.test(folder));
+	return [...new Set([...onPath, ...others])].join(":");
 }
 
 /** ELF machine numbers of the architectures that gg runs on. */

@@ -203,14 +203,14 @@ export class ToolPaths {
 		return clean;
 	}
 
-	/** The real tool, links unresolved; `cleanPath` has no wrapper folder. */
-	find(tool: string, cleanPath: string): string | undefined {
-		const key = `${tool}\0${cleanPath}`;
+	/** The real tool, links unresolved; `cleanPath` has no wrapper folder. Its relative folders lead from `cwd`. */
+	find(tool: string, cleanPath: string, cwd: string): string | undefined {
+		const folders = cleanPath.split(":");
+		const key = `${tool}\0${cleanPath}\0${folders.every((folder) => folder.startsWith("/")) ? "" : cwd}`;
 		if (this.#found.has(key)) return this.#found.get(key);
 		let found: string | undefined;
-		for (const folder of cleanPath.split(":")) {
-			const candidate = `${folder === "" ? "." : folder}/${tool}`;
-			if (!candidate.startsWith("/")) continue;
+		for (const folder of folders) {
+			const candidate = folder.startsWith("/") ? `${folder}/${tool}` : join(cwd, folder, tool);
 			try {
 				accessSync(candidate, constants.X_OK);
 				if (!statSync(candidate).isFile() || this.#isShim(candidate)) continue;

@@ -171,6 +171,7 @@ function thunk(command: Command, facts: GccFacts, probe: FileProbe): Verdict {
 	const inputs = [...objects, ...facts.inputFiles, ...included].filter((file) => probe.exists(absolute(command, file)));
 	const outputs = outputsOf(facts);
 	const pwd = command.env.get("PWD");
+	const toolFolders = facts.tokens.flatMap((t) => (t.kind === "flag" && t.does === "tool-dir" ? [t.value] : []));
 	return {
 		kind: "thunk",
 		family: "cc",
@@ -188,6 +189,7 @@ function thunk(command: Command, facts: GccFacts, probe: FileProbe): Verdict {
 		native: facts.native,
 		deferrable: outputs.length > 0 && !writesStdout(facts),
 		helpers: helpersOf(facts),
+		...(toolFolders.length > 0 ? { toolFolders } : {}),
 		unknownFlags: facts.unknown,
 	} satisfies ThunkPlan;
 }

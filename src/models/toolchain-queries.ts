@@ -25,7 +25,7 @@ export type DriverQuery =
 	/** The answer is a path, or the bare name if there is no such file. */
 	| { readonly about: "file"; readonly name: string; readonly args: readonly string[] };
 
-const GCC_PROGRAMS = ["as", "cc1", "cc1plus", "collect2", "lto-wrapper", "lto1"] as const;
+export const GCC_PROGRAMS = ["as", "cc1", "cc1plus", "collect2", "lto-wrapper", "lto1"] as const;
 const GCC_FILES = ["liblto_plugin.so", "specs"] as const;
 /** clang looks for a gcc by its start files, even to compile. */
 const CLANG_FILES = ["crtbegin.o", "libgcc.a"] as const;

@@ -35,6 +35,8 @@ export interface ToolchainRequest {
 	readonly env: ReadonlyMap<string, string>;
 	/** Programs to include beyond those that the tool always may start, by the names it looks for them: `ld.gold`. */
 	readonly helpers?: readonly string[];
+	/** Absolute folders, or beginnings of names, in which the command tells its driver to look for them first (-B). */
+	readonly toolFolders?: readonly string[];
 	/** False for a tool of which nothing is known: it is not run, and is what its file and its libraries are. */
 	readonly asks?: false;
 }
@@ -239,6 +241,15 @@ class Discovery {
 		const answers = await this.ask(driver, queries);
 		const target = answers.find(({ query }) => query.about === "target")?.answer.trim() ?? "";
 		for (const { query, answer } of answers) this.take(query, answer);
+		// It asks in vain for what is not there yet.
+		for (const { query } of answers) {
+			if (query.about !== "program") continue;
+			for (const folder of this.request.toolFolders ?? [])
+				for (const where of [folder, `${folder}/`, `${folder}/${target}/`]) {
+					const candidate = `${where}${query.name}`;
+					if (this.probe.stat(candidate) !== "file") this.absent.add(candidate);
+				}
+		}
 		const specs = answers.find(({ query }) => query.about === "specs")?.answer ?? "";
 		for (const { query, answer } of await this.ask(driver, includedSpecs(specs).map(fileQuery)))
 			this.take(query, answer);
@@ -248,10 +259,11 @@ class Discovery {
 	}
 
 	private async ask(driver: ToolPath, queries: readonly DriverQuery[]) {
+		const told = (this.request.toolFolders ?? []).map((folder) => `-B${folder}`);
 		return Promise.all(
 			queries.map(async (query) => ({
 				query,
-				answer: (await this.probe.run([driver.path, ...query.args])).stdout,
+				answer: (await this.probe.run([driver.path, ...told, ...query.args])).stdout,
 			})),
 		);
 	}

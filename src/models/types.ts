@@ -90,6 +90,8 @@ export interface ThunkPlan {
 	readonly deferrable: boolean;
 	/** Programs that it starts beyond those that any command of the tool may start, by the names it looks for them. */
 	readonly helpers: readonly string[];
+	/** Where the command tells its driver to look for programs first (-B), as given, in their order. */
+	readonly toolFolders?: readonly string[];
 	/** Flags that are not in the table; recorded, never fatal. */
 	readonly unknownFlags: readonly string[];
 	/** The user's description of the tool, as written, where the plan is made by one. */
