@@ -376,6 +376,7 @@ static void answer(void) {
 	struct seccomp_notif n = { 0 };
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)
 		return; /* interrupted or killed meanwhile */
+	as_ours(&n);
 	bool starts = n.data.nr == SYS_execve || n.data.nr == SYS_execveat;
 	if ((starts && redirect(&n)) || (with.reading && hold(&n)))
 		return;

@@ -34,6 +34,7 @@
 
 #if defined(__x86_64__)
 #define GG_ARCH AUDIT_ARCH_X86_64
+#define GG_COMPAT_ARCH AUDIT_ARCH_I386
 #define GG_RED_ZONE 128
 #elif defined(__aarch64__)
 #define GG_ARCH AUDIT_ARCH_AARCH64
@@ -136,33 +137,46 @@ static inline bool target_can_be_traced(pid_t tid) {
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
-/* With the thread stopped on its way out of the call: puts the string below its stack, and the address into `argument`. */
-static inline uint64_t put_path(pid_t tid, int argument, const char *text) {
+/*
+ * With the thread stopped on its way out of the call: puts the string below its stack, and the address into `argument`.
+ * `compat`: the call was one of a 32-bit program.
+ */
+static inline uint64_t put_path(pid_t tid, bool compat, int argument, const char *text) {
 #if defined(__x86_64__)
 	struct user_regs_struct regs;
+	/* Not GETREGSET: that has another form for a 32-bit program. */
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &regs) < 0)
+		return 0;
+	unsigned long long *slot = argument == 0 ? &regs.rdi : &regs.rsi;
+	if (compat)
+		slot = argument == 0 ? &regs.rbx : &regs.rcx;
+	uint64_t stack = regs.rsp;
+	long long result = compat ? (int)regs.rax : (long long)regs.rax;
+	/* It ended with one of the codes that begin a call again; else it is not where we think. */
+	if (result > -512 || result < -516)
+		return 0;
 #else
+	(void)compat;
 	struct user_pt_regs regs;
-#endif
 	struct iovec all = { &regs, sizeof regs };
 	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &all) < 0)
 		return 0;
-#if defined(__x86_64__)
-	unsigned long long *slot = argument == 0 ? &regs.rdi : &regs.rsi;
-	uint64_t stack = regs.rsp;
-	/* It ended with one of the codes that begin a call again; else it is not where we think. */
-	if ((long long)regs.rax > -512 || (long long)regs.rax < -516)
-		return 0;
-#else
 	unsigned long long *slot = &regs.regs[argument];
 	uint64_t stack = regs.sp;
 #endif
 	size_t len = strlen(text) + 1;
 	uint64_t at = (stack - GG_RED_ZONE - len) & ~(uint64_t)15;
+	if (compat && at >> 32) /* a 64-bit program that makes calls as 32-bit ones do */
+		return 0;
 	struct iovec here = { (void *)(uintptr_t)text, len }, there = { (void *)(uintptr_t)at, len };
 	if (process_vm_writev(tid, &here, 1, &there, 1, 0) != (ssize_t)len)
 		return 0;
 	*slot = at;
+#if defined(__x86_64__)
+	return ptrace(PTRACE_SETREGS, tid, NULL, &regs) < 0 ? 0 : at;
+#else
 	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &all) < 0 ? 0 : at;
+#endif
 }
 
 enum moved { MOVED, UNMOVED, REFUSED };
@@ -186,10 +200,42 @@ static inline enum moved restart_with(int listener, const struct seccomp_notif *
 	struct seccomp_notif_resp again = { .id = n->id, .error = -RESTART_NO_INTR };
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &again);
 	bool stopped = wait_until_stopped(tid);
-	*at = stopped ? put_path(tid, argument, text) : 0;
+	*at = stopped ? put_path(tid, n->data.arch != GG_ARCH, argument, text) : 0;
 	ptrace(PTRACE_DETACH, tid, NULL, NULL);
 	return *at ? MOVED : UNMOVED;
 }
+#endif
+
+/* ---- 32-bit programs ---- */
+
+#if defined(GG_COMPAT_ARCH)
+/* Numbers of the calls that 32-bit programs make (asm/unistd_32.h), and the calls of ours that take the same arguments. */
+static const struct {
+	int nr, ours;
+	bool opens; /* asked about only where placeholders are looked for */
+} compat_calls[] = {
+	{ 11, SYS_execve, false },   { 358, SYS_execveat, false }, { 5, SYS_open, true },    { 295, SYS_openat, true },
+	{ 437, SYS_openat2, true },  { 92, SYS_truncate, true },   { 193, SYS_truncate, true }, { 106, SYS_stat, true },
+	{ 107, SYS_lstat, true },    { 195, SYS_stat, true },      { 196, SYS_lstat, true }, { 300, SYS_newfstatat, true },
+	{ 383, SYS_statx, true },
+};
+#define COMPAT_CALLS (sizeof compat_calls / sizeof *compat_calls)
+#define COMPAT_TRUNCATE64 193
+
+/* A notification of a 32-bit program's call, as though it were one of ours. Its `arch` still tells. */
+static inline void as_ours(struct seccomp_notif *n) {
+	if (n->data.arch != GG_COMPAT_ARCH)
+		return;
+	if (n->data.nr == COMPAT_TRUNCATE64) /* a length in two halves */
+		n->data.args[1] |= n->data.args[2] << 32;
+	for (size_t i = 0; i < COMPAT_CALLS; i++)
+		if (n->data.nr == compat_calls[i].nr) {
+			n->data.nr = compat_calls[i].ours;
+			return;
+		}
+}
+#else
+static inline void as_ours(struct seccomp_notif *n) { (void)n; }
 #endif
 
 /* ---- the filter ---- */
@@ -197,6 +243,7 @@ static inline enum moved restart_with(int listener, const struct seccomp_notif *
 #define ARGUMENT(n) (offsetof(struct seccomp_data, args) + 8 * (n)) /* its low half: both machines are little-endian */
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define ASK BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define IF_CALL(nr, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, skip)
 /* Asks about a call of this number unless its flags say that the content that is there does not matter. */
 #define ASK_UNLESS(nr, argument, flags)                          \
@@ -210,12 +257,7 @@ static inline enum moved restart_with(int listener, const struct seccomp_notif *
 static inline int install_filter(bool reading) {
 #if defined(__x86_64__) || defined(__aarch64__)
 	struct sock_filter starts[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GG_ARCH, 1, 0),
-		ALLOW,
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		IF_CALL(SYS_execve, 1), ASK,
-		IF_CALL(SYS_execveat, 1), ASK,
+		LOAD(nr), IF_CALL(SYS_execve, 1), ASK, IF_CALL(SYS_execveat, 1), ASK,
 	};
 	struct sock_filter opens[] = {
 		ASK_UNLESS(SYS_openat, 2, O_PATH | O_DIRECTORY),
@@ -231,16 +273,26 @@ static inline int install_filter(bool reading) {
 		IF_CALL(SYS_lstat, 1), ASK,
 #endif
 	};
-	struct sock_filter rest[] = { ALLOW };
-	struct sock_filter program[sizeof starts / sizeof *starts + sizeof opens / sizeof *opens + 1];
-	struct sock_filter *end = program;
+	size_t count_starts = sizeof starts / sizeof *starts, count_opens = reading ? sizeof opens / sizeof *opens : 0;
+	struct sock_filter program[128], *end = program;
+	*end++ = (struct sock_filter)LOAD(arch);
+	*end++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GG_ARCH, 0, (unsigned char)(count_starts + count_opens + 1));
 	memcpy(end, starts, sizeof starts);
-	end += sizeof starts / sizeof *starts;
-	if (reading) {
-		memcpy(end, opens, sizeof opens);
-		end += sizeof opens / sizeof *opens;
-	}
-	*end++ = *rest;
+	end += count_starts;
+	memcpy(end, opens, count_opens * sizeof *opens);
+	end += count_opens;
+	*end++ = (struct sock_filter)ALLOW;
+#if defined(GG_COMPAT_ARCH)
+	*end++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GG_COMPAT_ARCH, 1, 0);
+	*end++ = (struct sock_filter)ALLOW;
+	*end++ = (struct sock_filter)LOAD(nr);
+	for (size_t i = 0; i < COMPAT_CALLS; i++)
+		if (reading || !compat_calls[i].opens) {
+			*end++ = (struct sock_filter)IF_CALL((unsigned)compat_calls[i].nr, 1);
+			*end++ = (struct sock_filter)ASK;
+		}
+#endif
+	*end++ = (struct sock_filter)ALLOW;
 	struct sock_fprog filter = { .len = (unsigned short)(end - program), .filter = program };
 	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { assertAllWays, assertAsPlain, counts, GG, HERE, type Project, projects } from "../rig/project.js";
+import { isThere } from "../rig/rows.js";
 
 const MAIN = "int main(void) { return 0; }\n";
 
@@ -111,6 +112,61 @@ int main(int argc, char **given) {
 		for (const name of ["f1", "f2", "f3", "f4", "s1", "s2", "a1", "a2", "a3", "c1"]) fs.unlinkSync(p.path(`${name}.o`));
 		for (const name of ["forks", "static", "asan", "cleared"]) fs.unlinkSync(p.path(name));
 		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 10, made: 0, local: 0 });
+	});
+
+	it("is caught, and placeholders are read, by 32-bit programs, static ones too", async function () {
+		if (!isThere("/usr/lib/gcc/x86_64-linux-gnu/12/32/libgcc.a")) this.skip();
+		const p = project({
+			Makefile: `
+all: caught read
+caught: start start-static
+	./start v v.o && ./start e e.o && ./start a a.o && ./start-static v sv.o && ./start-static e se.o && touch $@
+read: start start-static o.o
+	./start o o.o > $@ && ./start s o.o >> $@ && ./start-static o o.o >> $@ && ./start t o.o && cksum < o.o >> $@
+start: start.c ; cc -m32 -o $@ $<
+start-static: start.c ; cc -m32 -static -o $@ $<
+o.o: x.c ; cc -g -c x.c -o $@
+`,
+			"x.c": "int x;\n",
+			"start.c": `
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char **environ;
+static int vforked(char **argv) {
+	int status;
+	pid_t pid = vfork();
+	if (pid == 0) { execv(argv[0], argv); _exit(9); }
+	waitpid(pid, &status, 0);
+	return status != 0 || strcmp(argv[0], "/usr/bin/cc") != 0;
+}
+int main(int argc, char **given) {
+	struct stat st;
+	char head[5] = "", *argv[] = { "/usr/bin/cc", "-c", "x.c", "-o", given[2], NULL };
+	switch (given[1][0]) {
+	case 'v': return vforked(argv);
+	case 'e': execv(argv[0], argv); return 8;
+	case 'a': execveat(open("/usr", O_PATH), "bin/cc", argv, environ, 0); return 7;
+	case 'o': read(open(given[2], O_RDONLY), head, 4); return printf("%s\\n", head + 1) < 0;
+	case 's': return stat(given[2], &st) || printf("%ld\\n", (long)st.st_size) < 0;
+	default: return truncate(given[2], 100);
+	}
+}
+`,
+		});
+		await assertAllWays(p, { steps: [["make"]] });
+		p.fresh();
+		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 0, made: 8, local: 0 });
+		await p.sh("rm *.o caught");
+		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 6, made: 0, local: 0 });
+		p.fresh();
+		const inferred = await p.gg(["infer", "make", "o.o", "start"]);
+		assert.equal(inferred.status, 0, inferred.stderr);
+		assert.deepEqual(p.placeholders(), ["o.o", "start"]);
 	});
 
 	it("sees its own name, and what it starts is left alone", async () => {
