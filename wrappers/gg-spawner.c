@@ -29,7 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { OP_SPAWN = 1, OP_KILL = 2, OP_JOURNAL = 3, OP_BYE = 4, OP_FOLDER = 5, OP_TIME = 6 };
+enum { OP_SPAWN = 1, OP_KILL = 2, OP_JOURNAL = 3, OP_BYE = 4, OP_FOLDER = 5 };
 enum { REPLY_STARTED = 1, REPLY_FAILED = 2, REPLY_EXITED = 3 };
 enum { FOREGROUND = 1, CAPTURE = 2, CAPTURE_TOGETHER = 4 };
 
@@ -1202,22 +1202,6 @@ static enum verdict remember(char **where, const char *path, const struct gg_in 
 	return GO_ON;
 }
 
-/* A file that gg has just given this time, as exactly as Node.js can: to the microsecond. Make sees the rest. */
-static enum verdict set_time(struct gg_in *in) {
-	char *path = gg_get_cstr(in);
-	int64_t wanted = (int64_t)gg_get(in, 8);
-	struct stat st;
-	if (in->bad)
-		return BROKEN;
-	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-		int64_t more = wanted - ((int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
-		struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { wanted / 1000000000, wanted % 1000000000 } };
-		if (more > -2000 && more < 2000)
-			utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
-	}
-	return GO_ON;
-}
-
 static enum verdict obey(struct gg_in *in) {
 	switch (gg_get_u8(in)) {
 	case OP_SPAWN:
@@ -1235,8 +1219,6 @@ static enum verdict obey(struct gg_in *in) {
 		return remember(&journal, gg_get_cstr(in), in);
 	case OP_FOLDER:
 		return remember(&own_folder, gg_get_cstr(in), in);
-	case OP_TIME:
-		return set_time(in);
 	case OP_BYE:
 		return BYE;
 	default:

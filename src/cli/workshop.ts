@@ -13,10 +13,11 @@ import { Recheck } from "../forcer/recheck.js";
 import { type Natives, nativePrograms } from "../interpose/native.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
-import { Placeholders, readPlaceholder, restoreTime } from "../store/placeholders.js";
+import { Placeholders, readPlaceholder } from "../store/placeholders.js";
 import { decodeThunk } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
+import { loadFileTimes, setFileTime } from "../util/file-time.js";
 import { overwriteFile } from "../util/files.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
 import type { EngineChoice, RunOptions } from "./options.js";
@@ -68,6 +69,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		io.err(`gg: ${placeholders.path} is of another version of gg and is not read\n`);
 		io.err("    placeholders that it names can be named to `gg force`, or inferred again\n");
 	}
+	loadFileTimes(natives.time);
 	const folder = privateFolder(io.env);
 	const spawner = startSpawner(natives.spawner);
 	spawner.folder(folder);
@@ -100,8 +102,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		if (bytes !== undefined) overwriteFile(path, bytes, mode);
 		else if (!store.objects.copyOut(to, path, mode)) return false;
 		// The order in which make saw files appear is kept, also within one tick of the clock.
-		restoreTime(path, mtimeNs);
-		spawner.time(path, mtimeNs);
+		setFileTime(path, mtimeNs);
 		placeholders.forget(path);
 		return true;
 	};

@@ -12,6 +12,7 @@ export interface Natives {
 	readonly shim: string;
 	readonly spawner: string;
 	readonly supervisor: string;
+	readonly time: string;
 	readonly view: string;
 }
 
@@ -21,6 +22,7 @@ const PROGRAMS = {
 	shim: { source: "gg-shim.c", output: "gg-shim", flags: [["-static"], []] },
 	spawner: { source: "gg-spawner.c", output: "gg-spawner", flags: [["-static"], []] },
 	supervisor: { source: "gg-supervise.c", output: "gg-supervise", flags: [["-static"], []] },
+	time: { source: "gg-time.c", output: "gg-time.node", flags: [["-shared", "-fPIC"]] },
 	view: { source: "gg-view.c", output: "gg-view.so", flags: [["-shared", "-fPIC"]] },
 } as const;
 /** Goes to other machines, whatever C library they have. */

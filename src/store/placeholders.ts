@@ -7,7 +7,6 @@ import {
 	readdirSync,
 	readFileSync,
 	readSync,
-	utimesSync,
 	writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -195,13 +194,6 @@ export function readPlaceholder(path: string): Placeholder | undefined {
 	} finally {
 		closeSync(fd);
 	}
-}
-
-/** Restores a file's modification time, without the part below a microsecond: Node.js has no finer one. */
-export function restoreTime(path: string, mtimeNs: bigint): void {
-	// The half is for the division: a number of microseconds that comes out a little too small would lose one.
-	const seconds = (Number(mtimeNs / 1000n) + 0.5) / 1e6;
-	utimesSync(path, seconds, seconds);
 }
 
 /** Thunks that placeholders of this project stand for: those that are noted, and those that lie in the tree. */

@@ -13,7 +13,7 @@ const KEPT = 16 << 20;
  * it knows no namespaces, and nobody ends its children when it is killed.
  */
 export function plainSpawner(): Spawner {
-	return { run, journal: () => {}, folder: () => {}, time: () => {}, close: async () => {} };
+	return { run, journal: () => {}, folder: () => {}, close: async () => {} };
 }
 
 function run(request: SpawnRequest): Running {

@@ -54,8 +54,6 @@ export interface Spawner {
 	journal(path: string): void;
 	/** A folder of this process's own, without folders in it, that is to be removed if this process is killed. */
 	folder(path: string): void;
-	/** A file's time of modification in nanoseconds, once `utimes` has set it to the microsecond. */
-	time(path: string, ns: bigint): void;
 	close(): Promise<void>;
 }
 
@@ -142,7 +140,6 @@ export function startSpawner(program: string): Spawner {
 			};
 		},
 		folder: (path) => void channel.write(new FrameWriter().u8(5).str(path).finish()),
-		time: (path, ns) => void channel.write(new FrameWriter().u8(6).str(path).u64(ns).finish()),
 		journal: (path) => void channel.write(new FrameWriter().u8(3).str(path).finish()),
 		async close() {
 			if (closing) return ended;

@@ -25,13 +25,6 @@ export class FrameWriter {
 		return this;
 	}
 
-	u64(value: bigint): this {
-		this.#room(8);
-		this.#buffer.writeBigUInt64LE(value, this.#at);
-		this.#at += 8;
-		return this;
-	}
-
 	str(value: string | Uint8Array): this {
 		const bytes = typeof value === "string" ? Buffer.from(value) : value;
 		this.u32(bytes.length);

@@ -47,6 +47,14 @@ prog: x.c ; $(CC) -o $@ $<; chmod g-rx $@
 		await assertAllWays(p, { steps: [["make"]] });
 	});
 
+	it("a copy that keeps times is as old as what it is of", async () => {
+		const p = project({
+			Makefile: "all: a.o b c\nb: a.o ; cp -a a.o b\nc: a.o ; install -p a.o c\na.o: a.c ; $(CC) -c a.c\n",
+			"a.c": "int a;\n",
+		});
+		await assertAllWays(p, { steps: [["make"], ["sh", "-c", "test ! a.o -nt b && test ! a.o -ot c && make -q"]] });
+	});
+
 	it("in a namespace, what make goes on to after a failure is built", async () => {
 		const p = project({
 			Makefile: "all: x y ; echo done\nx: ; -$(CC) -c none.c\ny: y.c ; $(CC) -c y.c -o $@\n",

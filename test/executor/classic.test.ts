@@ -29,7 +29,6 @@ function fakeSpawner(child: (request: SpawnRequest) => Exit | NotStarted): Spawn
 	return {
 		run: (request) => ({ done: Promise.resolve(child(request)), kill: () => {} }),
 		journal: () => {},
-		time: () => {},
 		folder: () => {},
 		close: async () => {},
 	};

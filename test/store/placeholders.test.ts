@@ -1,17 +1,7 @@
 import { strict as assert } from "node:assert";
-import {
-	existsSync,
-	lstatSync,
-	mkdirSync,
-	readFileSync,
-	renameSync,
-	rmSync,
-	statSync,
-	symlinkSync,
-	writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Placeholders, readPlaceholder, restoreTime, sweep } from "../../src/store/placeholders.js";
+import { Placeholders, readPlaceholder, sweep } from "../../src/store/placeholders.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { formatPlaceholder } from "../../src/thunk/placeholder.js";
 import { testFolder } from "../rig/folder.js";
@@ -109,16 +99,6 @@ describe("placeholders in a tree", () => {
 		assert.deepEqual(readPlaceholder(at("real")), plain);
 		for (const name of ["link", "folder", "long", "empty", "none", "real/below"]) {
 			assert.equal(readPlaceholder(at(name)), undefined, name);
-		}
-	});
-
-	it("may lend their time to what takes their place", () => {
-		writeFileSync(at("x"), "");
-		const mtime = (): bigint => lstatSync(at("x"), { bigint: true }).mtimeNs;
-		for (let us = 0; us < 100; us++) {
-			const ns = 1795343546583265180n + BigInt(us) * 1001n;
-			restoreTime(at("x"), ns);
-			assert.equal(mtime(), ns - (ns % 1000n));
 		}
 	});
 });
