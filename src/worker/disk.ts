@@ -33,6 +33,8 @@ export const EMPTY_HASH = createHash("sha256").digest("hex");
 
 interface Entry {
 	readonly size: number;
+	/** There is a second, executable copy beside it. */
+	copied: boolean;
 	/** Of the last use; grows. */
 	turn: number;
 }
@@ -64,15 +66,17 @@ export class Disk {
 		this.#limit = limit;
 		rmSync(join(folder, "tmp"), { recursive: true, force: true });
 		for (const name of ["cas", "ac", "tmp"]) makeFolders(join(folder, name), 0o700);
-		const found: { hash: string; size: number; used: number }[] = [];
+		const found: { hash: string; size: number; used: number; copied: boolean }[] = [];
 		for (const prefix of readdirSync(join(folder, "cas"))) {
 			for (const hash of readdirSync(join(folder, "cas", prefix))) {
-				const s = statIfThere(join(folder, "cas", prefix, hash));
-				if (s !== undefined && /^[0-9a-f]{64}$/.test(hash)) found.push({ hash, size: s.size, used: s.mtimeMs });
+				const path = join(folder, "cas", prefix, hash);
+				const s = statIfThere(path);
+				if (s === undefined || !/^[0-9a-f]{64}$/.test(hash)) continue;
+				found.push({ hash, size: s.size, used: s.mtimeMs, copied: existsSync(`${path}.x`) });
 			}
 		}
 		found.sort((a, b) => a.used - b.used);
-		for (const { hash, size } of found) this.#add(hash, size);
+		for (const { hash, size, copied } of found) this.#add(hash, size, copied);
 	}
 
 	get size(): number {
@@ -205,6 +209,12 @@ export class Disk {
 			copyFileSync(this.path(hash), temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
 			chmodSync(temporary, 0o555);
 			renameSync(temporary, path);
+			const entry = this.#entries.get(hash);
+			if (entry !== undefined && !entry.copied) {
+				entry.copied = true;
+				// Room for it is made when the action ends: until then it may need anything that is here.
+				this.#size += entry.size;
+			}
 		}
 		return path;
 	}
@@ -226,7 +236,7 @@ export class Disk {
 		const entry = this.#entries.get(hash);
 		if (entry === undefined) return;
 		this.#entries.delete(hash);
-		this.#size -= entry.size;
+		this.#size -= spaceOf(entry);
 		removeQuietly(this.path(hash));
 		removeQuietly(`${this.path(hash)}.x`);
 	}
@@ -278,12 +288,13 @@ export class Disk {
 		this.#evict();
 	}
 
-	#add(hash: string, size: number): void {
+	#add(hash: string, size: number, copied = this.#entries.get(hash)?.copied ?? false): void {
 		const known = this.#entries.get(hash);
-		if (known !== undefined) this.#size -= known.size;
+		if (known !== undefined) this.#size -= spaceOf(known);
 		this.#entries.delete(hash);
-		this.#entries.set(hash, { size, turn: ++this.#turn });
-		this.#size += size;
+		const entry = { size, copied, turn: ++this.#turn };
+		this.#entries.set(hash, entry);
+		this.#size += spaceOf(entry);
 	}
 
 	/** The map is in the order of use; the file's time tells the next worker. */
@@ -307,6 +318,11 @@ export class Disk {
 			if (!this.#pins.has(hash)) this.drop(hash);
 		}
 	}
+}
+
+/** Bytes on the disk, for a limit that means what it says. */
+function spaceOf(entry: Entry): number {
+	return entry.copied ? 2 * entry.size : entry.size;
 }
 
 /** Smaller files are copied: a copy costs no more than a mount. */

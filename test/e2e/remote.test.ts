@@ -1,10 +1,13 @@
 /** Builds whose commands run on a server: our own worker, and Bazel's reference worker where it is installed. */
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { openChannel } from "../../src/engines/reapi/channel.js";
+import { digestOf } from "../../src/engines/reapi/merkle.js";
+import { ACTION_RESULT, METHODS } from "../../src/reapi/messages.js";
 import { GG, type Project, projects, withoutSummary } from "../rig/project.js";
 import {
 	compileReferenceWorker,
@@ -76,6 +79,28 @@ async function assertFibonacci(p: Project, server: Server): Promise<void> {
 	]);
 	assert.equal(forced.status, 0, forced.stderr);
 	assert.equal(p.read("number"), "21\n");
+}
+
+/** Has the worker say of the action that made `object` that it made something slightly different. */
+async function tellLie(cache: string, target: string, object: Buffer): Promise<void> {
+	const channel = openChannel({ target, toolVersion: "test", invocation: "test" });
+	try {
+		const lie = Buffer.from(object.toString("latin1").replace("GCC: (", "GCX: ("), "latin1");
+		const requests = [{ digest: digestOf(lie), data: lie }];
+		await channel.unary(METHODS.batchUpdateBlobs, { instanceName: "", requests });
+		for (const hash of readdirSync(join(cache, "ac"))) {
+			const result = ACTION_RESULT.decode(readFileSync(join(cache, "ac", hash)));
+			const outputFiles = result.outputFiles.map((file) =>
+				file.digest?.hash === digestOf(object).hash ? { ...file, digest: digestOf(lie) } : file,
+			);
+			const { size } = statSync(join(cache, "cas", hash.slice(0, 2), hash));
+			const actionDigest = { hash, sizeBytes: size };
+			const actionResult = { ...result, outputFiles };
+			await channel.unary(METHODS.updateActionResult, { instanceName: "", actionDigest, actionResult });
+		}
+	} finally {
+		channel.close();
+	}
 }
 
 /** A plain build, then one on the server, cold and again with an empty store. */
@@ -219,6 +244,21 @@ describe("a build on a server", () => {
 		assert.match((await p.gg(["explain", "main.o"])).stdout, /thunk T\S+ was known, on 127/);
 		const gone = await build({}, `grpc://127.0.0.1:${await freePort()}`);
 		assert.match(gone, /^gg: no store is used: cannot use the server 127\.0\.0\.1:\d+: nothing listens there\n/m);
+	});
+
+	it("computes again here what a server said, and finds a server that lies", async () => {
+		const p = project(FILES);
+		const cache = folder();
+		const server = await running(startGgWorker(cache, p.env(), ["--accept-results"]));
+		const by = ["build", "--recheck=1", "--engine", `reapi=grpc://${server.target}`, "make", "main"];
+		const good = await p.gg(by);
+		assert.equal(good.status, 0, good.stderr);
+		assert.match(good.stderr, /^gg: 6 computed again and compared: no difference$/m);
+		await tellLie(cache, server.target, Buffer.from(p.read("two.o"), "latin1"));
+		p.fresh();
+		const bad = await p.gg(by);
+		assert.equal(bad.status, 1, bad.stderr);
+		assert.match(bad.stderr, /\/two\.o is not what its command makes here/);
 	});
 
 	it("shows a failing command as make alone does", async () => {

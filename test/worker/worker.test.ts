@@ -313,6 +313,19 @@ describe("the worker's disk", () => {
 		assert.ok(disk.size <= 3500);
 	});
 
+	it("counts the executable copy of a large program, and removes it with the program", () => {
+		const path = join(folder.path, "disk");
+		const disk = new Disk(path, 1 << 20);
+		const program = disk.add(Buffer.alloc(400 << 10, "#"));
+		disk.place(program, join(folder.path, "program"), true);
+		assert.equal(disk.size, 2 * program.sizeBytes);
+		assert.equal(new Disk(path, 1 << 20).size, 2 * program.sizeBytes);
+		// Each of them would fit beside the program alone.
+		disk.add(Buffer.alloc(300 << 10, "1"));
+		assert.equal(disk.has(program), false);
+		assert.equal(existsSync(`${disk.path(program.hash)}.x`), false);
+	});
+
 	it("knows its blobs again after a restart, and removes what was half-written", () => {
 		const digest = new Disk(folder.path, 0).add(bytes(1));
 		writeFileSync(join(folder.path, "tmp", "half"), "x");

@@ -88,12 +88,7 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 			} catch (error) {
 				const lost = error instanceof BlobGone && thunk.values.some((v) => kept.has(v.hash));
 				const failure = failureOf(endpoint, lost ? lostIntermediate(error) : error);
-				// No answer to a question that takes a moment says as much as no connection.
-				if (
-					error instanceof RemoteError &&
-					(error.code === CODE.UNAVAILABLE ||
-						(error.code === CODE.DEADLINE_EXCEEDED && !/Execut/.test(error.method) && error.method !== ""))
-				) {
+				if (isDown(error)) {
 					down = { until: now() + DOWN_MS, message: failure.message };
 				}
 				return declined(failure);
@@ -105,6 +100,15 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 function hasSafeNames(thunk: Thunk): boolean {
 	const names = [...thunk.outputs, ...thunk.links.map((l) => l.name), thunk.outputDir];
 	return names.every((name) => name === "" || isInside(name));
+}
+
+/** Whoever says so after all attempts is left alone for a while. */
+function isDown(error: unknown): boolean {
+	if (!(error instanceof RemoteError)) return false;
+	const { code, method } = error;
+	// No answer to a question that takes a moment says as much as no connection; a full disk fails what comes next, too.
+	const quick = method !== "" && !/Execut/.test(method);
+	return code === CODE.UNAVAILABLE || (quick && (code === CODE.DEADLINE_EXCEEDED || code === CODE.RESOURCE_EXHAUSTED));
 }
 
 /** REAPI says FAILED_PRECONDITION with the blobs; the reference server says NOT_FOUND. */
