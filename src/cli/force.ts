@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { quote } from "shell-quote";
 import type { Place } from "../executor/types.js";
@@ -8,8 +8,9 @@ import { Journal } from "../report/journal.js";
 import { Progress } from "../report/progress.js";
 import { readPlaceholder } from "../store/placeholders.js";
 import { findProject } from "../store/project.js";
-import type { ObjectHash } from "../thunk/hash.js";
+import { type ObjectHash, startsAsThunk, THUNK_MAGIC } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
+import { followLinks, isThere } from "../util/paths.js";
 import { UserError } from "../util/result.js";
 import { parseRunOptions, runOptionsHelp } from "./options.js";
 import { give, tellDeclined, undeclaredInput } from "./project.js";
@@ -18,7 +19,7 @@ import type { Io, Run } from "./types.js";
 import { openWorkshop } from "./workshop.js";
 
 const USAGE =
-	"gg force [options] [TARGET|@LIST …]\n\nRuns what the placeholders TARGET… stand for, and all that they need, and puts the real files in place; without\ntargets, every placeholder of the last infer. @LIST names a file with one target a line.";
+	"gg force [options] [TARGET|@LIST …]\n\nRuns what the placeholders TARGET… stand for, and all that they need, and puts\nthe real files in place; without targets, every placeholder of the last infer.\n@LIST names a file with one target a line.";
 
 export const run: Run = async (args, io) => {
 	const options = await parseRunOptions("force", USAGE, args, io.env, true);
@@ -32,16 +33,24 @@ export const run: Run = async (args, io) => {
 	try {
 		const all = options.rest.length === 0;
 		const names = all ? workshop.placeholders.all() : targets(options.rest, io);
+		const { objects } = workshop.store;
 		const wanted: { path: string; hash: ObjectHash; tag: string }[] = [];
+		let good = true;
 		for (const path of names) {
 			const placeholder = readPlaceholder(path);
+			const thunk = placeholder === undefined && !all ? readThunkFile(path) : undefined;
 			if (placeholder !== undefined) wanted.push({ path, ...placeholder });
-			else if (!all) io.err(`not a thunk: ${path}\n`);
-			else workshop.placeholders.forget(path);
+			else if (all) workshop.placeholders.forget(path);
+			else if (thunk !== undefined) wanted.push({ path, hash: objects.put(thunk), tag: "" });
+			else if (isThere(path)) io.err(`not a thunk: ${path}\n`);
+			else {
+				io.err(`gg-force: there is no file ${path}\n`);
+				good = false;
+			}
 		}
 		if (wanted.length === 0) {
 			io.err("Nothing to force. Bye.\n");
-			return 0;
+			return good ? 0 : 1;
 		}
 		const progress = new Progress(options.status && process.stderr.isTTY === true, (text) => io.err(text));
 		const failures = new Map<ObjectHash, ForceOutcome & { kind: "failed" }>();
@@ -97,13 +106,17 @@ export const run: Run = async (args, io) => {
 		process.off("SIGINT", stop);
 		process.off("SIGTERM", stop);
 		progress.clear();
-		let good = true;
 		for (const [i, outcome] of outcomes.entries()) {
 			const { path, tag } = wanted[i]!;
 			if (outcome.kind === "failed") good = false;
-			else if (options.download !== "none" && readPlaceholder(path) !== undefined) {
-				await workshop.bring([outcome.outputs.get(tag)]);
+			else if (options.download !== "none") {
+				const placed = readPlaceholder(path) === undefined && readThunkFile(path) === undefined;
+				if (placed) continue;
+				const to = outcome.outputs.get(tag);
+				await workshop.bring([to]);
 				if (workshop.placeAt(path, outcome, tag)) continue;
+				const mode = outcome.result.outputs[0]?.mode ?? 0o644;
+				if (readPlaceholder(path) === undefined && to !== undefined && objects.copyOut(to, path, mode)) continue;
 				io.err(`gg: the result of ${path} is not in the store any more; run the command again\n`);
 				good = false;
 			}
@@ -119,12 +132,14 @@ export const run: Run = async (args, io) => {
 
 function targets(rest: readonly string[], io: Io): string[] {
 	return rest.flatMap((name) => {
-		if (!name.startsWith("@") || existsSync(resolve(io.cwd, name))) return [resolve(io.cwd, name)];
+		const file = resolve(io.cwd, name);
+		// A library's plain name is a link to the one with a version.
+		if (!name.startsWith("@") || existsSync(file)) return [followLinks(file)];
 		try {
 			return readFileSync(resolve(io.cwd, name.slice(1)), "utf8")
 				.split("\n")
 				.filter((line) => line !== "")
-				.map((line) => resolve(io.cwd, line));
+				.map((line) => followLinks(resolve(io.cwd, line)));
 		} catch {
 			throw new UserError({
 				reason: "no-list",
@@ -133,6 +148,21 @@ function targets(rest: readonly string[], io: Io): string[] {
 			});
 		}
 	});
+}
+
+/** A file that is itself a thunk, as create-thunk writes with --output-path. */
+function readThunkFile(path: string): Buffer | undefined {
+	try {
+		const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+		try {
+			const head = Buffer.alloc(THUNK_MAGIC.length);
+			return readSync(fd, head, 0, head.length, 0) > 0 && startsAsThunk(head) ? readFileSync(path) : undefined;
+		} finally {
+			closeSync(fd);
+		}
+	} catch {
+		return undefined;
+	}
 }
 
 function describeForced(how: string, { result }: Forced, engine: string, place: Place | undefined): string {

@@ -43,6 +43,25 @@ describe("infer and force", () => {
 		assert.equal((await p.run(["make", "-q"])).status, 0);
 	});
 
+	it("force takes links to placeholders, and thunk files, and goes on beside a name that is none", async () => {
+		const p = project({ Makefile: "lib.so.1: a.c ; $(CC) -shared -o $@ a.c && ln -s $@ lib.so\n", "a.c": "int a;\n" });
+		await p.run(["make"]);
+		const aside = p.aside();
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		const { stdout } = await p.gg(["explain", "--json", "lib.so.1"]);
+		const { thunk } = JSON.parse(stdout)[0];
+		fs.copyFileSync(p.path(`.gg/blobs/${thunk}`), p.path("raw"));
+		const forced = await p.gg(["force", "lib.so", "typo", "raw"]);
+		assert.deepEqual(forced, {
+			status: 1,
+			signal: null,
+			stdout: "",
+			stderr: `gg-force: there is no file ${p.tree}/typo\n`,
+		});
+		assert.ok(fs.readFileSync(p.path("raw")).equals(fs.readFileSync(p.path("lib.so.1"))));
+		p.assertSameTree(aside, ["raw"]);
+	});
+
 	it("a second infer writes the dependency files of the first, and new ones where a header has changed", async () => {
 		const p = project({
 			Makefile: "all: a.o b.o\n%.o: %.c ; $(CC) -MMD -MP -MF d/$*.d -c -o $@ $<\nclean: ; rm -f *.o d/*.d\n",

@@ -113,6 +113,8 @@ describe("bad input is answered with what is wrong and what to do", () => {
 		await p.gg(["init"]);
 		const message = `not a thunk: ${p.tree}/a.c\nNothing to force. Bye.\n`;
 		assert.deepEqual(await p.gg(["force", "a.c"]), said(message, 0));
+		const missing = `gg-force: there is no file ${p.tree}/typo\nNothing to force. Bye.\n`;
+		assert.deepEqual(await p.gg(["force", "typo"]), said(missing));
 		const list = "gg-force: cannot read the list none\n    @LIST names a file with one target a line\n";
 		assert.deepEqual(await p.gg(["force", "@none"]), said(list));
 	});
