@@ -34,6 +34,7 @@ static inline bool stands_a_placeholder(const char *path) {
 struct named {
 	int path;
 	int folder; /* AT_FDCWD too */
+	bool within; /* an absolute path begins at that folder */
 	bool asks_size;
 	bool overwrites; /* nothing but mode and links of what is there will stay */
 };
@@ -48,9 +49,12 @@ static inline bool names_content(const struct seccomp_notif *n, struct named *is
 		flags = args[2];
 		break;
 	case SYS_openat2: {
-		struct iovec here = { &flags, sizeof flags }, there = { (void *)(uintptr_t)args[2], sizeof flags };
-		if (process_vm_readv((pid_t)n->pid, &here, 1, &there, 1, 0) != sizeof flags)
+		struct open_how how;
+		struct iovec here = { &how, sizeof how }, there = { (void *)(uintptr_t)args[2], sizeof how };
+		if (process_vm_readv((pid_t)n->pid, &here, 1, &there, 1, 0) != sizeof how)
 			return false;
+		flags = how.flags;
+		is->within = (how.resolve & RESOLVE_IN_ROOT) != 0;
 		break;
 	}
 #ifdef SYS_open
@@ -82,7 +86,8 @@ static inline bool names_content(const struct seccomp_notif *n, struct named *is
 		return false;
 	}
 	is->overwrites |= (flags & O_TRUNC) != 0;
-	return !(flags & (O_PATH | O_DIRECTORY)) && !((flags & O_CREAT) && (flags & O_EXCL));
+	/* What is opened for its path only may be measured, and opened again below /proc/self/fd. */
+	return !(flags & O_DIRECTORY) && !((flags & O_CREAT) && (flags & O_EXCL));
 }
 
 static inline bool is_one_of(const char *name, const char *const *list) {
@@ -92,32 +97,58 @@ static inline bool is_one_of(const char *name, const char *const *list) {
 }
 
 /*
+ * The name that a program goes by. One file may be many programs, and then goes by the name that it is called:
+ * `stat`, or `busybox stat`.
+ */
+static inline bool called_name(pid_t tid, const char *exe, char name[PATH_MAX]) {
+	static const char *const many[] = { "busybox", "coreutils", "toybox", NULL };
+	char words[PATH_MAX];
+	const char *slash = strrchr(exe, '/');
+	strcpy(name, slash ? slash + 1 : exe);
+	if (!is_one_of(name, many))
+		return true;
+	snprintf(words, sizeof words, "/proc/%d/cmdline", (int)tid);
+	int fd = open(words, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : gg_read(fd, words, sizeof words - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	words[n] = 0;
+	slash = strrchr(words, '/');
+	strcpy(name, slash ? slash + 1 : words);
+	if (is_one_of(name, many))
+		strcpy(name, words + strlen(words) + (strlen(words) < (size_t)n));
+	return true;
+}
+
+/*
  * Programs that ask for a file's times, kind or being there, and make nothing of its size: to force for them would be to
  * defer nothing. What they read, they open. touch opens for writing and writes nothing.
  */
-static inline bool makes_nothing_of_it(pid_t tid, const struct named *is) {
+static inline bool makes_nothing_of_it(const char *name, const struct named *is) {
 	static const char *const sizes[] = { "make", "gmake", "remake", "ninja", "ninja-build", "samu", "sh", "ash", "bash",
-		"busybox", "dash", "ksh", "ksh93", "mksh", "yash", "zsh", "[", "test", "chmod", "ln", "mkdir", "mv", "rm", "rmdir",
-		"touch", NULL };
+		"dash", "hush", "ksh", "ksh93", "mksh", "yash", "zsh", "[", "test", "chmod", "ln", "mkdir", "mv", "rm", "rmdir", "touch",
+		NULL };
 	static const char *const contents[] = { "touch", NULL };
-	char exe[PATH_MAX];
-	if (!target_link(tid, "exe", exe))
-		return false;
-	const char *slash = strrchr(exe, '/');
-	return is_one_of(slash ? slash + 1 : exe, is->asks_size ? sizes : contents);
+	return is_one_of(name, is->asks_size ? sizes : contents);
 }
 
 /* The path through which this program reaches what the process means; false when there is none. */
-static inline bool path_from_here(pid_t tid, int folder, const char *path, char result[PATH_MAX]) {
+static inline bool path_from_here(pid_t tid, const struct named *is, const char *path, char result[PATH_MAX]) {
+	static const char *const own[] = { "/proc/self/", "/proc/thread-self/" };
 	int n;
-	if (*path == '/')
-		return strlen(path) < PATH_MAX && strcpy(result, path);
 	if (*path == 0)
 		return false;
-	if (folder == AT_FDCWD)
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		if (strncmp(path, own[i], strlen(own[i])) == 0)
+			return (size_t)snprintf(result, PATH_MAX, "/proc/%d/%s", (int)tid, path + strlen(own[i])) < PATH_MAX;
+	if (*path == '/' && !is->within)
+		n = snprintf(result, PATH_MAX, "/proc/%d/root%s", (int)tid, path);
+	else if (is->folder == AT_FDCWD)
 		n = snprintf(result, PATH_MAX, "/proc/%d/cwd/%s", (int)tid, path);
 	else
-		n = snprintf(result, PATH_MAX, "/proc/%d/fd/%d/%s", (int)tid, folder, path);
+		n = snprintf(result, PATH_MAX, "/proc/%d/fd/%d/%s", (int)tid, is->folder, path);
 	return n > 0 && n < PATH_MAX;
 }
 

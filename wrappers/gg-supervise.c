@@ -178,14 +178,15 @@ static bool belongs_to_the_project(const char *path, bool exact) {
 		strncmp(name, "gcc", 3) != 0 && strncmp(name, "g++", 3) != 0 && strncmp(name, "clang", 5) != 0;
 }
 
-/* The path as the process means it, absolute. False: it is to be left alone. */
+/* The path as the process means it, absolute and without `..`. False: it is to be left alone. */
 static bool absolute_path(pid_t tid, int folder, const char *path, char result[PATH_MAX]) {
-	if (*path == '/')
+	/* Below a folder of ours `..` would lead out of it. */
+	if (*path == '/' && !strstr(path, "/../"))
 		return strlen(path) < PATH_MAX && strcpy(result, path);
-	char where[32], joined[2 * PATH_MAX];
-	if (folder == AT_FDCWD)
+	char where[32] = "root", joined[2 * PATH_MAX];
+	if (*path != '/' && folder == AT_FDCWD)
 		strcpy(where, "cwd");
-	else
+	else if (*path != '/')
 		snprintf(where, sizeof where, "fd/%d", folder);
 	if (!target_link(tid, where, result))
 		return false;
@@ -215,26 +216,67 @@ static bool make_link(const char *path, char link[PATH_MAX]) {
 
 /* ---- notifications ---- */
 
-/* Threads whose call was told to begin again: what they asked for, and where the new path was put. */
+/* A table with twice the places, the new ones zero; false when there is no memory, and it stays as it is. */
+static bool grow(void **table, size_t *places, size_t size) {
+	size_t more = *places ? 2 * *places : 64;
+	char *bigger = realloc(*table, more * size);
+	if (!bigger)
+		return false;
+	memset(bigger + *places * size, 0, (more - *places) * size);
+	*table = bigger;
+	*places = more;
+	return true;
+}
+
+/* Threads whose call was told to begin again: what they asked for, what they are to start, and where that was put. */
 static struct moving {
-	pid_t tid;
+	pid_t tid; /* 0: a free place */
 	uint64_t original, at;
-	bool leave; /* the path could not be changed */
-} moving[64];
+	char *link; /* NULL: the path could not be changed */
+} *moving;
+static size_t movings;
 
 static struct moving *find_moving(pid_t tid) {
-	for (size_t i = 0; i < sizeof moving / sizeof *moving; i++)
+	for (size_t i = 0; i < movings; i++)
 		if (moving[i].tid == tid)
 			return &moving[i];
 	return NULL;
 }
 
-static void remember_moving(pid_t tid, uint64_t original, uint64_t at) {
-	static size_t next;
+/* The place for a thread that is about to begin again; NULL when there is no memory. */
+static struct moving *place_for(pid_t tid, const char *link) {
 	struct moving *m = find_moving(tid);
+	char *copy = strdup(link);
 	if (!m)
-		m = &moving[next++ % (sizeof moving / sizeof *moving)];
-	*m = (struct moving){ .tid = tid, .original = original, .at = at, .leave = at == 0 };
+		m = find_moving(0);
+	if (!m && grow((void **)&moving, &movings, sizeof *moving))
+		m = find_moving(0);
+	if (!m || !copy) {
+		free(copy);
+		return NULL;
+	}
+	free(m->link);
+	*m = (struct moving){ .tid = tid, .link = copy };
+	return m;
+}
+
+static void forget_moving(struct moving *m) {
+	free(m->link);
+	*m = (struct moving){ 0 };
+}
+
+/*
+ * A call has begun again. True: it goes on as it is. Else `address` and `path` are what was asked for at first, since a
+ * signal handler has run on the stack meanwhile and another path has come.
+ */
+static bool has_arrived(struct moving *m, uint64_t *address, char path[PATH_MAX]) {
+	bool is_ours = m->link && *address == m->at;
+	bool leave = is_ours ? strcmp(path, m->link) == 0 || !target_string(m->tid, m->original, path)
+						 : !m->link && *address == m->original;
+	if (is_ours)
+		*address = m->original;
+	forget_moving(m);
+	return leave;
 }
 
 /* The link to start for this path; false when it is to be started itself. */
@@ -264,31 +306,25 @@ static bool redirect(const struct seccomp_notif *n) {
 	if (build_has_ended || (at_folder && n->data.args[4] != 0) || !target_string(tid, address, path))
 		return false;
 	struct moving *m = find_moving(tid);
-	if (m) {
-		bool arrived = address == m->at && strncmp(path, links, strlen(links)) == 0;
-		bool leave = arrived || (m->leave && address == m->original);
-		/* A signal handler has run on the stack meanwhile. */
-		if (!leave && address == m->at && !target_string(tid, m->original, path))
-			leave = true;
-		uint64_t original = address == m->at ? m->original : address;
-		m->tid = 0;
-		if (leave)
-			return false;
-		address = original;
-	}
-	if (!chosen_link(tid, folder, path, link))
+	if (m && has_arrived(m, &address, path))
 		return false;
-	uint64_t at = 0;
-	switch (restart_with(listener, n, argument, link, &at)) {
+	if (!chosen_link(tid, folder, path, link) || !(m = place_for(tid, link)))
+		return false;
+	m->original = address;
+	switch (restart_with(listener, n, argument, link, &m->at)) {
 	case MOVED:
-		remember_moving(tid, address, at);
 		return true;
 	case UNMOVED:
-		remember_moving(tid, address, 0);
+		free(m->link);
+		m->link = NULL;
 		tell(FRAME_UNCAUGHT, path, "its memory cannot be written to");
+		return true;
+	case GONE:
+		forget_moving(m);
 		return true;
 	case REFUSED:
 		tell(FRAME_UNCAUGHT, path, strerror(errno));
+		forget_moving(m);
 	}
 	return false;
 }
@@ -299,12 +335,13 @@ static void reply(uint64_t id, int error) {
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &r); /* it may have been killed meanwhile */
 }
 
-/* Calls that wait for the session; a free place has id 0. Each waits for one thread, so there are not many. */
+/* Calls that wait for the session; a free place has id 0. */
 static struct held {
 	uint64_t id;
 	uint32_t ticket;
 	bool overwrites;
-} held[1024];
+} *held;
+static size_t holds;
 
 /*
  * The real file is there (error 0), or there is none to be had. Then to read the placeholder's text in its place would be
@@ -315,29 +352,49 @@ static void release(struct held *h, int error) {
 	h->id = 0;
 }
 
+/* A program of the project may have the name of one that we know, and do something else. */
+static bool is_of_the_project(pid_t tid, const char *exe) {
+	char path[64];
+	struct stat st;
+	size_t n = strlen(with.tree);
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)tid);
+	return (strncmp(exe, with.tree, n) == 0 && exe[n] == '/') || stat(path, &st) < 0 || was_made_now(&st);
+}
+
+/* Programs that do not care whether it is a placeholder. */
+static bool is_indifferent(pid_t tid, const struct named *is) {
+	char exe[PATH_MAX], name[PATH_MAX];
+	return target_link(tid, "exe", exe) && called_name(tid, exe, name) && makes_nothing_of_it(name, is) &&
+		!is_of_the_project(tid, exe);
+}
+
 /* Holds a call that takes the content of a placeholder, and asks the session for the real file. */
 static bool hold(const struct seccomp_notif *n) {
 	char path[PATH_MAX], here[PATH_MAX], real[PATH_MAX];
 	struct named is;
-	if (build_has_ended || !names_content(n, &is) || !target_string((pid_t)n->pid, n->data.args[is.path], path) ||
-		!path_from_here((pid_t)n->pid, is.folder, path, here) || !stands_a_placeholder(here) ||
-		makes_nothing_of_it((pid_t)n->pid, &is) || !realpath(here, real))
+	pid_t tid = (pid_t)n->pid;
+	if (build_has_ended || !names_content(n, &is) || !target_string(tid, n->data.args[is.path], path) ||
+		!path_from_here(tid, &is, path, here) || !stands_a_placeholder(here) || is_indifferent(tid, &is))
+		return false;
+	/* Elsewhere a path of ours leads to another file. */
+	if (!target_has_our_mounts(tid))
+		strcpy(real, here);
+	else if (!realpath(here, real))
 		return false;
 	static uint32_t tickets;
-	struct held *h = held;
-	while (h < held + sizeof held / sizeof *held - 1 && h->id)
-		h++;
-	if (h->id) /* the last place */
-		release(h, EAGAIN);
-	*h = (struct held){ .id = n->id, .ticket = ++tickets, .overwrites = is.overwrites };
-	if (session < 0) {
-		release(h, EIO);
+	struct held call = { .id = n->id, .ticket = ++tickets, .overwrites = is.overwrites };
+	size_t at = 0;
+	while (at < holds && held[at].id)
+		at++;
+	if (session < 0 || (at == holds && !grow((void **)&held, &holds, sizeof *held))) {
+		release(&call, EIO);
 		return true;
 	}
+	held[at] = call;
 	struct gg_out o = { 0 };
 	size_t mark = gg_begin_frame(&o);
 	gg_put_u8(&o, FRAME_READ);
-	gg_put_u32(&o, h->ticket);
+	gg_put_u32(&o, call.ticket);
 	gg_put_str(&o, real);
 	gg_end_frame(&o, mark);
 	send_frame(&o);
@@ -347,7 +404,7 @@ static bool hold(const struct seccomp_notif *n) {
 static void lose_session(void) {
 	close(session);
 	session = -1;
-	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+	for (size_t i = 0; i < holds; i++)
 		if (held[i].id)
 			release(&held[i], EIO);
 }
@@ -367,7 +424,7 @@ static void hear(void) {
 	if (have < sizeof frame)
 		return;
 	have = 0;
-	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+	for (size_t i = 0; i < holds; i++)
 		if (held[i].id && held[i].ticket == gg_load(frame + 5, 4))
 			release(&held[i], (int)gg_load(frame + 9, 4));
 }
@@ -397,6 +454,22 @@ static void put_wrappers_on_path(void) {
 	if ((size_t)snprintf(launcher, sizeof launcher, "%s/gg-cc", with.folder) < sizeof launcher &&
 		symlink(with.shim, launcher) < 0 && errno != EEXIST)
 		gg_say("cannot make %s: %s", launcher, strerror(errno));
+}
+
+/* As execvp does. */
+static void become_shell(void) {
+	size_t count = 0;
+	while (with.argv[count])
+		count++;
+	char **shell = calloc(count + 2, sizeof *shell);
+	if (!shell)
+		return;
+	shell[0] = "/bin/sh";
+	shell[1] = (char *)with.program;
+	for (size_t i = 1; i < count; i++)
+		shell[i + 1] = with.argv[i];
+	execv(shell[0], shell);
+	errno = ENOEXEC;
 }
 
 /* In the build command's process. Says 0, or why there is no filter, and hands its listener over; then becomes the command. */
@@ -433,6 +506,8 @@ static _Noreturn void become_build(int channel, const sigset_t *mask, int status
 		put_wrappers_on_path();
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execv(with.program, with.argv);
+	if (errno == ENOEXEC) /* a script that names no interpreter, which a shell would start */
+		become_shell();
 	int failed[2] = { 0, errno };
 	gg_write_all(status_pipe, failed, sizeof failed);
 	_exit(failed[1] == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);

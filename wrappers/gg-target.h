@@ -104,17 +104,21 @@ static inline struct lineage target_lineage(pid_t pid) {
 	return l;
 }
 
+/* Does the same path from the root of all lead to the same file? */
+static inline bool target_has_our_mounts(pid_t tid) {
+	char theirs[PATH_MAX], ours[PATH_MAX];
+	return target_link(tid, "ns/mnt", theirs) && target_link(getpid(), "ns/mnt", ours) && strcmp(theirs, ours) == 0;
+}
+
 /* Does a path mean the same file for this process as for us, and may it go where we may? */
 static inline bool target_shares_our_view(pid_t tid) {
-	char path[64], theirs[PATH_MAX], ours[PATH_MAX];
+	char path[64];
 	struct stat own, root, process;
 	snprintf(path, sizeof path, "/proc/%d/root", (int)tid);
 	if (stat("/", &own) < 0 || stat(path, &root) < 0 || own.st_dev != root.st_dev || own.st_ino != root.st_ino)
 		return false;
 	snprintf(path, sizeof path, "/proc/%d", (int)tid);
-	if (stat(path, &process) < 0 || process.st_uid != geteuid())
-		return false;
-	return target_link(tid, "ns/mnt", theirs) && target_link(getpid(), "ns/mnt", ours) && strcmp(theirs, ours) == 0;
+	return stat(path, &process) == 0 && process.st_uid == geteuid() && target_has_our_mounts(tid);
 }
 
 /* ---- another path ---- */
@@ -179,11 +183,19 @@ static inline uint64_t put_path(pid_t tid, bool compat, int argument, const char
 #endif
 }
 
-enum moved { MOVED, UNMOVED, REFUSED };
+enum moved { MOVED, UNMOVED, REFUSED, GONE };
+
+/* Does the thread still wait for the answer? Else its number may be another's by now. */
+static inline bool is_waiting(int listener, uint64_t id) {
+	int saved = errno;
+	bool waits = ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+	errno = saved;
+	return waits;
+}
 
 /*
  * Has a notified execve begin again with another path, whose address it sets. UNMOVED: the notification comes again as it
- * was. REFUSED: nothing was done, and the caller is to answer this one.
+ * was. REFUSED: nothing was done, and the caller is to answer this one. GONE: it was killed meanwhile.
  *
  * Nothing that the program can see is written to: below the stack (and its red zone) nobody keeps anything. The path
  * itself must stay: argv[0] is often the same bytes, and after vfork the memory is the parent's, too.
@@ -191,8 +203,12 @@ enum moved { MOVED, UNMOVED, REFUSED };
 static inline enum moved restart_with(int listener, const struct seccomp_notif *n, int argument, const char *text,
 	uint64_t *at) {
 	pid_t tid = (pid_t)n->pid;
-	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0 || ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
-		return REFUSED;
+	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0)
+		return is_waiting(listener, n->id) ? REFUSED : GONE;
+	/* From here on the number is this thread's. Linux before 5.19 takes the notification away at the interrupt. */
+	bool is_it = is_waiting(listener, n->id);
+	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
+		return GONE;
 	/*
 	 * It sleeps where only a fatal signal wakes it. This answer does, and what was asked for above stops it on its way out:
 	 * the kernel never shows this code to a program that has a signal, or a stop, pending.
@@ -200,9 +216,9 @@ static inline enum moved restart_with(int listener, const struct seccomp_notif *
 	struct seccomp_notif_resp again = { .id = n->id, .error = -RESTART_NO_INTR };
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &again);
 	bool stopped = wait_until_stopped(tid);
-	*at = stopped ? put_path(tid, n->data.arch != GG_ARCH, argument, text) : 0;
+	*at = stopped && is_it ? put_path(tid, n->data.arch != GG_ARCH, argument, text) : 0;
 	ptrace(PTRACE_DETACH, tid, NULL, NULL);
-	return *at ? MOVED : UNMOVED;
+	return *at ? MOVED : stopped && is_it ? UNMOVED : GONE;
 }
 #endif
 
@@ -243,6 +259,7 @@ static inline void as_ours(struct seccomp_notif *n) { (void)n; }
 #define ARGUMENT(n) (offsetof(struct seccomp_data, args) + 8 * (n)) /* its low half: both machines are little-endian */
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define ASK BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)
+#define NONE BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define IF_CALL(nr, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, skip)
 /* Asks about a call of this number unless its flags say that the content that is there does not matter. */
@@ -260,9 +277,9 @@ static inline int install_filter(bool reading) {
 		LOAD(nr), IF_CALL(SYS_execve, 1), ASK, IF_CALL(SYS_execveat, 1), ASK,
 	};
 	struct sock_filter opens[] = {
-		ASK_UNLESS(SYS_openat, 2, O_PATH | O_DIRECTORY),
+		ASK_UNLESS(SYS_openat, 2, O_DIRECTORY),
 #ifdef SYS_open
-		ASK_UNLESS(SYS_open, 1, O_PATH | O_DIRECTORY),
+		ASK_UNLESS(SYS_open, 1, O_DIRECTORY),
 #endif
 		IF_CALL(SYS_openat2, 1), ASK,
 		IF_CALL(SYS_truncate, 1), ASK,
@@ -272,6 +289,8 @@ static inline int install_filter(bool reading) {
 		IF_CALL(SYS_stat, 1), ASK,
 		IF_CALL(SYS_lstat, 1), ASK,
 #endif
+		/* It would open files without a call. Programs do without where a kernel or a container has none. */
+		IF_CALL(SYS_io_uring_setup, 1), NONE,
 	};
 	size_t count_starts = sizeof starts / sizeof *starts, count_opens = reading ? sizeof opens / sizeof *opens : 0;
 	struct sock_filter program[128], *end = program;
@@ -291,6 +310,10 @@ static inline int install_filter(bool reading) {
 			*end++ = (struct sock_filter)IF_CALL((unsigned)compat_calls[i].nr, 1);
 			*end++ = (struct sock_filter)ASK;
 		}
+	if (reading) {
+		*end++ = (struct sock_filter)IF_CALL(SYS_io_uring_setup, 1); /* one of the numbers that all machines share */
+		*end++ = (struct sock_filter)NONE;
+	}
 #endif
 	*end++ = (struct sock_filter)ALLOW;
 	struct sock_fprog filter = { .len = (unsigned short)(end - program), .filter = program };

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { constants as system } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { loadResult } from "../executor/results.js";
 import type { NotForced } from "../forcer/forcer.js";
 import { systemProbe } from "../interpose/probe.js";
@@ -97,6 +97,19 @@ function runWithin(command: readonly string[], io: Io): Promise<number> {
 	});
 }
 
+/** What is said where a program that opens a placeholder cannot be made to wait. */
+const UNHELD = {
+	build: {
+		message: "nothing is deferred, and nothing runs on servers, for what programs read cannot be watched",
+		hint: "`gg explain` says what ran here",
+	},
+	infer: {
+		message:
+			"a program that reads what is deferred gets a placeholder if gg does not know it, for it cannot be watched",
+		hint: "`gg build COMMAND` builds without that",
+	},
+} as const;
+
 /** One run of the build command. */
 interface Build {
 	readonly workshop: Workshop;
@@ -180,6 +193,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		viewLibrary: workshop.natives.view,
 		slots,
 		remote,
+		holdsReaders: () => supervisor.holdsReaders,
 		throughForcer: mode === "build" && options.sandbox,
 		sink,
 		traceFolder: workshop.folder,
@@ -196,6 +210,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		tree: workshop.root,
 		reading: mode === "infer" || slots > 1 || remote || workshop.placeholders.size > 0,
 		off: io.env["GG_MODELPATH"] !== undefined || io.env["GG_SUPERVISOR"] === "0",
+		unheld: UNHELD[mode],
 		makeReal: (path) => session.makeReal(path),
 		sink,
 	});
@@ -213,7 +228,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 			hint: "check the build command's name",
 		});
 	}
-	const refused = notExecutable(program);
+	const refused = notExecutable(resolve(io.cwd, program));
 	if (refused !== undefined) {
 		await server.close();
 		throw new UserError({ reason: "no-command", message: `cannot start ${options.rest[0]}: ${refused}` });
@@ -377,12 +392,8 @@ function notExecutable(program: string): string | undefined {
 }
 
 function findProgram(name: string, path: string, cwd: string): string | undefined {
-	if (name.includes("/"))
-		return existsSync(join(name.startsWith("/") ? "" : cwd, name))
-			? name.startsWith("/")
-				? name
-				: join(cwd, name)
-			: undefined;
+	// A script finds its folder by the name that it was called by.
+	if (name.includes("/")) return existsSync(resolve(cwd, name)) ? name : undefined;
 	for (const folder of path.split(":")) {
 		const candidate = join(folder === "" ? cwd : folder, name);
 		if (existsSync(candidate) && basename(candidate) === name) return candidate;

@@ -18,7 +18,7 @@ import { decodeThunk } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { loadFileTimes, setFileTime } from "../util/file-time.js";
-import { overwriteFile } from "../util/files.js";
+import { errorCode, overwriteFile } from "../util/files.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
 import type { EngineChoice, RunOptions } from "./options.js";
 import { cacheDirectory, give } from "./project.js";
@@ -97,10 +97,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		const own = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
 		// A placeholder of ours has the mode that its output will have, unless the build gave it another one since.
 		const mode = own !== (here & 0o7777) && isOurs(store, standing.hash) ? here & 0o7777 : own;
-		// Further names of it stay names of the same file: what is changed in place is changed under all of them.
-		const bytes = nlink > 1n ? store.objects.get(to) : undefined;
-		if (bytes !== undefined) overwriteFile(path, bytes, mode);
-		else if (!store.objects.copyOut(to, path, mode)) return false;
+		if (!putAt(store, to, { path, mode, nlink })) return false;
 		// The order in which make saw files appear is kept, also within one tick of the clock.
 		setFileTime(path, mtimeNs);
 		placeholders.forget(path);
@@ -239,6 +236,23 @@ function privateFolder(env: NodeJS.ProcessEnv): string {
 		}
 	}
 	return mkdtempSync(join(tmpdir(), "gg-"));
+}
+
+/** A new file in the place of the one that is there, or else new content for it; false when the store does not have it. */
+function putAt(store: LocalStore, hash: ObjectHash, file: { path: string; mode: number; nlink: bigint }): boolean {
+	const { path, mode, nlink } = file;
+	// Further names of it stay names of the same file: what is changed in place is changed under all of them.
+	if (nlink === 1n) {
+		try {
+			return store.objects.copyOut(hash, path, mode);
+		} catch (error) {
+			// The build has closed its folder, or it is mounted by itself.
+			if (!/^(?:EACCES|EBUSY|EPERM|EROFS)$/.test(errorCode(error))) throw error;
+		}
+	}
+	const bytes = store.objects.get(hash);
+	if (bytes !== undefined) overwriteFile(path, bytes, mode);
+	return bytes !== undefined;
 }
 
 /** A thunk in the original's form says nothing of modes. */

@@ -57,6 +57,8 @@ export interface SessionOptions {
 	readonly viewLibrary: string;
 	/** Slots of all engines: a build with less parallelism of its own is worth deferring. */
 	readonly slots: number;
+	/** Whoever reads a placeholder waits until it is real. */
+	readonly holdsReaders: () => boolean;
 	/** True when thunks can run elsewhere. */
 	readonly remote: boolean;
 	/** Never runs a command in the shim's place if the forcer can: its executor shows it only what was declared. */
@@ -150,11 +152,18 @@ export class Session {
 		const standing = readPlaceholder(path);
 		// One that another gg has left here is that one's.
 		if (standing === undefined || this.#o.store.objects.get(standing.hash) === undefined) return true;
-		const failure = await this.#forceInputs([path], "/");
-		if (failure === undefined) return true;
-		if (failure !== SILENT_FAILURE && failure.kind === "exit") {
-			const message = `${path}, which a program reads, could not be made:\n${Buffer.from(failure.stderr).toString().trimEnd()}`;
+		this.#met = true;
+		const warn = (why: string): void => {
+			const message = `${path}, which a program reads, could not be made:\n${why.trimEnd()}`;
 			this.#o.sink({ kind: "warning", failure: { reason: "failed", message } });
+		};
+		try {
+			const failure = await this.#forceInputs([path], "/");
+			if (failure === undefined && readPlaceholder(path) === undefined) return true;
+			if (failure === undefined) warn("it is still a placeholder");
+			else if (failure !== SILENT_FAILURE && failure.kind === "exit") warn(Buffer.from(failure.stderr).toString());
+		} catch (error) {
+			warn(`gg: ${error instanceof Error ? error.message : String(error)}`);
 		}
 		return false;
 	}
@@ -292,7 +301,10 @@ export class Session {
 		const replaced = c.plan.inout.map((path) => absolute(c.request.cwd, path));
 		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
 		if (c.plan.outputs.some((output) => modeOf(c, output) === undefined)) return false;
-		if (mode === "infer" || remote) return true;
+		if (mode === "infer") return true;
+		// A build is to be what it is without gg, whoever reads its files.
+		if (!this.#o.holdsReaders()) return false;
+		if (remote) return true;
 		// A build's own programs read what was linked (to sign, pack or measure it), hardly ever the objects.
 		if (c.plan.stage === "link" || c.plan.stage === "generate") return false;
 		return this.#observers.parallelism(c.request) < slots;
@@ -394,7 +406,7 @@ export class Session {
 		}
 		const trace = this.#traceFile();
 		const change: ExecChange = {
-			path: c.real,
+			path: this.#startedBy(request, c.real),
 			argv: c.argv,
 			setenv: [
 				...(request.env.has("PATH") ? [`PATH=${c.path}`] : []),
@@ -460,7 +472,12 @@ export class Session {
 		const { request } = connection;
 		this.#tellLocal(request, started, "no-model", `${real} is a script`);
 		const called = request.asked === real ? request.argv[0]! : real;
-		const change = { path: real, argv: [called, ...request.argv.slice(1)], setenv: [], unsetenv: [] };
+		const change = {
+			path: this.#startedBy(request, real),
+			argv: [called, ...request.argv.slice(1)],
+			setenv: [],
+			unsetenv: [],
+		};
 		connection.finish({ kind: "exec", change });
 	}
 
@@ -512,8 +529,11 @@ export class Session {
 				this.#o.placeholders.note(path);
 				const outcome = await this.#o.forcer.force(placeholder.hash);
 				// It may stand elsewhere than where the thunk writes.
-				if (outcome.kind === "forced") this.#o.placeAt(path, outcome, placeholder.tag);
-				else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
+				if (outcome.kind === "forced") {
+					this.#o.placeAt(path, outcome, placeholder.tag);
+					// It may be the same file by another name, below a container's root.
+					if (readPlaceholder(path) === undefined) this.#o.placeholders.forget(path);
+				} else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
 				return outcome;
 			}),
 		);
@@ -535,7 +555,7 @@ export class Session {
 		const path = this.#o.tools.withoutWrappers(request.env.get("PATH") ?? "");
 		const real = this.#real(request, path) ?? request.tool;
 		return {
-			path: real,
+			path: this.#startedBy(request, real),
 			argv: [this.#calledAs(request, real), ...request.rawArgv.slice(1)],
 			setenv: request.env.has("PATH") ? [`PATH=${path}`] : [],
 			unsetenv: ["GG_SESSION"],
@@ -552,6 +572,15 @@ export class Session {
 	#calledAs(request: ShimRequest, real: string): string {
 		const called = request.argv[0] ?? request.tool;
 		return called.includes("/") && request.asked !== real ? real : called;
+	}
+
+	/** The path to start the tool by: a script's `$0` is as the caller has named it, not as it was found to be. */
+	#startedBy({ argv, cwd }: ShimRequest, real: string): string {
+		const called = argv[0] ?? "";
+		if (!called.includes("/") || called === real || !this.#isScript(real)) return real;
+		const named = statSync(absolute(cwd, called), { throwIfNoEntry: false });
+		const meant = statSync(real, { throwIfNoEntry: false });
+		return named !== undefined && named.ino === meant?.ino && named.dev === meant.dev ? called : real;
 	}
 
 	#isScript(path: string): boolean {

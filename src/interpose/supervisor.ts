@@ -21,7 +21,9 @@ export interface SupervisorOptions {
 	readonly described: readonly string[];
 	/** A placeholder may stand somewhere, so whoever opens one waits until it is real. */
 	readonly reading: boolean;
-	/** Makes the placeholder at this path real; false: it cannot be made. */
+	/** What is said where a placeholder may stand, and whoever reads it cannot be held. */
+	readonly unheld: { readonly message: string; readonly hint: string };
+	/** Makes the placeholder at this path real; false: it cannot be made. Never rejects. */
 	readonly makeReal: (path: string) => Promise<boolean>;
 	/** Catch by PATH only. */
 	readonly off: boolean;
@@ -32,9 +34,15 @@ export interface SupervisorOptions {
 export class Supervisor {
 	readonly #o: SupervisorOptions;
 	#warned = false;
+	#watching = false;
 
 	constructor(options: SupervisorOptions) {
 		this.#o = options;
+	}
+
+	/** Whoever reads a placeholder waits. */
+	get holdsReaders(): boolean {
+		return this.#watching && this.#o.reading;
 	}
 
 	/** How to start a build command; `path` is the user's PATH. */
@@ -43,7 +51,7 @@ export class Supervisor {
 		const common = { cwd, stdio: "foreground" } as const;
 		if (off) {
 			makeLauncher(folder, shim);
-			this.#o.sink({ kind: "unsupervised", why: "GG_SUPERVISOR or GG_MODELPATH asks for that" });
+			this.#tellUnsupervised("GG_SUPERVISOR or GG_MODELPATH asks for that");
 			return { ...common, path: program, argv, env: [...env, `PATH=${wrappers}:${path}`] };
 		}
 		const own = [
@@ -59,15 +67,19 @@ export class Supervisor {
 		return { ...common, path: this.#o.program, argv: [...own, ...argv], env: [...env, `PATH=${path}`] };
 	}
 
+	#tellUnsupervised(why: string): void {
+		this.#o.sink({ kind: "unsupervised", why });
+		if (!this.#o.reading) return;
+		const { message, hint } = this.#o.unheld;
+		this.#o.sink({ kind: "warning", failure: { reason: "unsupervised", message: `${message}: ${why}`, hint } });
+	}
+
 	hear(message: SupervisorMessage, answer: (errno: number) => void): void {
 		if (message.kind === "read") {
-			this.#o.makeReal(message.path).then(
-				(made) => answer(made ? 0 : constants.errno.EIO),
-				() => answer(0),
-			);
+			this.#o.makeReal(message.path).then((made) => answer(made ? 0 : constants.errno.EIO));
 		} else if (message.kind === "supervisor") {
-			if (message.refused === "") return;
-			this.#o.sink({ kind: "unsupervised", why: `${message.refused} is refused here (${message.why})` });
+			this.#watching = message.refused === "";
+			if (!this.#watching) this.#tellUnsupervised(`${message.refused} is refused here (${message.why})`);
 		} else if (!this.#warned) {
 			this.#warned = true;
 			const text = `${message.path} could not be caught (${message.why}): gg keeps nothing of it`;

@@ -131,7 +131,9 @@ describe("a build that fails", () => {
 		assert.equal(inferred.status, 1);
 		assert.equal(
 			inferred.stderr,
-			`gg: ${p.tree}/both holds the bytes of a placeholder: a program that gg did not catch put it there\n` +
+			"gg: a program that reads what is deferred gets a placeholder if gg does not know it, for it cannot be watched: " +
+				"GG_SUPERVISOR or GG_MODELPATH asks for that (`gg build COMMAND` builds without that)\n" +
+				`gg: ${p.tree}/both holds the bytes of a placeholder: a program that gg did not catch put it there\n` +
 				"    remove it, and run the build by `gg build COMMAND`\n" +
 				"gg: 2 deferred, 0 run here; `gg force` makes them real\n",
 		);

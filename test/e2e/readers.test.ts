@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { assertAllWays, assertAsPlain, DEFERRING, projects } from "../rig/project.js";
+import fs from "node:fs";
+import path from "node:path";
+import { assertAllWays, assertAsPlain, DEFERRING, GG, projects } from "../rig/project.js";
 
 const FUNCTION = "int f(void) { return N; }\n";
 
@@ -45,6 +47,127 @@ int main(int count, char **name) {
 `,
 		});
 		await assertAllWays(p, { steps: [["make"]] });
+	});
+
+	it("by whatever call it asks: through a descriptor, in another root, without a call at all, in another's name", async () => {
+		const p = project({
+			Makefile: `
+.PHONY: all
+all: path.out own.out within.out root.out ring.out test.out many.out
+%.o: f.c ; cc -DN=1 -c -o $@ $<
+test.out: test.o ; ./test size test.o > $@
+many.out: many.o ; ../many/stat size many.o > $@
+%.out: %.o ; ./ask $* $< > $@
+`,
+			"f.c": FUNCTION,
+			"ask.c": ASK,
+		});
+		// A program that goes by many names does what the one it is called by says.
+		fs.mkdirSync(path.join(p.folder, "many"));
+		const prepared = "cc -o ask ask.c && cp ask test && cp ask ../many/busybox && ln -sf busybox ../many/stat";
+		await p.sh(prepared);
+		const made = await p.run(["make"]);
+		assert.equal(made.status, 0, made.stderr);
+		const plain = p.aside();
+		await p.sh(prepared);
+		const inferred = await p.gg(["infer", "make"]);
+		assert.equal(inferred.status, 0, inferred.stderr);
+		assert.deepEqual(
+			p.differences(plain).filter((line) => /\.out/.test(line)),
+			[],
+		);
+	});
+
+	it("in a container of the build, where its path is another one", async function () {
+		if (!fs.existsSync("/usr/bin/bwrap")) this.skip();
+		const p = project({
+			Makefile: `
+.PHONY: all
+all: folder.out file.out sealed.out
+%.o: f.c ; cc -DN=1 -c -o $@ $<
+folder.out: folder.o ; bwrap --dev-bind / / --bind $(CURDIR) /mnt cat /mnt/folder.o | cksum > $@
+file.out: file.o ; bwrap --dev-bind / / --tmpfs /mnt --bind file.o /mnt/x cat /mnt/x | cksum > $@
+sealed.out: sealed.o ; bwrap --ro-bind / / --tmpfs /mnt --ro-bind $(CURDIR) /mnt --chdir /mnt cat sealed.o | cksum > $@
+`,
+			"f.c": FUNCTION,
+		});
+		const made = await p.run(["make"]);
+		if (made.status !== 0) this.skip();
+		const plain = p.aside();
+		const inferred = await p.gg(["infer", "make"]);
+		assert.equal(inferred.status, 0, inferred.stderr);
+		assert.equal((await p.gg(["force"])).status, 0);
+		p.assertSameTree(plain);
+	});
+
+	it("also the last of more than a thousand that wait at once", async () => {
+		const p = project({
+			Makefile: "all: slow.o ; ./readers slow.o\nslow.o: slow.c ; cc -O2 -c -o $@ $<\n",
+			"slow.c": slowSource(),
+			"readers.c": `
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int count, char **argv) {
+	int status, failed = 0;
+	for (int i = 0; i < 1100; i++) {
+		if (fork() != 0) continue;
+		char c;
+		int fd = open(argv[1], O_RDONLY);
+		_exit(fd < 0 ? 2 : read(fd, &c, 1) != 1 || c != 0x7f);
+	}
+	while (wait(&status) > 0) failed |= status;
+	return WEXITSTATUS(failed);
+}
+`,
+		});
+		await p.run(["gcc", "-o", "readers", "readers.c"]);
+		const ended = await p.gg(["infer", "make"]);
+		assert.equal(ended.status, 0, ended.stderr);
+	});
+
+	it("where the build has closed the folder to new files", async function () {
+		if (process.getuid!() !== 0 || !fs.existsSync("/usr/bin/setpriv")) this.skip();
+		const p = project({
+			Makefile:
+				"all: closed/a.o ; cat $< > copy\nclosed/a.o: f.c ; cc -DN=1 -c -o a.o $< && mv a.o $@ && chmod a-w closed\n",
+			"f.c": FUNCTION,
+			"closed/empty": "",
+		});
+		const cache = path.join(p.folder, "cache");
+		fs.mkdirSync(cache);
+		fs.chmodSync(p.folder, 0o755);
+		for (const name of [p.tree, p.path("closed"), cache, path.join(p.folder, "tmp"), path.join(p.folder, "home")])
+			fs.chownSync(name, 65534, 65534);
+		const user = [
+			"setpriv",
+			"--reuid=65534",
+			"--regid=65534",
+			"--clear-groups",
+			"--inh-caps=-all",
+			"--bounding-set=-all",
+		];
+		const ended = await p.run([...user, GG, "infer", "make"], { env: { GG_CACHE_DIR: cache } });
+		assert.equal(ended.status, 0, ended.stderr);
+		assert.equal(p.read("copy").slice(1, 4), "ELF");
+		assert.equal(p.read("closed/a.o"), p.read("copy"));
+	});
+
+	it("because nothing is deferred by a build where nobody can be made to wait, and gg says so", async () => {
+		const p = project({
+			Makefile: "all: a.o ; perl -e 'print -s \"a.o\"' > size\na.o: f.c ; cc -DN=1 -c -o $@ $<\n",
+			"f.c": FUNCTION,
+		});
+		await p.run(["make"]);
+		const plain = p.aside();
+		const built = await p.gg([...DEFERRING, "make"], { env: { GG_SUPERVISOR: "0" } });
+		p.assertSameTree(plain);
+		assert.equal(
+			built.stderr,
+			"gg: nothing is deferred, and nothing runs on servers, for what programs read cannot be watched: " +
+				"GG_SUPERVISOR or GG_MODELPATH asks for that (`gg explain` says what ran here)\n" +
+				"gg: 0 from the store, 1 compiled, linked or archived, 0 run as they are\n",
+		);
 	});
 
 	it("what is changed in place is changed as make's own, and what follows sees it", async () => {
@@ -129,7 +252,7 @@ never.o: f.c ; cc -c -o $@ $<
 			Makefile: "all: slow.o ; echo waiting ; cat slow.o > copy\nslow.o: slow.c ; cc -O2 -c $<\n",
 			"slow.c": slowSource(),
 		});
-		const started = p.start(["sh", "-c", 'exec "$0" infer make', (await import("../rig/project.js")).GG]);
+		const started = p.start(["sh", "-c", 'exec "$0" infer make', GG]);
 		await started.said("waiting\n");
 		started.process.kill("SIGKILL");
 		await started.ended;
@@ -149,6 +272,67 @@ never.o: f.c ; cc -c -o $@ $<
 		await assertAsPlain(p, { steps: [["cat", "a.c"]] });
 	});
 });
+
+/** `ask WAY FILE` prints how large a file is and how it begins. */
+const ASK = `
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+/* As programs do: the plain call where there is no ring. */
+static int open_by_ring(const char *path) {
+	struct io_uring_params p = { 0 };
+	int ring = syscall(SYS_io_uring_setup, 4, &p);
+	if (ring < 0) return open(path, O_RDONLY);
+	char *queue = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	struct io_uring_sqe *entry = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+	*entry = (struct io_uring_sqe){ .opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .addr = (unsigned long)path };
+	*(unsigned *)(queue + p.sq_off.array) = 0;
+	__atomic_store_n((unsigned *)(queue + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, 0, 0) < 0) return -1;
+	return ((struct io_uring_cqe *)(queue + p.cq_off.cqes))->res;
+}
+int main(int count, char **argv) {
+	char name[300], start[8];
+	const char *path = argv[2];
+	struct stat st;
+	int fd = -1;
+	switch (argv[1][0] + argv[1][1]) {
+	case 'p' + 'a':
+		fd = open(path, O_PATH);
+		sprintf(name, "/proc/self/fd/%d", fd);
+		if (fstat(fd, &st) == 0) fd = open(name, O_RDONLY);
+		break;
+	case 'o' + 'w':
+		if (chdir("..") == 0 && sprintf(name, "/proc/self/cwd/tree/%s", path)) fd = open(name, O_RDONLY);
+		break;
+	case 'w' + 'i':
+		sprintf(name, "/%s", path);
+		fd = syscall(SYS_openat2, open(".", O_PATH), name,
+			&(struct open_how){ .flags = O_RDONLY, .resolve = RESOLVE_IN_ROOT }, sizeof(struct open_how));
+		break;
+	case 'r' + 'o':
+		sprintf(name, "/%s", path);
+		/* Only root may; others need not be asked. */
+		fd = open(chroot(".") == 0 ? name : path, O_RDONLY);
+		break;
+	case 'r' + 'i':
+		fd = open_by_ring(path);
+		break;
+	default:
+		if (stat(path, &st) || printf("%ld ", (long)st.st_size) < 0) return 1;
+		fd = open(path, O_RDONLY);
+	}
+	if (fd < 0 || fstat(fd, &st) || read(fd, start, 8) != 8) return 1;
+	return printf("%ld %.3s\\n", (long)st.st_size, start + 1) < 0;
+}
+`;
 
 /** Takes the compiler a few seconds. */
 function slowSource(): string {

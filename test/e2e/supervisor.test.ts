@@ -169,6 +169,71 @@ int main(int argc, char **given) {
 		assert.deepEqual(p.placeholders(), ["o.o", "start"]);
 	});
 
+	it("is the very one that was asked for, however many start at the same time", async () => {
+		const p = project({
+			"opt/gcc": "#!/bin/sh\necho mine\n",
+			"burst.c": `
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int count, char **argv) {
+	int gate[2], status, failed = pipe(gate);
+	for (int i = 0; i < 200; i++) {
+		if (fork() != 0) continue;
+		char c;
+		close(gate[1]);
+		if (read(gate[0], &c, 1) == 0) execv(argv[1], argv + 1);
+		_exit(1);
+	}
+	close(gate[0]);
+	close(gate[1]);
+	while (wait(&status) > 0) failed |= status;
+	return failed;
+}
+`,
+		});
+		await p.run(["gcc", "-o", "burst", "burst.c"]);
+		const ended = await p.gg([...HERE, "./burst", p.path("opt/gcc")]);
+		assert.equal(ended.stdout, "mine\n".repeat(200));
+		assert.deepEqual(counts(ended), { stored: 0, made: 0, local: 200 });
+	});
+
+	it("is caught by a path that climbs above the root, and nothing is made outside of the session's folder for it", async () => {
+		const p = project({ "x.c": "int x;\n" });
+		const tool = `/${"../".repeat(12)}usr/bin/cc`;
+		// Of another depth: a folder of that name does not exist at the root.
+		const ended = await p.gg([
+			...HERE,
+			"sh",
+			"-c",
+			`${tool} -c x.c && find "\${GG_SESSION%/s}/.." -path '*usr/bin/cc' -printf '%P\n'`,
+		]);
+		assert.match(ended.stdout, /^gg-[^/]*\/gg-by-path\/usr\/bin\/cc\n$/);
+		assert.deepEqual(counts(ended), { stored: 0, made: 1, local: 0 });
+	});
+
+	it("that is a script, like the build command, knows the path that it was called by", async () => {
+		const say = '#!/bin/sh\necho "$0" >> names\n';
+		const p = project({ "tools/my-gcc": say, configure: say, "no-interpreter": "echo $0 >> names\n" });
+		await p.run(["ln", "-s", "tools", "linked"]);
+		fs.chmodSync(p.path("no-interpreter"), 0o755);
+		const commands = [
+			["./configure"],
+			["tools/../configure"],
+			["sh", "-c", "tools/my-gcc; linked/my-gcc; ./linked/../tools/my-gcc; PATH=$PWD/tools:$PATH; my-gcc"],
+			["linked/my-gcc"],
+		];
+		for (const command of commands) await p.run(command);
+		await p.run(["env", "./no-interpreter"]);
+		const plain = p.read("names");
+		fs.unlinkSync(p.path("names"));
+		for (const command of [...commands, ["./no-interpreter"]]) {
+			const ended = await p.gg([...HERE, ...command]);
+			assert.equal(ended.status, 0, ended.stderr);
+		}
+		assert.equal(p.read("names"), plain);
+	});
+
 	it("sees its own name, and what it starts is left alone", async () => {
 		const p = project({
 			Makefile: `
