@@ -87,7 +87,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: {},
 		shown: {
 			features: "kbuild: `ld -r`, generated headers, recursive make",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
+			modes: ["build", "infer-force"],
 		},
 	},
 	{
@@ -101,7 +101,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: {},
 		shown: {
 			features: "assembler by m4, version scripts, generators built and run",
-			modes: ["build", "infer-force", "warm", "edited"],
+			modes: ["build", "warm"],
 		},
 	},
 	{
@@ -116,7 +116,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: { cmake: "cmake" },
 		shown: {
 			features: "CMake and make, a folder with a space",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
+			modes: ["build", "infer-force"],
 		},
 	},
 	{
@@ -131,7 +131,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: { cmake: "cmake", ninja: "ninja-build" },
 		shown: {
 			features: "CMake and Ninja, response files, a shared C++ library",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
+			modes: ["build", "infer-force", "warm"],
 		},
 	},
 	{
@@ -145,7 +145,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: { cmake: "cmake" },
 		shown: {
 			features: "CMake and make; C++ templates",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
+			modes: ["build", "infer-force", "warm"],
 		},
 	},
 	{
@@ -159,7 +159,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: {},
 		shown: {
 			features: "VPATH through a symbolic link; a compiler that then compiles its own library",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+			modes: ["build", "sandbox", "edited", "syntax-error"],
 		},
 	},
 	{
@@ -173,7 +173,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: { autoreconf: "autoconf automake" },
 		shown: {
 			features: "automake, out of tree, recursive make, generators built and run",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+			modes: ["build", "infer-force", "sandbox", "warm", "syntax-error"],
 		},
 	},
 	{
@@ -187,7 +187,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: { meson: "meson", ninja: "ninja-build" },
 		shown: {
 			features: "Meson and Ninja; generators built and run, generated headers",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+			modes: ["build", "infer-force", "sandbox", "warm", "edited"],
 		},
 	},
 	{
@@ -201,7 +201,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: {},
 		shown: {
 			features: "static and shared libraries, `make install`",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+			modes: ["build", "infer-force", "warm"],
 		},
 	},
 	{
@@ -216,7 +216,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: { autoreconf: "autoconf automake libtool autopoint" },
 		shown: {
 			features: "libtool, version scripts, recursive make",
-			modes: ["build", "infer-force", "warm", "edited"],
+			modes: ["build"],
 		},
 	},
 	{
@@ -230,7 +230,36 @@ export const PROJECTS: readonly Project[] = [
 		needs: { m4: "m4" },
 		shown: {
 			features: "flex and bison, a generator that is built with its former self",
-			modes: ["build", "infer-force", "warm", "edited"],
+			modes: ["build", "infer-force"],
+		},
+	},
+	{
+		name: "libyaml",
+		source: "libyaml",
+		unpack: "patched",
+		configure: "autoreconf -fi && mkdir out && cd out && ../configure",
+		build: (jobs) => `make -C out -j${jobs} && make -C out check && make -C out install DESTDIR=$PWD/installed`,
+		clean: "make -C out clean && rm -rf installed",
+		edit: "src/scanner.c",
+		needs: { autoreconf: "autoconf automake libtool" },
+		shown: {
+			features: "libtool, out of tree, recursive make; `make check`, `make install`",
+			modes: ["build", "infer-force", "warm"],
+		},
+	},
+	{
+		name: "seabios",
+		source: "seabios",
+		unpack: "patched",
+		configure: ":",
+		// Without it the version is the time and the name of the machine.
+		build: (jobs) => `make -j${jobs} EXTRAVERSION=-1`,
+		clean: "make clean",
+		edit: "src/cdrom.c",
+		needs: { python3: "python3" },
+		shown: {
+			features: "kbuild; 16-bit code by `-m32`, `objcopy`, linker scripts that Python writes from `objdump`",
+			modes: ["build", "infer-force"],
 		},
 	},
 	{
@@ -244,7 +273,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: {},
 		shown: {
 			features: "`-flto`, `make check`",
-			modes: ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"],
+			modes: ["build", "infer-force", "sandbox"],
 		},
 	},
 	{

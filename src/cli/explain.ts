@@ -88,16 +88,22 @@ interface Count {
 	readonly example: string;
 }
 
+/** Relative to the folder, but for what is far away: /dev/null. */
+function nameFrom(folder: string, path: string): string {
+	const name = relative(folder, path);
+	return name.startsWith("../../") ? path : name;
+}
+
 function summarise(events: readonly Event[], json: boolean, io: Io): void {
 	const commands = new Map<string, Count>();
 	const thunks = new Map<string, Count>();
 	for (const event of events) {
 		if (event.kind === "command") {
-			const example = event.outputs[0] === undefined ? event.tool : relative(io.cwd, event.outputs[0]);
+			const example = event.outputs[0] === undefined ? event.tool : nameFrom(io.cwd, event.outputs[0]);
 			add(commands, event.how, event.reason, example);
 		} else if (event.kind === "thunk") {
 			const [output] = event.outputs;
-			add(thunks, event.how, placeOf(event), output === undefined ? event.thunk : relative(io.cwd, output));
+			add(thunks, event.how, placeOf(event), output === undefined ? event.thunk : nameFrom(io.cwd, output));
 		}
 	}
 	const scans = events.findLast((event) => event.kind === "scans");

@@ -81,6 +81,11 @@ describe("gg explain", () => {
 		);
 	});
 
+	it("names what is far away by its path", () => {
+		record(command("x", "local", { reason: "query", outputs: ["/dev/null"] }));
+		assert.equal(cli.good("explain"), "commands:\n  1 local: query (such as /dev/null)");
+	});
+
 	it("prints JSON", () => {
 		sample();
 		assert.deepEqual(JSON.parse(cli.good("explain", "--json", "b.o")), [command("b.o", "cached")]);
