@@ -1,4 +1,4 @@
-import { lstatSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { lstatSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { localEngine } from "../engines/local.js";
@@ -52,7 +52,7 @@ export interface Workshop {
 
 export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const cacheDir = cacheDirectory(io.env);
-	const natives = give(nativePrograms(cacheDir, io.env, (text) => io.err(`gg: ${text}`)));
+	const compiled = give(nativePrograms(cacheDir, io.env, (text) => io.err(`gg: ${text}`)));
 	// A store that GG_DIR names may be anywhere: then the project is where the build runs.
 	const around = dirname(ggDir);
 	const root = `${realpathSync(io.cwd)}/`.startsWith(around === "/" ? around : `${around}/`)
@@ -69,8 +69,9 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		io.err(`gg: ${placeholders.path} is of another version of gg and is not read\n`);
 		io.err("    placeholders that it names can be named to `gg force`, or inferred again\n");
 	}
-	loadFileTimes(natives.time);
+	loadFileTimes(compiled.time);
 	const folder = privateFolder(io.env);
+	const natives = { ...compiled, view: preloadable(compiled.view, folder) };
 	const spawner = startSpawner(natives.spawner);
 	spawner.folder(folder);
 	const scratch = new ScratchFolders(join(ggDir, "tmp"));
@@ -228,14 +229,25 @@ function after(ms: number, then: () => void): () => void {
 /** For the socket and what is read once and removed: in memory where the system has a place for that. */
 function privateFolder(env: NodeJS.ProcessEnv): string {
 	for (const base of [env["XDG_RUNTIME_DIR"], "/dev/shm"]) {
-		if (base === undefined || !base.startsWith("/")) continue;
+		if (base === undefined || !base.startsWith("/") || SEPARATES.test(base)) continue;
 		try {
 			return mkdtempSync(join(base, "gg-"));
 		} catch {
 			// Absent, or not ours to write to.
 		}
 	}
-	return mkdtempSync(join(tmpdir(), "gg-"));
+	return mkdtempSync(join(SEPARATES.test(tmpdir()) ? "/tmp" : tmpdir(), "gg-"));
+}
+
+/** What ends a name in LD_PRELOAD. */
+const SEPARATES = /[\s:]/;
+
+/** A library in a folder that LD_PRELOAD cannot name gets a name that it can. */
+function preloadable(library: string, folder: string): string {
+	if (!SEPARATES.test(library)) return library;
+	const link = join(folder, "view.so");
+	symlinkSync(library, link);
+	return link;
 }
 
 /** A new file in the place of the one that is there, or else new content for it; false when the store does not have it. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { GG, projects, withoutSummary } from "../rig/project.js";
+import { counts, GG, projects, withoutSummary } from "../rig/project.js";
 
 const FILES = {
 	Makefile: "all: good.o bad.o\n%.o: %.c ; $(CC) -c -o $@ $<\n",
@@ -62,6 +62,38 @@ describe("the folder of a thunk that failed", () => {
 		assert.equal(forced.status, 1);
 		assert.doesNotMatch(forced.stderr, /is kept/);
 		assert.deepEqual(fs.readdirSync(p.path(".gg/tmp")), []);
+	});
+});
+
+describe("a home whose name LD_PRELOAD cannot hold", () => {
+	const project = projects();
+
+	it("is as good as any other", async () => {
+		const p = project({ Makefile: "a: a.o ; $(CC) -o a a.o\na.o: a.c ; $(CC) -c a.c\n", "a.c": "int main(void) {}\n" });
+		await p.run(["make"]);
+		const aside = p.aside();
+		const odd = path.join(p.folder, "my home: x");
+		fs.mkdirSync(odd);
+		for (const env of [
+			{ HOME: odd, GG_CACHE_DIR: undefined },
+			{ HOME: odd, GG_CACHE_DIR: undefined, XDG_RUNTIME_DIR: odd, TMPDIR: odd },
+		]) {
+			p.fresh();
+			await p.gg(["build", "true"], { env });
+			assert.equal(counts(await p.gg(["build", "make"], { env })).made, 2);
+			p.assertSameTree(aside);
+			for (const name of ["a", "a.o"]) fs.rmSync(p.path(name));
+			const again = await p.gg(["build", "make"], { env });
+			assert.equal(again.stderr, "gg: 2 from the store, 0 compiled, linked or archived, 0 run as they are\n");
+			p.fresh();
+			assert.match((await p.gg(["infer", "make"], { env })).stderr, /^gg: 2 deferred, 0 run here;/);
+			assert.deepEqual(await p.gg(["force"], { env }), { status: 0, signal: null, stdout: "", stderr: "" });
+			p.assertSameTree(aside);
+		}
+		assert.deepEqual(
+			fs.readdirSync(odd).filter((name) => name.startsWith("gg-")),
+			[],
+		);
 	});
 });
 
