@@ -19,8 +19,42 @@ const options = {
 	legalComments: "none",
 	logLevel: "warning",
 };
+/** What hardly a start needs lies in a file of its own, CLIENT → file in dist; large libraries, and nothing of gg's own. */
+const chunks = new Map();
+const CLIENT = /\/(s3|redis)-client\.js$/;
+const apart = {
+	name: "apart",
+	setup({ onResolve }) {
+		onResolve({ filter: CLIENT }, ({ path }) => ({ path: `./${chunks.get(CLIENT.exec(path)[1])}`, external: true }));
+	},
+};
+/** A program that is one file has no place for them. */
+const without = {
+	name: "without",
+	setup({ onResolve, onLoad }) {
+		onResolve({ filter: CLIENT }, ({ path }) => ({ path, namespace: "without" }));
+		onLoad({ filter: /.*/, namespace: "without" }, () => ({
+			contents: `import { UserError } from ${JSON.stringify(join(root, "src/util/result.ts"))};
+				throw new UserError({ reason: "storage", message: "a gg in one file has only folders as storage backends",
+					hint: "use \`gg execute\` instead" });
+				export const S3Client = 0, GetObjectCommand = 0, HeadObjectCommand = 0, PutObjectCommand = 0;
+				export const createClient = 0, RESP_TYPES = 0;`,
+			resolveDir: root,
+		}));
+	},
+};
+
+const digestOf = (file) => createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 16);
+
 try {
 	mkdirSync(staging, { recursive: true });
+	for (const name of ["s3", "redis"]) {
+		const outfile = join(staging, `${name}.js`);
+		await build({ ...options, entryPoints: [join(root, `src/storage/${name}-client.ts`)], outfile });
+		const chunk = `chunk-${name}-${digestOf(outfile)}.js`;
+		renameSync(outfile, join(staging, chunk));
+		chunks.set(name, chunk);
+	}
 	const main = join(staging, "main.js");
 	await build({
 		...options,
@@ -32,6 +66,7 @@ try {
 		},
 		footer: { js: "})" },
 		define: { "import.meta.url": "__url" },
+		plugins: [apart],
 	});
 	// Programs that are one file each, and work wherever they are copied: the original calls them static. A shell finds
 	// node, with the folders of its own where there is no PATH. A copy without suffix may be read as either kind of module.
@@ -41,6 +76,7 @@ try {
 		entryPoints: alone.map((name) => ({ in: join(root, `src/cli/static-${name}.ts`), out: `gg-${name}-static` })),
 		outdir: staging,
 		format: "iife",
+		plugins: [without],
 		define: { "import.meta.url": '"file:///"' },
 		banner: { js: '#!/bin/sh\n":" //; exec node "$0" "$@"\nvar require = process.getBuiltinModule;' },
 	});
@@ -49,7 +85,7 @@ try {
 		renameSync(`${file}.js`, file);
 		chmodSync(file, 0o755);
 	}
-	const digest = createHash("sha256").update(readFileSync(main)).digest("hex").slice(0, 16);
+	const digest = digestOf(main);
 	await build({
 		...options,
 		entryPoints: [join(root, "src/cli/start.ts")],
@@ -59,12 +95,12 @@ try {
 	writeFileSync(join(staging, "package.json"), '{"type":"commonjs"}\n');
 	// gg.js last: whoever starts meanwhile finds what it loads.
 	const names = { "main.js": `main-${digest}.js`, "package.json": "package.json" };
-	for (const name of [...alone.map((a) => `gg-${a}-static`), "gg.js"]) names[name] = name;
+	for (const name of [...chunks.values(), ...alone.map((a) => `gg-${a}-static`), "gg.js"]) names[name] = name;
 	for (const [from, to] of Object.entries(names)) renameSync(join(staging, from), join(dist, to));
 	// Those of earlier builds, but for the one that a gg started just now may still load.
 	for (const name of readdirSync(dist)) {
 		const path = join(dist, name);
-		const loaded = /^(?:main|chunk)-/.test(name) && name !== names["main.js"];
+		const loaded = /^(?:main|chunk)-/.test(name) && !Object.values(names).includes(name);
 		if (loaded && Date.now() - statSync(path).mtimeMs > 600_000) rmSync(path, { force: true });
 	}
 } finally {

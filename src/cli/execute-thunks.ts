@@ -76,9 +76,30 @@ async function executeAll(openSite: (ggDir: string, io: Io) => Site, args: reado
 	if (parsed === undefined) return JOB_STATUS.success;
 	const { flags, rest } = parsed;
 	if (rest.length === 0) throw usageError("execute", "no thunk was given");
-	const { ggDir, store: found } = openProjectStore(io);
+	const project = openProjectStore(io);
 	const remote = flags["get-dependencies"] === true || flags["put-output"] === true;
-	const storage = remote ? give(openStorage(io.env)) : undefined;
+	const storage = remote ? give(await openStorage(io.env)) : undefined;
+	try {
+		return await executeJobs(openSite, { rest, flags, storage, project }, io);
+	} finally {
+		await storage?.close();
+	}
+}
+
+interface Asked {
+	readonly rest: readonly string[];
+	readonly flags: {
+		readonly [name in "cleanup" | "get-dependencies" | "put-output" | "timelog"]?: boolean | undefined;
+	};
+	readonly storage: Storage | undefined;
+	readonly project: ReturnType<typeof openProjectStore>;
+}
+
+async function executeJobs(
+	openSite: (ggDir: string, io: Io) => Site,
+	{ rest, flags, storage, project: { ggDir, store: found } }: Asked,
+	io: Io,
+): Promise<number> {
 	const jobs = rest.map((name) => ({ hash: toThunkHash(name), clock: new Clock() }));
 	const thunks = jobs.map(({ hash, clock }) => {
 		const thunk = readThunk(hash, found);

@@ -15,26 +15,30 @@ export const run: Run = async (args, io) => {
 	const parsed = await parse(SPEC, args, io);
 	if (parsed === undefined) return 0;
 	if (parsed.rest.length === 0) throw usageError("get", "no hash was given");
-	const storage = give(openStorage(io.env));
-	const { store } = openProjectStore(io);
-	for (const name of parsed.rest) {
-		if (!isObjectHash(name)) {
-			throw new UserError({
-				reason: "not-a-hash",
-				message: `${name} is not a hash`,
-				hint: "a hash has 52 letters and begins with V or T",
-			});
+	const storage = give(await openStorage(io.env));
+	try {
+		const { store } = openProjectStore(io);
+		for (const name of parsed.rest) {
+			if (!isObjectHash(name)) {
+				throw new UserError({
+					reason: "not-a-hash",
+					message: `${name} is not a hash`,
+					hint: "a hash has 52 letters and begins with V or T",
+				});
+			}
+			const bytes = await storage.get(name);
+			if (bytes === undefined) {
+				throw new UserError({
+					reason: "not-in-storage",
+					message: `${name} is not in the storage backend`,
+					hint: "send it there with `gg put FILE`, and check GG_STORAGE_URI",
+				});
+			}
+			store.objects.put(bytes);
+			io.err(`GET ${name} -> ${store.objects.path(name)}\n`);
 		}
-		const bytes = await storage.get(name);
-		if (bytes === undefined) {
-			throw new UserError({
-				reason: "not-in-storage",
-				message: `${name} is not in the storage backend`,
-				hint: "send it there with `gg put FILE`, and check GG_STORAGE_URI",
-			});
-		}
-		store.objects.put(bytes);
-		io.err(`GET ${name} -> ${store.objects.path(name)}\n`);
+	} finally {
+		await storage.close();
 	}
 	return 0;
 };

@@ -15,5 +15,6 @@ export function folderStorage(folder: string): Storage {
 		async put(hash, path) {
 			if (!(await has(hash))) copyFileAtomic(path, join(folder, hash), 0o444);
 		},
+		async close() {},
 	};
 }

@@ -1,14 +1,16 @@
 import { fileURLToPath } from "node:url";
 import { err, type Failure, ok, type Result } from "../util/result.js";
 import { folderStorage } from "./folder.js";
+import { parseRedis, REDIS_FORM } from "./redis-uri.js";
+import { parseS3, S3_FORM } from "./s3-uri.js";
 import type { Storage } from "./types.js";
 
-export type StorageFailure = Failure<"no-storage-uri" | "no-such-storage">;
+export type StorageFailure = Failure<"no-storage-uri" | "no-such-storage" | "bad-storage-uri">;
 
-const EXISTING = "file:///FOLDER, a folder that all machines see";
+const EXISTING = `file:///FOLDER, a folder that all machines see; ${S3_FORM}; ${REDIS_FORM}`;
 
-/** The storage backend that GG_STORAGE_URI names. */
-export function openStorage(env: NodeJS.ProcessEnv): Result<Storage, StorageFailure> {
+/** The storage backend that GG_STORAGE_URI names. Rejects with a UserError where it cannot be reached. */
+export async function openStorage(env: NodeJS.ProcessEnv): Promise<Result<Storage, StorageFailure>> {
 	const uri = env["GG_STORAGE_URI"] ?? "";
 	if (uri === "") {
 		return err({
@@ -17,13 +19,24 @@ export function openStorage(env: NodeJS.ProcessEnv): Result<Storage, StorageFail
 			hint: `set it to ${EXISTING}`,
 		});
 	}
-	let scheme = "";
-	try {
-		const url = new URL(uri);
-		scheme = url.protocol.slice(0, -1);
-		if (scheme === "file") return ok(folderStorage(fileURLToPath(url)));
-	} catch {
-		// Not a URI, or a file URI with a host: said below.
+	const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1]?.toLowerCase() ?? "";
+	switch (scheme) {
+		case "s3": {
+			const place = parseS3(uri);
+			return place.ok ? ok((await import("./s3.js")).s3Storage(place.value)) : place;
+		}
+		case "redis":
+		case "rediss": {
+			const place = parseRedis(uri);
+			return place.ok ? ok(await (await import("./redis.js")).redisStorage(place.value)) : place;
+		}
+		case "file":
+			try {
+				return ok(folderStorage(fileURLToPath(uri)));
+			} catch {
+				break; // It names a host.
+			}
+		default:
 	}
 	// The URI itself may hold a password and is not repeated.
 	const what =

@@ -1,10 +1,12 @@
 import type { ObjectHash } from "../thunk/hash.js";
 
-/** Where objects are kept for other machines. Every call rejects with what the transport says when it fails. */
+/** Where objects are kept for other machines. Every call rejects with a UserError that says what the service said. */
 export interface Storage {
 	has(hash: ObjectHash): Promise<boolean>;
 	/** Undefined when it is not there, or when what is there is not what its name says. */
 	get(hash: ObjectHash): Promise<Buffer | undefined>;
 	/** Sends the file at `path`, whose content has the name `hash`. */
 	put(hash: ObjectHash, path: string): Promise<void>;
+	/** Ends its connections. Nothing may be asked afterwards. */
+	close(): Promise<void>;
 }

@@ -1,0 +1,2 @@
+/** What gg uses of the SDK; bundled apart, because hardly a start of gg needs it (scripts/bundle.mjs). */
+export { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";

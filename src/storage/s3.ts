@@ -1,0 +1,146 @@
+import { hashBytes, sizeOfHash } from "../thunk/hash.js";
+import { Limiter } from "../util/limiter.js";
+import { UserError } from "../util/result.js";
+import { readObject } from "./object.js";
+import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from "./s3-client.js";
+import type { S3Place } from "./s3-uri.js";
+import type { Storage } from "./types.js";
+
+/** Requests at a time; the service answers each alone, so that this many hide its latency. */
+const AT_ONCE = 32;
+const ATTEMPTS = 5;
+const CONNECT_MS = 10_000;
+const ANSWER_MS = 60_000;
+
+/** A bucket of Amazon S3, or of a service that speaks its protocol; one object a key. */
+export function s3Storage(place: S3Place): Storage {
+	const { bucket: Bucket, prefix } = place;
+	const client = quietly(
+		() =>
+			new S3Client({
+				...(place.region === "" && place.endpoint === ""
+					? {}
+					: { region: place.region === "" ? "us-east-1" : place.region }),
+				...(place.endpoint === "" ? {} : { endpoint: place.endpoint, forcePathStyle: true }),
+				...(place.credentials === undefined ? {} : { credentials: place.credentials }),
+				// The name of an object is its checksum; many services refuse what the SDK would add.
+				requestChecksumCalculation: "WHEN_REQUIRED",
+				responseChecksumValidation: "WHEN_REQUIRED",
+				maxAttempts: ATTEMPTS,
+				requestHandler: {
+					connectionTimeout: CONNECT_MS,
+					requestTimeout: ANSWER_MS,
+					httpsAgent: { maxSockets: AT_ONCE },
+				},
+			}),
+	);
+	const limiter = new Limiter(AT_ONCE);
+	const ask = <T>(what: () => Promise<T>): Promise<T | undefined> =>
+		limiter.run(async () => {
+			try {
+				return await what();
+			} catch (error) {
+				const refusal = refusalOf(error);
+				if (refusal.name === "NotFound" || refusal.name === "NoSuchKey") return undefined;
+				throw s3Error(place, refusal);
+			}
+		});
+	return {
+		async has(hash) {
+			const head = await ask(() => client.send(new HeadObjectCommand({ Bucket, Key: prefix + hash })));
+			return head?.ContentLength === sizeOfHash(hash);
+		},
+		async get(hash) {
+			return ask(async () => {
+				const { Body, ContentLength } = await client.send(new GetObjectCommand({ Bucket, Key: prefix + hash }));
+				// What is longer or shorter than its name says is not read at all.
+				if (Body === undefined || ContentLength !== sizeOfHash(hash)) {
+					(Body as { destroy?: () => void } | undefined)?.destroy?.();
+					return undefined;
+				}
+				const bytes = Buffer.from(await Body.transformToByteArray());
+				return hashBytes(bytes) === hash ? bytes : undefined;
+			});
+		},
+		async put(hash, path) {
+			const Body = readObject(hash, path);
+			const put = () =>
+				client.send(
+					new PutObjectCommand({ Bucket, Key: prefix + hash, Body, ContentType: "application/octet-stream" }),
+				);
+			if ((await ask(put)) === undefined) throw s3Error(place, { name: "NoSuchBucket", status: 404, detail: "" });
+		},
+		async close() {
+			client.destroy();
+		},
+	};
+}
+
+const QUIET = "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED";
+
+/** Without the SDK's word on which Node.js its later versions will want: the one that gg has is pinned. */
+function quietly<T>(make: () => T): T {
+	const before = process.env[QUIET];
+	process.env[QUIET] = "true";
+	try {
+		return make();
+	} finally {
+		if (before === undefined) Reflect.deleteProperty(process.env, QUIET);
+		else process.env[QUIET] = before;
+	}
+}
+
+interface Refusal {
+	/** The service's code, or that of the system. */
+	readonly name: string;
+	/** Of HTTP; 0 when there was no answer. */
+	readonly status: number;
+	readonly detail: string;
+}
+
+function refusalOf(error: unknown): Refusal {
+	const { name, code, message, $metadata } = error as Error & {
+		readonly code?: string;
+		readonly $metadata?: { readonly httpStatusCode?: number };
+	};
+	const status = $metadata?.httpStatusCode ?? 0;
+	return { name: status === 0 ? (code ?? name) : name, status, detail: message ?? "" };
+}
+
+/** In one sentence, with what to do. The service's own words are not repeated: some of them hold the key. */
+function s3Error(place: S3Place, { name, status, detail }: Refusal): UserError {
+	const at = place.endpoint === "" ? "" : ` at ${place.endpoint}`;
+	const bucket = `the S3 bucket ${place.bucket}${at}`;
+	const say = (message: string, hint: string) => new UserError({ reason: "storage", message, hint });
+	const code = `${status === 0 ? "" : `${status} `}${name}`;
+	switch (name) {
+		case "NoSuchBucket":
+			return say(`${bucket} does not exist`, "create it, or name another one in the URI");
+		case "InvalidAccessKeyId":
+		case "SignatureDoesNotMatch":
+			return say(`${bucket} does not accept the credentials (${code})`, "check the key and the secret");
+		case "ExpiredToken":
+		case "TokenRefreshRequired":
+			return say(`the credentials for ${bucket} have expired`, "sign in again, and start gg again");
+		case "RequestTimeTooSkewed":
+			return say(`${bucket} finds this machine's clock wrong by more than 15 minutes`, "set the clock");
+		case "PermanentRedirect":
+		case "AuthorizationHeaderMalformed":
+		case "301":
+			return say(`${bucket} is in another region than ${place.region || "us-east-1"}`, "name it by region= in the URI");
+		case "CredentialsProviderError":
+			return say(
+				`there are no credentials for ${bucket}`,
+				"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or put KEY:SECRET@ into the URI",
+			);
+		default:
+	}
+	if (/region is missing/i.test(detail))
+		return say(`no region is known for ${bucket}`, "name it by region= in the URI, or set AWS_REGION");
+	if (status === 301) return say(`${bucket} is in another region`, "name it by region= in the URI");
+	if (status === 403)
+		return say(`${bucket} denies access (${code})`, "check the credentials, and that they may read, write and list it");
+	if (status === 503 || status === 429)
+		return say(`${bucket} is asked too much (${code}), after ${ATTEMPTS} attempts`, "try again later, with fewer jobs");
+	return say(`${bucket} cannot be used (${code})`, "check the URI, and that the service can be reached");
+}

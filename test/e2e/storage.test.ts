@@ -1,0 +1,308 @@
+/** Objects in real services: a Redis server, and Swift's S3 service, which checks signatures. */
+import { strict as assert } from "node:assert";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openStorage } from "../../src/storage/open.js";
+import type { Storage } from "../../src/storage/types.js";
+import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
+import { UserError } from "../../src/util/result.js";
+import { testCli } from "../rig/cli.js";
+import { hasRedis, hasS3, S3_KEY, S3_SECRET, type StorageServer, startRedis, startS3 } from "../rig/storage-servers.js";
+
+/** Opens it for `use`, and closes it whatever happens. */
+async function within<T>(uri: string, use: (storage: Storage) => Promise<T>): Promise<T> {
+	const opened = await openStorage({ GG_STORAGE_URI: uri });
+	if (!opened.ok) throw new UserError(opened.error);
+	try {
+		return await use(opened.value);
+	} finally {
+		await opened.value.close();
+	}
+}
+
+/** What the user is told when `what` is refused: message, then hint. */
+async function refusal(what: Promise<unknown>): Promise<readonly (string | undefined)[]> {
+	try {
+		await what;
+	} catch (error) {
+		if (!(error instanceof UserError)) throw error;
+		assert.equal(error.failure.reason, "storage");
+		return [error.failure.message, error.failure.hint];
+	}
+	throw new assert.AssertionError({ message: "it was not refused" });
+}
+
+/** A folder for the whole suite, for servers that take seconds to start. */
+function suiteFolder(): { readonly path: string } {
+	const state = { path: "" };
+	before(() => {
+		state.path = realpathSync(mkdtempSync(join(tmpdir(), "gg-storage-")));
+	});
+	after(() => rmSync(state.path, { recursive: true, force: true }));
+	return state;
+}
+
+/** What every backend does, each on a real service. */
+function carriesObjects(uri: () => string, folder: { readonly path: string }): void {
+	const file = (name: string, content: string | Buffer): readonly [ObjectHash, string] => {
+		const path = join(folder.path, name);
+		writeFileSync(path, content);
+		return [hashBytes(Buffer.from(content)), path];
+	};
+
+	it("carries objects of any size and content", () =>
+		within(uri(), async (storage) => {
+			const contents = ["", "\0", "text\r\n", "##GGTHUNK##x", Buffer.alloc(3_000_000, "abc\xff", "latin1")];
+			const files = contents.map((content, i) => file(`o${i}`, content));
+			const hashes = files.map(([hash]) => hash);
+			assert.deepEqual(await Promise.all(hashes.map((hash) => storage.has(hash))), [false, false, false, false, false]);
+			assert.deepEqual(await Promise.all(hashes.map((hash) => storage.get(hash))), Array(5).fill(undefined));
+			await Promise.all(files.map(([hash, path]) => storage.put(hash, path)));
+			assert.deepEqual(await Promise.all(hashes.map((hash) => storage.has(hash))), [true, true, true, true, true]);
+			for (const [i, hash] of hashes.entries())
+				assert.ok((await storage.get(hash))!.equals(readFileSync(files[i]![1])), `object ${i}`);
+		}));
+
+	it("carries many at a time", () =>
+		within(uri(), async (storage) => {
+			const files = Array.from({ length: 100 }, (_, i) => file(`many${i}`, `object ${i}\n`));
+			await Promise.all(files.map(([hash, path]) => storage.put(hash, path)));
+			const got = await Promise.all(files.map(([hash]) => storage.get(hash)));
+			assert.deepEqual(
+				got.map((bytes) => bytes?.toString()),
+				files.map((_, i) => `object ${i}\n`),
+			);
+		}));
+
+	it("sends nothing under a name that is no longer its own", () =>
+		within(uri(), async (storage) => {
+			const [hash, path] = file("changing", "before\n");
+			writeFileSync(path, "after!\n");
+			await assert.rejects(storage.put(hash, path), /changed while it was sent/);
+			assert.equal(await storage.has(hash), false);
+		}));
+}
+
+describe("a Redis server as storage", () => {
+	const folder = suiteFolder();
+	let server: StorageServer | undefined;
+	const password = "p@ss/w";
+	const encoded = encodeURIComponent(password);
+	const uri = (user = "default", word = encoded) => `redis://${user}:${word}@127.0.0.1:${server!.port}`;
+	before(async function () {
+		if (!hasRedis()) return this.skip();
+		server = await startRedis(folder.path, [
+			`requirepass "${password}"`,
+			"user reader on >secret ~* +get +strlen +hello +client +select",
+			"user default on >p@ss/w ~* &* +@all",
+		]);
+	});
+	after(() => server?.stop());
+
+	carriesObjects(() => uri(), folder);
+
+	it("keeps databases apart, and objects for as long as ttl says", async () => {
+		const path = join(folder.path, "one");
+		writeFileSync(path, "one\n");
+		const hash = hashBytes(Buffer.from("one\n"));
+		await within(`${uri()}/3?ttl=1000`, (storage) => storage.put(hash, path));
+		assert.equal(await within(`${uri()}/3`, (storage) => storage.has(hash)), true);
+		assert.equal(await within(uri(), (storage) => storage.has(hash)), false);
+		const ttl = execFileSync("redis-cli", ["-p", `${server!.port}`, "-n", "3", "ttl", hash], {
+			encoding: "utf8",
+			env: { ...process.env, REDISCLI_AUTH: password },
+		});
+		assert.ok(Number(ttl) > 900 && Number(ttl) <= 1000, ttl);
+	});
+
+	it("takes nothing that is not what its name says", async () => {
+		const hash = hashBytes(Buffer.from("right\n"));
+		const set = (value: string) =>
+			execFileSync("redis-cli", ["-p", `${server!.port}`, "set", hash, value], {
+				env: { ...process.env, REDISCLI_AUTH: password },
+				stdio: "ignore",
+			});
+		set("wrong\n");
+		assert.equal(await within(uri(), (storage) => storage.get(hash)), undefined);
+		set("rig");
+		assert.equal(await within(uri(), (storage) => storage.has(hash)), false);
+	});
+
+	it("says in one sentence what it refuses, without the password", async () => {
+		const at = `the Redis server 127.0.0.1:${server!.port}`;
+		const hash = hashBytes(Buffer.from("x"));
+		const ask = (address: string) => refusal(within(address, (storage) => storage.has(hash)));
+		assert.deepEqual(await ask(uri("default", "wr0ng")), [
+			`${at} does not accept the user or the password`,
+			"check both in the URI",
+		]);
+		assert.deepEqual(await ask(`redis://127.0.0.1:${server!.port}`), [
+			`${at} wants a password`,
+			"put USER:PASSWORD@ before the host in the URI",
+		]);
+		const path = join(folder.path, "x");
+		writeFileSync(path, "x");
+		assert.deepEqual(await refusal(within(uri("reader", "secret"), (storage) => storage.put(hash, path))), [
+			`${at} does not allow this user what gg needs`,
+			"allow it the commands get, set, exists and strlen on all keys",
+		]);
+		const listener = createServer((socket) => socket.destroy());
+		await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+		const { port } = listener.address() as { port: number };
+		const [hangsUp] = await ask(`redis://127.0.0.1:${port}`);
+		assert.match(hangsUp!, new RegExp(`^the Redis server 127.0.0.1:${port} cannot be used \\(`));
+		await new Promise((resolve) => listener.close(resolve));
+		assert.deepEqual(await ask(`redis://127.0.0.1:${port}`), [
+			`the Redis server 127.0.0.1:${port} cannot be used (ECONNREFUSED)`,
+			"check the URI, and that the server can be reached",
+		]);
+	});
+
+	it("says that it is full, and goes on after it evicts", async () => {
+		const full = await startRedis(folder.path, ["maxmemory 3mb", "maxmemory-policy noeviction"]);
+		const put = async (storage: Storage, seed: string) => {
+			const bytes = Buffer.alloc(500_000, seed);
+			const path = join(folder.path, `big-${seed}`);
+			writeFileSync(path, bytes);
+			await storage.put(hashBytes(bytes), path);
+			return hashBytes(bytes);
+		};
+		const fill = (port: number) =>
+			within(`redis://127.0.0.1:${port}`, async (storage) => {
+				const hashes: ObjectHash[] = [];
+				for (const seed of "abcdefghij") hashes.push(await put(storage, seed));
+				return Promise.all(hashes.map((hash) => storage.has(hash)));
+			});
+		try {
+			const [message] = await refusal(fill(full.port));
+			assert.equal(message, `the Redis server 127.0.0.1:${full.port} is full`);
+		} finally {
+			await full.stop();
+		}
+		const evicting = await startRedis(folder.path, ["maxmemory 3mb", "maxmemory-policy allkeys-lru"]);
+		try {
+			const there = await fill(evicting.port);
+			assert.ok(there.includes(true) && there.includes(false), `${there}`);
+		} finally {
+			await evicting.stop();
+		}
+	});
+
+	it("is spoken to by TLS, and only if its certificate is right", async function () {
+		if (spawnSync("openssl", ["version"]).status !== 0) this.skip();
+		const [key, cert] = [join(folder.path, "key.pem"), join(folder.path, "cert.pem")];
+		const request = [
+			"req",
+			"-x509",
+			"-newkey",
+			"ec",
+			"-pkeyopt",
+			"ec_paramgen_curve:prime256v1",
+			"-nodes",
+			"-days",
+			"2",
+		];
+		const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+		execFileSync("openssl", [...request, ...names, "-keyout", key, "-out", cert], { stdio: "ignore" });
+		const secure = await startRedis(folder.path, [
+			`tls-cert-file ${cert}`,
+			`tls-key-file ${key}`,
+			"tls-auth-clients no",
+		]);
+		try {
+			const address = `rediss://127.0.0.1:${secure.port}`;
+			const hash = hashBytes(Buffer.from("x"));
+			assert.equal(await within(`${address}?ca=${cert}`, (storage) => storage.has(hash)), false);
+			const [message] = await refusal(within(address, (storage) => storage.has(hash)));
+			assert.match(message!, /cannot be used \((?:DEPTH_ZERO_SELF_SIGNED_CERT|self-signed certificate)\)/);
+		} finally {
+			await secure.stop();
+		}
+	});
+});
+
+describe("an S3 bucket as storage", () => {
+	const folder = suiteFolder();
+	const cli = testCli();
+	let server: StorageServer | undefined;
+	const credentials = `${encodeURIComponent(S3_KEY)}:${encodeURIComponent(S3_SECRET)}@`;
+	const uri = (bucket = "ggbucket/pre/fix", who = credentials, more = "") =>
+		`s3://${who}${bucket}/?region=us-east-1&endpoint=http://127.0.0.1:${server!.port}${more}`;
+	before(async function () {
+		if (!hasS3()) return this.skip();
+		server = await startS3(folder.path);
+		const { CreateBucketCommand, S3Client } = await import("@aws-sdk/client-s3");
+		const client = new S3Client({
+			region: "us-east-1",
+			endpoint: `http://127.0.0.1:${server.port}`,
+			forcePathStyle: true,
+			credentials: { accessKeyId: S3_KEY, secretAccessKey: S3_SECRET },
+			maxAttempts: 20,
+		});
+		await client.send(new CreateBucketCommand({ Bucket: "ggbucket" }));
+		client.destroy();
+	});
+	after(() => server?.stop());
+
+	carriesObjects(() => uri(), folder);
+
+	it("is what `gg put` and `gg get` use", () => {
+		const env = { GG_STORAGE_URI: uri() };
+		for (const name of ["a", "b"]) {
+			mkdirSync(cli.at(name));
+			cli.gg(["init"], { cwd: cli.at(name) });
+		}
+		writeFileSync(cli.at("a/f"), "by S3\n");
+		const hash = hashBytes(Buffer.from("by S3\n"));
+		const put = cli.gg(["put", "f"], { cwd: cli.at("a"), env });
+		assert.deepEqual([put.status, put.out, put.err], [0, "", `PUT f -> ${hash}\n`]);
+		const get = cli.gg(["get", hash], { cwd: cli.at("b"), env });
+		assert.deepEqual([get.status, get.out], [0, ""], get.err);
+		assert.equal(readFileSync(cli.at(`b/.gg/blobs/${hash}`), "utf8"), "by S3\n");
+	});
+
+	it("takes its credentials from the environment where the URI has none", () => {
+		const env = {
+			GG_STORAGE_URI: uri("ggbucket", ""),
+			AWS_ACCESS_KEY_ID: S3_KEY,
+			AWS_SECRET_ACCESS_KEY: S3_SECRET,
+		};
+		writeFileSync(cli.at("f"), "hello\n");
+		assert.equal(cli.gg(["put", "f"], { env }).status, 0);
+	});
+
+	it("says in one sentence what it refuses, without the secret", async () => {
+		const at = (bucket: string) => `the S3 bucket ${bucket} at http://127.0.0.1:${server!.port}`;
+		const path = join(folder.path, "x");
+		writeFileSync(path, "x");
+		const hash = hashBytes(Buffer.from("x"));
+		const put = (address: string) => refusal(within(address, (storage) => storage.put(hash, path)));
+		assert.deepEqual(await put(uri("no-such-bucket")), [
+			`${at("no-such-bucket")} does not exist`,
+			"create it, or name another one in the URI",
+		]);
+		assert.deepEqual(await put(uri("ggbucket", `${encodeURIComponent(S3_KEY)}:wr0ng@`)), [
+			`${at("ggbucket")} does not accept the credentials (403 SignatureDoesNotMatch)`,
+			"check the key and the secret",
+		]);
+		const [denied] = await refusal(
+			within(uri("ggbucket", `${encodeURIComponent(S3_KEY)}:wr0ng@`), (storage) => storage.has(hash)),
+		);
+		assert.match(denied!, /denies access \(403 /);
+		const env = { ...process.env, AWS_EC2_METADATA_DISABLED: "true", HOME: folder.path };
+		for (const name of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"]) Reflect.deleteProperty(env, name);
+		writeFileSync(cli.at("f"), "hello\n");
+		const none = cli.gg(["put", "f"], { env: { ...env, GG_STORAGE_URI: uri("ggbucket", "") } });
+		assert.equal(
+			none.err,
+			`gg-put: there are no credentials for ${at("ggbucket")}\n    set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or put KEY:SECRET@ into the URI\n`,
+		);
+		assert.deepEqual(await put(`s3://${credentials}ggbucket/?region=us-east-1&endpoint=http://127.0.0.1:9`), [
+			"the S3 bucket ggbucket at http://127.0.0.1:9 cannot be used (ECONNREFUSED)",
+			"check the URI, and that the service can be reached",
+		]);
+	});
+});
