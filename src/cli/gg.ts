@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { errorCode } from "../util/files.js";
 import { processIo, runNamed } from "./main.js";
 import type { Io, Run } from "./types.js";
 import { VERSION } from "./version.js";
@@ -68,7 +69,17 @@ function isProgram(name: string, io: Io): boolean {
 	});
 }
 
+/** Whoever read what gg says is gone (`gg explain … | head`): that ends the saying, not the work. */
+function outliveReaders(): void {
+	for (const stream of [process.stdout, process.stderr]) {
+		stream.on("error", (error) => {
+			if (errorCode(error) !== "EPIPE") throw error;
+		});
+	}
+}
+
 async function main(): Promise<number> {
+	outliveReaders();
 	const io = processIo();
 	const called = process.env["GG_CALLED_AS"] ?? "gg";
 	delete process.env["GG_CALLED_AS"];

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { STORAGE_FORMS } from "../storage/open.js";
 import { UserError } from "../util/result.js";
 
 /** Options that force, build and infer share. */
@@ -14,7 +15,7 @@ export interface RunOptions {
 	readonly download: (typeof DOWNLOADS)[number];
 	/** Seconds; 0 is none. */
 	readonly timeout: number;
-	/** Endpoint of a server whose cache is asked before anything runs here; empty: none. */
+	/** What is asked before anything runs here: `reapi=ENDPOINT` or the URI of a storage backend; empty: nothing. */
 	readonly store: string;
 	readonly onRemoteFailure: (typeof ON_REMOTE_FAILURE)[number];
 	/** True when the user gave --jobs. */
@@ -61,7 +62,7 @@ export const RUN_OPTIONS = {
 	},
 	store: {
 		type: "string",
-		describe: "a server whose cache is asked before anything runs here: reapi=ENDPOINT",
+		describe: "where results are looked up before anything runs here, and kept: reapi=ENDPOINT, or as GG_STORAGE_URI",
 	},
 	sandbox: {
 		alias: ["S", "sandboxed"],
@@ -184,7 +185,7 @@ export async function parseRunOptions(
 		download: p["noDownload"] === true || p["d"] === true ? "none" : downloadOf(p["download"]),
 		timeout: Number(p["timeout"]) || Number(env["GG_FORCE_TIMEOUT"] ?? 0) || 0,
 		onRemoteFailure: ON_REMOTE_FAILURE.find((policy) => policy === p["onRemoteFailure"]) ?? "local",
-		store: storeOf(p["store"]),
+		store: storeOf(p["store"], env),
 		jobsGiven,
 		verifyDeps: p["verifyDeps"] === true,
 		recheck: rate(p["recheck"]),
@@ -245,13 +246,13 @@ function downloadOf(value: unknown): RunOptions["download"] {
 	});
 }
 
-function storeOf(value: unknown): string {
-	if (value === undefined) return "";
-	if (typeof value === "string" && value.startsWith("reapi=")) return value.slice("reapi=".length);
+function storeOf(value: unknown, env: NodeJS.ProcessEnv): string {
+	const text = value ?? env["GG_STORAGE_URI"] ?? "";
+	if (typeof text === "string" && /^(?:$|reapi=|[a-z][a-z0-9+.-]*:)/i.test(text)) return text;
 	throw new UserError({
 		reason: "usage",
-		message: "--store takes reapi=ENDPOINT",
-		hint: "for example: --store reapi=grpcs://cache.example.org/main?token-file=/etc/gg/token",
+		message: `${value === undefined ? "GG_STORAGE_URI" : "--store"} takes reapi=ENDPOINT or the URI of a storage backend`,
+		hint: `for example: --store reapi=grpcs://cache.example.org/main?token-file=/etc/gg/token; what exists: ${STORAGE_FORMS}`,
 	});
 }
 

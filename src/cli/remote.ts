@@ -3,18 +3,20 @@ import type { ReapiOptions } from "../engines/reapi/client.js";
 import { type Endpoint, parseEndpoint } from "../engines/reapi/endpoint.js";
 import { openReapi, type ReapiEngine } from "../engines/reapi/engine.js";
 import { UNREACHABLE } from "../engines/reapi/failures.js";
-import { openRemoteStore, type RemoteStore } from "../engines/reapi/store.js";
+import { openRemoteStore } from "../engines/reapi/store.js";
+import type { ResultStore } from "../engines/stored.js";
 import { nativeRunner } from "../interpose/native.js";
 import type { FileFacts } from "../store/filefacts.js";
-import type { Store } from "../store/types.js";
+import type { LocalStore } from "../store/local.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
+import { defaultAccess } from "./access.js";
 import type { EngineChoice } from "./options.js";
 import { give } from "./project.js";
 import { VERSION } from "./version.js";
 
 export interface RemoteParts {
-	readonly store: Store;
+	readonly store: LocalStore;
 	readonly facts: FileFacts;
 	readonly modes: ReadonlyMap<ObjectHash, number>;
 	/** The user's, where the runner is kept. */
@@ -27,27 +29,8 @@ export interface RemoteParts {
 	readonly keeps: boolean;
 }
 
-/** Names of pull requests in what runs builds for them. */
-const PULL_REQUEST = [
-	"GITHUB_HEAD_REF",
-	"CI_MERGE_REQUEST_IID",
-	"CHANGE_ID",
-	"CIRCLE_PULL_REQUEST",
-	"SYSTEM_PULLREQUEST_PULLREQUESTID",
-	"DRONE_PULL_REQUEST",
-	"BUILDKITE_PULL_REQUEST",
-	"TRAVIS_PULL_REQUEST",
-	"BITBUCKET_PR_ID",
-	"CIRRUS_PR",
-];
-
-/** A pull request runs what somebody else wrote: what it comes to must not get to those who trust the cache. */
-export function defaultAccess(env: NodeJS.ProcessEnv): "read-only" | "read-write" {
-	return PULL_REQUEST.some((name) => !/^(?:|false|0)$/.test(env[name] ?? "")) ? "read-only" : "read-write";
-}
-
 /** A server's cache without its execution; undefined, and said, where it cannot be reached. */
-export async function openStore(text: string, parts: RemoteParts): Promise<RemoteStore | undefined> {
+export async function openStore(text: string, parts: RemoteParts): Promise<ResultStore | undefined> {
 	try {
 		return await openNamed(text, parts);
 	} catch (error) {
@@ -57,7 +40,7 @@ export async function openStore(text: string, parts: RemoteParts): Promise<Remot
 	}
 }
 
-async function openNamed(text: string, parts: RemoteParts): Promise<RemoteStore> {
+async function openNamed(text: string, parts: RemoteParts): Promise<ResultStore> {
 	const endpoint = give(parseEndpoint(text, parts.env));
 	const told = new Set<string>();
 	const store = await openRemoteStore({

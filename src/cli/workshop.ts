@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { localEngine } from "../engines/local.js";
 import { raceEngine } from "../engines/race.js";
 import type { ReapiEngine } from "../engines/reapi/engine.js";
+import { storedEngine } from "../engines/stored.js";
 import type { Engine } from "../engines/types.js";
 import { classicExecutor } from "../executor/classic.js";
 import { localExecutor } from "../executor/inplace.js";
@@ -160,13 +161,13 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			const remoteStore =
 				options.store === ""
 					? undefined
-					: await (await import("./remote.js")).openStore(options.store, { ...parts, keeps: false });
+					: await (await import("./results.js")).openResults(options.store, { ...parts, keeps: false });
 			if (remoteStore !== undefined) closing.push(() => remoteStore.close());
 			const engine = async (choice: EngineChoice): Promise<Engine> => {
 				if (choice.name === "local") {
 					const near = local(choice.jobs, options, options.sandbox);
 					if (remoteStore === undefined) return near;
-					return (await import("../engines/reapi/store.js")).storedEngine(near, remoteStore);
+					return storedEngine(near, remoteStore);
 				}
 				const { openRemote } = await import("./remote.js");
 				const remote = await openRemote(choice, {

@@ -53,10 +53,12 @@ export function relevantEnv(plan: ThunkPlan, env: ReadonlyMap<string, string>): 
 	return lines.sort();
 }
 
+const LIBRARY = /\.(?:a|o|so(?:\.\d+)*)$/;
+
 /** Describes one command. Headers and libraries go into one Tree per folder, so that what thunks share is named once. */
 export function describe(
 	d: Description,
-	facts: Pick<FileFacts, "get">,
+	facts: Pick<FileFacts, "get" | "isSystem">,
 	objects: ObjectStore,
 	cannotDefer: boolean,
 ): Described | DescribeProblem {
@@ -89,7 +91,10 @@ export function describe(
 		}
 		if (cannotDefer && fact.namesAssemblerFile && d.plan.family === "cc")
 			return { reason: "assembler-file", detail: path };
-		if (named.has(path)) values.push({ hash: fact.hash, name: path });
+		// A library that the build makes may be a placeholder the next time, and that is an item of its own: the thunk is the
+		// same by either way.
+		const mayBeMade = LIBRARY.test(path) && !facts.isSystem(path);
+		if (named.has(path) || mayBeMade) values.push({ hash: fact.hash, name: path });
 		else {
 			const slash = path.lastIndexOf("/");
 			const folder = slash > 0 ? path.slice(0, slash) : "/";

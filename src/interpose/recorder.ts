@@ -88,7 +88,8 @@ export class Recorder {
 		};
 		const { objects } = this.#o.store;
 		const description = { ...descriptionOf(c), reads: inputs.reads, before: new Map(), sideOutputs: [] };
-		const described = describe(description, { get }, objects, true);
+		const facts = { get, isSystem: (path: string) => this.#o.facts.isSystem(path) };
+		const described = describe(description, facts, objects, true);
 		if ("reason" in described) return described;
 		objects.put(described.bytes);
 		this.#keepBuilt(c, described.thunk, looked);
@@ -160,7 +161,10 @@ export class Recorder {
 		);
 		// What is described is what was compared: one look at each file.
 		const looked = new Map<string, FileFact>();
-		const facts = { get: (path: string) => looked.get(path) ?? this.#o.facts.get(path) };
+		const facts = {
+			get: (path: string) => looked.get(path) ?? this.#o.facts.get(path),
+			isSystem: (path: string) => this.#o.facts.isSystem(path),
+		};
 		for (const path of seen.reads) {
 			if (c.toolchain.files.has(path) || isVolatile(path) || seen.writes.has(path)) continue;
 			const fact = this.#o.facts.get(path);

@@ -7,18 +7,22 @@ import type { Storage } from "./types.js";
 
 export type StorageFailure = Failure<"no-storage-uri" | "no-such-storage" | "bad-storage-uri">;
 
-const EXISTING = `file:///FOLDER, a folder that all machines see; ${S3_FORM}; ${REDIS_FORM}`;
+/** For a hint. */
+export const STORAGE_FORMS = `file:///FOLDER, a folder that all machines see; ${S3_FORM}; ${REDIS_FORM}`;
 
 /** The storage backend that GG_STORAGE_URI names. Rejects with a UserError where it cannot be reached. */
 export async function openStorage(env: NodeJS.ProcessEnv): Promise<Result<Storage, StorageFailure>> {
 	const uri = env["GG_STORAGE_URI"] ?? "";
-	if (uri === "") {
-		return err({
-			reason: "no-storage-uri",
-			message: "GG_STORAGE_URI is not set, so there is no storage backend",
-			hint: `set it to ${EXISTING}`,
-		});
-	}
+	if (uri !== "") return openStorageAt(uri, "GG_STORAGE_URI");
+	return err({
+		reason: "no-storage-uri",
+		message: "GG_STORAGE_URI is not set, so there is no storage backend",
+		hint: `set it to ${STORAGE_FORMS}`,
+	});
+}
+
+/** The storage backend at a URI; `name` is how the user gave it. */
+export async function openStorageAt(uri: string, name: string): Promise<Result<Storage, StorageFailure>> {
 	const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1]?.toLowerCase() ?? "";
 	switch (scheme) {
 		case "s3": {
@@ -39,7 +43,6 @@ export async function openStorage(env: NodeJS.ProcessEnv): Promise<Result<Storag
 		default:
 	}
 	// The URI itself may hold a password and is not repeated.
-	const what =
-		scheme === "" ? "GG_STORAGE_URI is not a URI" : `GG_STORAGE_URI names a backend that gg cannot use (${scheme}:)`;
-	return err({ reason: "no-such-storage", message: what, hint: `what exists: ${EXISTING}` });
+	const what = scheme === "" ? `${name} is not a URI` : `${name} names a backend that gg cannot use (${scheme}:)`;
+	return err({ reason: "no-such-storage", message: what, hint: `what exists: ${STORAGE_FORMS}` });
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { hashBytes, sizeOfHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
-import { readObject } from "./object.js";
+import { MAX_RECORD, readObject } from "./object.js";
 import { createClient, RESP_TYPES } from "./redis-client.js";
 import type { RedisPlace } from "./redis-uri.js";
 import type { Storage } from "./types.js";
@@ -22,6 +22,10 @@ export async function redisStorage(place: RedisPlace): Promise<Storage> {
 		}
 	};
 	await ask(() => client.connect());
+	const kept = place.ttl > 0 ? { expiration: { type: "EX" as const, value: place.ttl } } : {};
+	const write = async (key: string, bytes: Buffer): Promise<void> => {
+		await ask(() => client.set(key, bytes, kept));
+	};
 	return {
 		async has(hash) {
 			const size = sizeOfHash(hash);
@@ -34,10 +38,13 @@ export async function redisStorage(place: RedisPlace): Promise<Storage> {
 			return bytes !== null && hashBytes(bytes) === hash ? bytes : undefined;
 		},
 		async put(hash, path) {
-			const bytes = readObject(hash, path);
-			const kept = place.ttl > 0 ? { expiration: { type: "EX" as const, value: place.ttl } } : {};
-			await ask(() => client.set(hash, bytes, kept));
+			await write(hash, readObject(hash, path));
 		},
+		async getRecord(thunk) {
+			const record = (await ask(() => client.get(`results/${thunk}`))) as Buffer | null;
+			return record === null || record.length > MAX_RECORD ? undefined : record;
+		},
+		putRecord: (thunk, record) => write(`results/${thunk}`, record),
 		async close() {
 			await client.close();
 		},

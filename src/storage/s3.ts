@@ -1,7 +1,7 @@
 import { hashBytes, sizeOfHash } from "../thunk/hash.js";
 import { Limiter } from "../util/limiter.js";
 import { UserError } from "../util/result.js";
-import { readObject } from "./object.js";
+import { MAX_RECORD, readObject } from "./object.js";
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from "./s3-client.js";
 import type { S3Place } from "./s3-uri.js";
 import type { Storage } from "./types.js";
@@ -45,31 +45,36 @@ export function s3Storage(place: S3Place): Storage {
 				throw s3Error(place, refusal);
 			}
 		});
+	const write = async (key: string, Body: Buffer): Promise<void> => {
+		const command = { Bucket, Key: prefix + key, Body, ContentType: "application/octet-stream" };
+		const written = await ask(() => client.send(new PutObjectCommand(command)));
+		if (written === undefined) throw s3Error(place, { name: "NoSuchBucket", status: 404, detail: "" });
+	};
+	/** Undefined when it is not there, or when its length is not one of those. */
+	const read = (key: string, least: number, most: number): Promise<Buffer | undefined> =>
+		ask(async () => {
+			const { Body, ContentLength = -1 } = await client.send(new GetObjectCommand({ Bucket, Key: prefix + key }));
+			if (Body === undefined || ContentLength < least || ContentLength > most) {
+				(Body as { destroy?: () => void } | undefined)?.destroy?.();
+				return undefined;
+			}
+			return Buffer.from(await Body.transformToByteArray());
+		});
 	return {
 		async has(hash) {
 			const head = await ask(() => client.send(new HeadObjectCommand({ Bucket, Key: prefix + hash })));
 			return head?.ContentLength === sizeOfHash(hash);
 		},
 		async get(hash) {
-			return ask(async () => {
-				const { Body, ContentLength } = await client.send(new GetObjectCommand({ Bucket, Key: prefix + hash }));
-				// What is longer or shorter than its name says is not read at all.
-				if (Body === undefined || ContentLength !== sizeOfHash(hash)) {
-					(Body as { destroy?: () => void } | undefined)?.destroy?.();
-					return undefined;
-				}
-				const bytes = Buffer.from(await Body.transformToByteArray());
-				return hashBytes(bytes) === hash ? bytes : undefined;
-			});
+			const size = sizeOfHash(hash);
+			const bytes = await read(hash, size, size);
+			return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 		},
 		async put(hash, path) {
-			const Body = readObject(hash, path);
-			const put = () =>
-				client.send(
-					new PutObjectCommand({ Bucket, Key: prefix + hash, Body, ContentType: "application/octet-stream" }),
-				);
-			if ((await ask(put)) === undefined) throw s3Error(place, { name: "NoSuchBucket", status: 404, detail: "" });
+			await write(hash, readObject(hash, path));
 		},
+		getRecord: (thunk) => read(`results/${thunk}`, 0, MAX_RECORD),
+		putRecord: (thunk, record) => write(`results/${thunk}`, record),
 		async close() {
 			client.destroy();
 		},

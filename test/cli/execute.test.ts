@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { STORAGE_FORMS } from "../../src/storage/open.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { testCli } from "../rig/cli.js";
 
@@ -178,7 +179,7 @@ describe("gg execute", () => {
 			say("../x"),
 			"gg-execute: ../x is not the hash of a thunk\n    it begins with T and has 52 letters; a placeholder's second line is one\n",
 		);
-		const exists = "    set it to file:///FOLDER, a folder that all machines see\n";
+		const exists = `    set it to ${STORAGE_FORMS}\n`;
 		assert.equal(say("-g", gone), `gg-execute: GG_STORAGE_URI is not set, so there is no storage backend\n${exists}`);
 		assert.equal(say("-p", gone), `gg-execute: GG_STORAGE_URI is not set, so there is no storage backend\n${exists}`);
 		const low = thunk(": > out");

@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { STORAGE_FORMS } from "../../src/storage/open.js";
 import { testCli } from "../rig/cli.js";
 
 const H = "VWJG1tSLV3whtD_CxEPvZ0hu0_HFjrzTQgoai6Eb2vgM00000006";
@@ -150,7 +151,7 @@ describe("gg put and get", () => {
 
 	it("say what is wrong", () => {
 		cli.gg(["init"]);
-		const exists = "file:///FOLDER, a folder that all machines see\n";
+		const exists = `${STORAGE_FORMS}\n`;
 		assert.equal(
 			cli.bad("get", H),
 			`gg-get: GG_STORAGE_URI is not set, so there is no storage backend\n    set it to ${exists}`,
@@ -161,8 +162,8 @@ describe("gg put and get", () => {
 			return ran.err;
 		};
 		assert.equal(
-			say("s3://key:secret@bucket/", "put", "f"),
-			`gg-put: GG_STORAGE_URI names a backend that gg cannot use (s3:)\n    what exists: ${exists}`,
+			say("ftp://key:secret@bucket/", "put", "f"),
+			`gg-put: GG_STORAGE_URI names a backend that gg cannot use (ftp:)\n    what exists: ${exists}`,
 		);
 		assert.equal(say("folder", "get", H), `gg-get: GG_STORAGE_URI is not a URI\n    what exists: ${exists}`);
 		assert.equal(

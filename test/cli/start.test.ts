@@ -1,8 +1,9 @@
 import { strict as assert } from "node:assert";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chownSync, existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { testCli } from "../rig/cli.js";
+import { GG, testCli } from "../rig/cli.js";
 
 const cli = testCli();
 
@@ -36,6 +37,13 @@ describe("starting gg", () => {
 			assert.equal(start(cache), help);
 			assert.ok(isWhole(file));
 		}
+	});
+
+	it("goes on in silence when whoever reads what it says is gone", () => {
+		const script = `mkfifo gone; { { read _ < gone; "$0" help; echo "status $?" >&3; } 2>&1 | { exec <&-; echo > gone; }; } 3>&1`;
+		const env = { PATH: process.env["PATH"], HOME: cli.path, GG_CACHE_DIR: cli.at("cache") };
+		const ran = spawnSync("sh", ["-c", script, GG], { cwd: cli.path, encoding: "utf8", env });
+		assert.deepEqual([ran.stdout, ran.stderr], ["status 0\n", ""]);
 	});
 
 	it("takes no code that V8 refuses", () => {

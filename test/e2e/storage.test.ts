@@ -1,7 +1,17 @@
 /** Objects in real services: a Redis server, and Swift's S3 service, which checks signatures. */
 import { strict as assert } from "node:assert";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { generateKeyPairSync } from "node:crypto";
+import {
+	chmodSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	realpathSync,
+	rmSync,
+	writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +20,7 @@ import type { Storage } from "../../src/storage/types.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { UserError } from "../../src/util/result.js";
 import { testCli } from "../rig/cli.js";
+import { type Project, projects, withoutSummary } from "../rig/project.js";
 import { hasRedis, hasS3, S3_KEY, S3_SECRET, type StorageServer, startRedis, startS3 } from "../rig/storage-servers.js";
 
 /** Opens it for `use`, and closes it whatever happens. */
@@ -227,6 +238,7 @@ describe("a Redis server as storage", () => {
 describe("an S3 bucket as storage", () => {
 	const folder = suiteFolder();
 	const cli = testCli();
+	const project = projects();
 	let server: StorageServer | undefined;
 	const credentials = `${encodeURIComponent(S3_KEY)}:${encodeURIComponent(S3_SECRET)}@`;
 	const uri = (bucket = "ggbucket/pre/fix", who = credentials, more = "") =>
@@ -262,6 +274,20 @@ describe("an S3 bucket as storage", () => {
 		const get = cli.gg(["get", hash], { cwd: cli.at("b"), env });
 		assert.deepEqual([get.status, get.out], [0, ""], get.err);
 		assert.equal(readFileSync(cli.at(`b/.gg/blobs/${hash}`), "utf8"), "by S3\n");
+	});
+
+	it("gives another machine all results", async () => {
+		const p = project(FILES);
+		const plain = await p.run(["make", "-j2"]);
+		assert.equal(plain.status, 0);
+		const aside = p.aside();
+		for (const expected of [NONE, ALL]) {
+			p.fresh();
+			const ended = await p.gg(["build", "--store", uri("ggbucket/cache"), "make", "-j2"]);
+			assert.equal(ended.status, 0, ended.stderr);
+			assert.match(ended.stderr, expected);
+			p.assertSameTree(aside);
+		}
 	});
 
 	it("takes its credentials from the environment where the URI has none", () => {
@@ -304,5 +330,139 @@ describe("an S3 bucket as storage", () => {
 			"the S3 bucket ggbucket at http://127.0.0.1:9 cannot be used (ECONNREFUSED)",
 			"check the URI, and that the service can be reached",
 		]);
+	});
+});
+
+const FILES = {
+	Makefile: `CFLAGS = -g -O2 -Wall -I$(CURDIR)/h
+main: main.o libparts.a
+	$(CC) -o $@ main.o -L. -lparts
+libparts.a: one.o two.o
+	ar rcs $@ one.o two.o
+%.o: %.c
+	$(CC) $(CFLAGS) -MMD -c -o $@ $<
+-include main.d one.d two.d
+`,
+	"h/parts.h": "int one(void);\nint two(void);\n",
+	"main.c": `#include <stdio.h>\n#include "parts.h"\nint main(void) { printf("%s %d\\n", __FILE__, one() + two()); return 0; }\n`,
+	"one.c": `#include "parts.h"\nint one(void) { int unused; return 1; }\n`,
+	"two.c": `#include "parts.h"\nint two(void) { return 2; }\n`,
+};
+const NONE = /^gg: 0 from the store, 5 compiled, linked or archived, /m;
+const ALL = /^gg: 5 from the store, 0 compiled, linked or archived, /m;
+
+describe("a storage backend as a shared cache", () => {
+	const project = projects();
+	const folder = suiteFolder();
+	const servers: StorageServer[] = [];
+	afterEach(async () => {
+		for (const server of servers.splice(0)) await server.stop();
+	});
+
+	/** Builds a tree that was never built, by a gg that knows nothing; the tree is that of make alone. */
+	function builder(p: Project): (store: string, env?: Record<string, string>) => Promise<string> {
+		let plain: { readonly aside: string; readonly stderr: string } | undefined;
+		return async (store, env = {}) => {
+			if (plain === undefined) {
+				const ended = await p.run(["make", "-j2"]);
+				assert.equal(ended.status, 0, ended.stderr);
+				plain = { aside: p.aside(), stderr: ended.stderr };
+			}
+			p.fresh();
+			const ended = await p.gg(["build", "--store", store, "make", "-j2"], { env });
+			assert.equal(ended.status, 0, ended.stderr);
+			p.assertSameTree(plain.aside);
+			if (ALL.test(ended.stderr)) assert.equal(withoutSummary(ended.stderr), plain.stderr);
+			return ended.stderr;
+		};
+	}
+
+	it("gives another machine all results, by a folder", async () => {
+		const p = project(FILES);
+		const build = builder(p);
+		const store = `file://${join(p.folder, "shared")}`;
+		assert.match(await build(`${store}?access=read-only`), NONE);
+		assert.match(await build(store), NONE);
+		assert.match(await build(store, { GITHUB_HEAD_REF: "feature" }), ALL);
+		assert.match((await p.gg(["explain", "main.o"])).stdout, /thunk T\S+ was known, in file:\/\/\//);
+	});
+
+	it("gives another machine all results, by Redis, and its going away costs nothing but time", async function () {
+		if (!hasRedis()) this.skip();
+		const p = project(FILES);
+		const build = builder(p);
+		const server = await startRedis(folder.path, ['requirepass "s3cret"']);
+		servers.push(server);
+		const store = `redis://:s3cret@127.0.0.1:${server.port}`;
+		assert.match(await build(store), NONE);
+		assert.match(await build(store), ALL);
+		const explained = (await p.gg(["explain", "main.o"])).stdout;
+		assert.match(explained, /thunk T\S+ was known, in redis:\/\/127/);
+		assert.ok(!explained.includes("s3cret"));
+		await server.stop();
+		const gone = await build(store);
+		assert.match(gone, NONE);
+		assert.match(gone, /^gg: no store is used: the Redis server 127\.0\.0\.1:\d+ cannot be used \(ECONNREFUSED\)$/m);
+	});
+
+	it("makes again what it has lost, or holds wrongly", async () => {
+		const p = project(FILES);
+		const build = builder(p);
+		const shared = join(p.folder, "shared");
+		await build(`file://${shared}`);
+		const objects = readdirSync(shared).filter((name) => name.startsWith("V"));
+		assert.ok(objects.length >= 5);
+		for (const name of objects) {
+			const path = join(shared, name);
+			chmodSync(path, 0o644);
+			writeFileSync(
+				path,
+				readFileSync(path).map((byte) => byte ^ 1),
+			);
+		}
+		assert.match(await build(`file://${shared}?access=read-only`), NONE);
+		for (const name of objects) rmSync(join(shared, name));
+		assert.match(await build(`file://${shared}`), NONE);
+		assert.match(await build(`file://${shared}`), ALL);
+		for (const name of readdirSync(join(shared, "results"))) writeFileSync(join(shared, "results", name), "x");
+		assert.match(await build(`file://${shared}?access=read-only`), NONE);
+	});
+
+	it("counts only what the right key has signed, where one is set", async () => {
+		const p = project(FILES);
+		const build = builder(p);
+		const store = `file://${join(p.folder, "shared")}`;
+		const pair = (name: string): string => {
+			const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+			writeFileSync(join(p.folder, name), privateKey.export({ type: "pkcs8", format: "pem" }));
+			writeFileSync(join(p.folder, `${name}.pub`), publicKey.export({ type: "spki", format: "pem" }));
+			return join(p.folder, name);
+		};
+		const [ours, theirs] = [pair("ours"), pair("theirs")];
+		assert.match(await build(store), NONE);
+		assert.match(await build(`${store}?access=read-only`, { GG_STORE_VERIFY_KEY: `${ours}.pub` }), NONE);
+		assert.match(await build(store, { GG_STORE_SIGN_KEY: theirs }), NONE);
+		assert.match(await build(store, { GG_STORE_SIGN_KEY: ours }), NONE);
+		assert.match(await build(`${store}?access=read-only`, { GG_STORE_VERIFY_KEY: `${ours}.pub` }), ALL);
+		assert.match(await build(`${store}?access=read-only`), ALL);
+		p.fresh();
+		const env = { GG_STORE_SIGN_KEY: p.path("Makefile") };
+		const bad = await p.gg(["build", "--store", store, "make"], { env });
+		assert.equal(bad.status, 1);
+		assert.match(bad.stderr, /^gg-build: GG_STORE_SIGN_KEY names \S+, which holds no Ed25519 key in PEM form\n/m);
+	});
+
+	it("is named in one clear way, or an error says how", async () => {
+		const p = project(FILES);
+		const say = async (store: string) => (await p.gg(["build", "--store", store, "make"])).stderr;
+		assert.match(await say("elsewhere"), /^gg-build: --store takes reapi=ENDPOINT or the URI of a storage backend\n/m);
+		assert.match(await say("ftp://host/x"), /^gg-build: --store names a backend that gg cannot use \(ftp:\)\n/m);
+		assert.match(await say("file:///x?access=all"), /^gg-build: access=all is neither read-only nor read-write\n/m);
+		const s3 = await say("s3://KEY:a/b@bucket/");
+		assert.match(
+			s3,
+			/^gg-build: the URI of the S3 bucket cannot be read: a \/ or @ in a key or secret is written %2F/m,
+		);
+		assert.ok(!s3.includes("a/b"), s3);
 	});
 });

@@ -5,6 +5,7 @@ import type { ObjectStore } from "../../store/types.js";
 import { decodeTree } from "../../thunk/codec.js";
 import { hashBytes, hashFile, type ObjectHash } from "../../thunk/hash.js";
 import type { Item, Thunk } from "../../thunk/types.js";
+import { Twins } from "../twins.js";
 import { blobPath } from "./action.js";
 import type { Blob } from "./cas.js";
 import { digestOfObject, Folder, FolderEditor, type InputFile } from "./merkle.js";
@@ -53,11 +54,12 @@ export class InputRoots {
 	/** `gg/` by the text of its list of links. */
 	readonly #tools = new Map<string, Folder>();
 	readonly #lists = new Map<ObjectHash, Buffer>();
-	readonly #once = new Map<ObjectHash, boolean>();
+	readonly #twins: Twins;
 	#round = 1;
 
 	constructor(options: InputRootsOptions) {
 		this.#o = options;
+		this.#twins = new Twins(options.objects);
 		const hash = hashFile(options.runner);
 		this.#origins.set(hash, options.runner);
 		this.#runner = { hash, executable: true };
@@ -94,35 +96,9 @@ export class InputRoots {
 		return root;
 	}
 
-	/**
-	 * A file that `#pragma once` or `#import` would take for another one: both have the same content, and on a server the same
-	 * time too, by which compilers tell them apart. Undefined when there is none.
-	 */
+	/** See Twins. */
 	twin(thunk: Thunk): string | undefined {
-		const seen = new Set<ObjectHash>();
-		for (const item of thunk.trees) {
-			if (item.name === "/") continue;
-			for (const [name, { hash }] of this.#folderOf(item).files) {
-				if (seen.has(hash) && this.#saysOnce(hash)) return posix.join(item.name, name);
-				seen.add(hash);
-			}
-		}
-		for (const { name, hash } of thunk.values) {
-			if (!this.#origins.has(hash)) this.#origins.set(hash, name);
-			if (seen.has(hash) && this.#saysOnce(hash)) return name;
-			seen.add(hash);
-		}
-		return undefined;
-	}
-
-	#saysOnce(hash: ObjectHash): boolean {
-		let says = this.#once.get(hash);
-		if (says === undefined) {
-			// What cannot be read may say anything.
-			says = /^[ \t]*#[ \t]*(?:pragma[ \t]+once|import)\b/m.test(this.#read(hash)?.toString("latin1") ?? "#import");
-			this.#once.set(hash, says);
-		}
-		return says;
+		return this.#twins.of(thunk);
 	}
 
 	/** The folder of the runner and of the links that it is to make, as pairs of path and target, NUL-terminated. */

@@ -3,7 +3,7 @@ import { RemoteError } from "../../reapi/errors.js";
 import { type ActionResult, METHODS, type OutputFile } from "../../reapi/messages.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
-import type { Engine } from "../types.js";
+import { type Access, quietly, type ResultStore } from "../stored.js";
 import { outputName, outputsOf } from "./action.js";
 import type { Blob } from "./cas.js";
 import { connect, type ReapiOptions } from "./client.js";
@@ -12,49 +12,27 @@ import { digestOf, digestOfObject } from "./merkle.js";
 import { modeOf } from "./modes.js";
 
 export interface RemoteStoreOptions extends ReapiOptions {
-	/** Whether what is made here goes to the server, too. */
-	readonly access: "read-only" | "read-write";
+	readonly access: Access;
 	/** Called when the server cannot be used; it is then left alone for a while. */
 	readonly troubled: (failure: ExecutionFailure) => void;
 }
 
-/** A server's cache of results, in the form in which a server that executes would have them. */
-export interface RemoteStore {
-	/** Why results are not sent although they were meant to be; empty otherwise. */
-	readonly readOnlyBecause: string;
-	lookup(hash: ObjectHash, thunk: Thunk): Promise<Execution | undefined>;
-	/** Sends what a thunk came to here, behind the caller's back. */
-	keep(hash: ObjectHash, thunk: Thunk, execution: Execution): void;
-	/** Waits until all has been sent, and closes. */
-	close(): Promise<void>;
-}
-
-const DOWN_MS = 30_000;
 const INLINE = 64 << 10;
 
-/** Throws a UserError when the server is none or has no cache. */
-export async function openRemoteStore(o: RemoteStoreOptions): Promise<RemoteStore> {
+/** A server's cache of results, in the form in which a server that executes would have them. Throws a UserError when the server is none or has no cache. */
+export async function openRemoteStore(o: RemoteStoreOptions): Promise<ResultStore> {
 	const client = await connect(o, "cache");
-	const now = o.now ?? Date.now;
+	const attempt = quietly({
+		now: o.now ?? Date.now,
+		failureOf(error) {
+			const failure = failureOf(o.endpoint, error);
+			return error instanceof RemoteError ? failure : undefined;
+		},
+		troubled: o.troubled,
+	});
 	const allowed = client.capabilities.cacheCapabilities?.actionCacheUpdateCapabilities?.updateEnabled === true;
 	const writes = o.access === "read-write" && allowed;
 	const sending = new Set<Promise<void>>();
-	let downUntil = 0;
-
-	/** A cache that fails is a cache that has nothing. */
-	async function quietly<T>(work: () => Promise<T>): Promise<T | undefined> {
-		if (now() < downUntil) return undefined;
-		try {
-			return await work();
-		} catch (error) {
-			const failure = failureOf(o.endpoint, error);
-			if (error instanceof RemoteError) {
-				downUntil = now() + DOWN_MS;
-				o.troubled(failure);
-			}
-			return undefined;
-		}
-	}
 
 	/** Thunks of which another machine may take the result: none that has something to do with this one. */
 	function isShared(thunk: Thunk): boolean {
@@ -99,7 +77,7 @@ export async function openRemoteStore(o: RemoteStoreOptions): Promise<RemoteStor
 	return {
 		readOnlyBecause: o.access === "read-write" && !allowed ? `${o.endpoint.target} takes no results of clients` : "",
 		lookup: (hash, thunk) =>
-			quietly(async () => {
+			attempt(async () => {
 				if (!isShared(thunk)) return undefined;
 				const known = await client.recall(thunk, client.actionOf(hash, thunk).action);
 				return known?.kind === "finished" && known.result.status === 0 ? known : undefined;
@@ -107,26 +85,12 @@ export async function openRemoteStore(o: RemoteStoreOptions): Promise<RemoteStor
 		keep(hash, thunk, execution) {
 			if (!writes || execution.kind !== "finished" || execution.undeclared.length > 0 || !isShared(thunk)) return;
 			if (execution.result.status !== 0 || execution.result.signal !== 0) return;
-			const sent = quietly(() => send(hash, thunk, execution)).finally(() => sending.delete(sent));
+			const sent = attempt(() => send(hash, thunk, execution)).finally(() => sending.delete(sent));
 			sending.add(sent);
 		},
 		async close() {
 			await Promise.all(sending);
 			client.channel.close();
-		},
-	};
-}
-
-/** An engine that asks a store before it runs anything, and tells it afterwards. */
-export function storedEngine(near: Engine, store: RemoteStore): Engine {
-	return {
-		...near,
-		async execute(hash, thunk) {
-			const known = await store.lookup(hash, thunk);
-			if (known !== undefined) return known;
-			const execution = await near.execute(hash, thunk);
-			if (execution.kind === "finished") store.keep(hash, thunk, execution);
-			return execution;
 		},
 	};
 }
