@@ -1,5 +1,7 @@
+import { othersAtWork } from "../store/at-work.js";
 import { cleanStore } from "../store/clean.js";
 import { standingThunks } from "../store/placeholders.js";
+import { UserError } from "../util/result.js";
 import { parse } from "./parse.js";
 import { openProjectStore, usageError } from "./project.js";
 import { toSize } from "./sizes.js";
@@ -34,6 +36,15 @@ export const run: Run = async (args, io) => {
 	const maxSize = size === undefined ? undefined : toSize("clean", "--max-size", size);
 	const { ggDir, store } = openProjectStore(io);
 	const dryRun = flags["dry-run"] === true;
+	const [other] = othersAtWork(ggDir);
+	if (other !== undefined && !dryRun) {
+		// It counts on what it has seen there, used long ago or not.
+		throw new UserError({
+			reason: "at-work",
+			message: `gg is at work in ${ggDir} (process ${other})`,
+			hint: "clean when it has ended",
+		});
+	}
 	const placeholders = standingThunks(ggDir);
 	const c = cleanStore({ ggDir, store, placeholders, usedBefore, maxSize, now, dryRun });
 	const verb = dryRun ? "would remove" : "removed";

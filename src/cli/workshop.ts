@@ -12,6 +12,7 @@ import { ScratchFolders } from "../executor/scratch.js";
 import { type Forced, Forcer, type ForcerEvents } from "../forcer/forcer.js";
 import { Recheck } from "../forcer/recheck.js";
 import { type Natives, nativePrograms } from "../interpose/native.js";
+import { beginWork } from "../store/at-work.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
 import { Placeholders, readPlaceholder } from "../store/placeholders.js";
@@ -65,6 +66,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		userIndex: join(cacheDir, "facts"),
 		isSystem: systemPredicate(root),
 	});
+	const endWork = beginWork(ggDir);
 	const placeholders = new Placeholders(ggDir);
 	if (placeholders.stale) {
 		io.err(`gg: ${placeholders.path} is of another version of gg and is not read\n`);
@@ -215,6 +217,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 				store.close();
 				scratch.close();
 			} finally {
+				endWork();
 				rmSync(folder, { recursive: true, force: true });
 				await spawner.close();
 			}

@@ -94,6 +94,7 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 			const before = placed.length;
 			for (const e of entries) {
 				if (e.kind === "link" || e.kind === "directory") {
+					if (o.sandbox && e.kind === "link" && !o.store.objects.has(e.hash)) return missingTree(item);
 					shape.push([e.kind, posix.join(item.name, e.name), e.hash]);
 					continue;
 				}

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { beginWork } from "../../src/store/at-work.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { testCli } from "../rig/cli.js";
 
@@ -134,6 +135,23 @@ describe("gg clean", () => {
 		for (const stray of strays) assert.equal(existsSync(stray), false);
 		assert.equal(existsSync(fresh), true);
 		assert.deepEqual(readdirSync(cli.at(".gg/tmp")).sort(), ["other", `thunk-${process.pid}-1`].sort());
+	});
+
+	it("removes nothing while another gg is at work there, and says so; one that was killed is not", () => {
+		const end = beginWork(cli.at(".gg"));
+		const file = `work-${process.pid}`;
+		try {
+			const message = `gg-clean: gg is at work in ${cli.at(".gg")} (process ${process.pid})\n    clean when it has ended\n`;
+			assert.equal(cli.bad("clean", "--all"), message);
+			cli.good("clean", "--all", "-n");
+			// A process that had the number of this one, and the number of none.
+			writeFileSync(cli.at(`.gg/tmp/${file}`), "1");
+			writeFileSync(cli.at(".gg/tmp/work-4194305"), "1");
+			cli.good("clean", "--all");
+			assert.deepEqual(readdirSync(cli.at(".gg/tmp")), []);
+		} finally {
+			end();
+		}
 	});
 
 	it("says what is wrong", () => {

@@ -319,6 +319,23 @@ describe("a file system that is full or read-only", () => {
 describe("two gg at once", () => {
 	const project = projects();
 
+	it("nothing that a build counts on is removed meanwhile", async () => {
+		const p = project({
+			Makefile: "a.o: a.c ; @echo ready; while [ ! -e go ]; do sleep 0.01; done; $(CC) -c a.c\n",
+			"a.c": "int a;\n",
+		});
+		const started = p.start([GG, "build", "make"]);
+		await started.said("ready");
+		const cleaned = await p.gg(["clean", "--all"]);
+		p.write("go", "");
+		assert.equal((await started.ended).status, 0);
+		assert.match(
+			cleaned.stderr,
+			/^gg-clean: gg is at work in \S+\/\.gg \(process \d+\)\n {4}clean when it has ended\n$/,
+		);
+		assert.equal((await p.gg(["clean", "--all"])).status, 0);
+	});
+
 	it("share one store", async () => {
 		const make = (n: number): string =>
 			`all: ${Array.from({ length: 8 }, (_, i) => `d${n}/f${i}.o`).join(" ")}\nd${n}/%.o: %.c ; $(CC) -c -o $@ $<\n`;
