@@ -4,13 +4,16 @@
  * It lies in the input root as gg/runner, beside root/, which holds every input at its own absolute path. Where the
  * worker allows it, root/ becomes the root of a namespace, so that the command sees the names that it sees at home and
  * records them. Outputs are copied to out/0, out/1, ...: a worker refuses outputs that are inputs too. Where there is no
- * namespace the runner says so and ends with 240. A thunk in the original's form names no files of the machine: it runs in
+ * namespace the runner says so and ends with 240, or, for kinds of command that give the same bytes so, runs it below
+ * root/ with gg-view.so, which shows it the names of home (--relocate). A thunk in the original's form names no files of the machine: it runs in
  * work/, beside blobs/, with the worker's own files around it, and the folder is found at HERE.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -40,7 +44,8 @@ struct list {
 
 static struct {
 	const char *cwd, *exec, *way, *folder, *out_folder;
-	bool classic; /* in the original's form */
+	bool classic;  /* in the original's form */
+	bool relocate; /* a kind of command that is known to give the same bytes below another folder */
 	mode_t umask;
 	rlim_t memory, file_size, processes; /* 0: no limit */
 	struct list env, out, inout, bind, at, argv;
@@ -71,6 +76,10 @@ static void add(struct list *l, char *item) {
 static void parse(int argc, char **argv) {
 	for (int i = 1; i < argc; i++) {
 		const char *name = argv[i];
+		if (strcmp(name, "--relocate") == 0) {
+			job.relocate = true;
+			continue;
+		}
 		if (strcmp(name, "--") == 0) {
 			while (++i < argc)
 				add(&job.argv, argv[i]);
@@ -439,6 +448,158 @@ static int in_namespace(int out_folder, char why[256]) {
 	return len > 0 ? -1 : code;
 }
 
+/* ---- relocated: no namespace, the same names by gg-view.so ---- */
+
+static const char loader[] = "/lib64/ld-linux-x86-64.so.2";
+static char private_folder[] = "/tmp/gg-XXXXXX", own_loader[sizeof private_folder + 2];
+
+static void remove_private_folder(void) {
+	unlink(own_loader);
+	rmdir(private_folder);
+}
+
+/* A program of the toolchain is started by the toolchain's own loader: the worker's may be older than its libraries. */
+static void set_loader(const char *path) {
+	union {
+		char bytes[4096];
+		Elf64_Ehdr header;
+	} start;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, start.bytes, sizeof start.bytes);
+	off_t at = 0;
+	if (n >= (ssize_t)sizeof(Elf64_Ehdr) && memcmp(start.bytes, ELFMAG, SELFMAG) == 0 &&
+	    start.header.e_ident[EI_CLASS] == ELFCLASS64 && start.header.e_phentsize == sizeof(Elf64_Phdr)) {
+		for (size_t i = 0; i < start.header.e_phnum; i++) {
+			size_t where = start.header.e_phoff + i * sizeof(Elf64_Phdr);
+			Elf64_Phdr header;
+			char name[sizeof loader];
+			if (where + sizeof header > (size_t)n)
+				break;
+			memcpy(&header, start.bytes + where, sizeof header);
+			if (header.p_type == PT_INTERP && header.p_filesz == sizeof loader &&
+			    pread(fd, name, sizeof name, (off_t)header.p_offset) == (ssize_t)sizeof name &&
+			    memcmp(name, loader, sizeof name) == 0)
+				at = (off_t)header.p_offset;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	if (at == 0)
+		return;
+	char text[sizeof loader] = "";
+	strcpy(text, own_loader);
+	make_private(path + strlen(root));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || pwrite(fd, text, sizeof text, at) != (ssize_t)sizeof text || close(fd) < 0)
+		not_run("%s: %s", path, strerror(errno));
+}
+
+static int visit(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+	(void)ftw;
+	if (type == FTW_F && (st->st_mode & 0111))
+		set_loader(path);
+	return 0;
+}
+
+static bool holds(const char *path, const char *text) {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0)
+		return false;
+	bool found = true; /* what cannot be looked at is not trusted */
+	if (fstat(fd, &st) == 0) {
+		void *bytes = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+		if (bytes != MAP_FAILED)
+			found = bytes && memmem(bytes, (size_t)st.st_size, text, strlen(text));
+		if (bytes && bytes != MAP_FAILED)
+			munmap(bytes, (size_t)st.st_size);
+	}
+	close(fd);
+	return found;
+}
+
+/* Only a success is believed, and only if nothing that came of it names this folder. */
+static void check(const char *path) {
+	if (holds(path, base) || holds(path, private_folder))
+		not_run("relocated, the command names the worker's folder");
+}
+
+static void replay(const char *path, int to) {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || !copy_bytes(fd, to))
+		not_run("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+static _Noreturn void run_relocated(void) {
+	static const char *const libraries[] = { "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64",
+						 "/usr/lib", "/lib" };
+	static char text[8][3 * PATH_MAX], path[2 * PATH_MAX];
+	struct list env = { 0 };
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0; i < job.env.count; i++)
+		if (strncmp(job.env.items[i], "TMPDIR=", 7) != 0)
+			add(&env, job.env.items[i]);
+	size_t n = (size_t)sprintf(text[0], "LD_LIBRARY_PATH=");
+	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
+		n += (size_t)snprintf(text[0] + n, sizeof text[0] - n, "%s%s%s", i ? ":" : "", root, libraries[i]);
+	if (n >= sizeof text[0])
+		_exit(NOT_RUN);
+	snprintf(text[1], sizeof text[1], "LD_PRELOAD=%s/gg/view.so", base);
+	snprintf(text[2], sizeof text[2], "GG_ROOT=%s", base);
+	snprintf(text[3], sizeof text[3], "TMPDIR=%s/tmp", base);
+	for (size_t i = 0; i < 4; i++)
+		add(&env, text[i]);
+	int out = open("gg-stdout", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+	int error = open("gg-stderr", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+	snprintf(path, sizeof path, "%s%s", root, job.cwd);
+	if (out < 0 || error < 0 || chdir(path) < 0 || dup2(out, 1) < 0 || dup2(error, 2) < 0)
+		_exit(NOT_RUN);
+	umask(job.umask);
+	snprintf(path, sizeof path, "%s%s", root, job.exec);
+	execve(path, job.argv.items, env.items);
+	_exit(NOT_RUN);
+}
+
+static int relocated(int out_folder) {
+	char path[2 * PATH_MAX], target[2 * PATH_MAX];
+	if (strpbrk(base, " :;\t\n"))
+		not_run("relocated, the worker's folder %s has a name that LD_PRELOAD cannot hold", base);
+	/* A name that nobody else can have made: what is started through it is ours. */
+	if (!mkdtemp(private_folder))
+		not_run("%s: %s", private_folder, strerror(errno));
+	sprintf(own_loader, "%s/l", private_folder);
+	atexit(remove_private_folder);
+	snprintf(target, sizeof target, "%s%s", root, loader);
+	if (access(target, X_OK) < 0 || symlink(target, own_loader) < 0)
+		not_run("the toolchain's loader cannot be used: %s", strerror(errno));
+	if (mkdir("tmp", 0700) < 0 && errno != EEXIST)
+		not_run("tmp: %s", strerror(errno));
+	nftw(root, visit, 16, FTW_PHYS);
+	pid_t pid = fork();
+	if (pid < 0)
+		not_run("fork: %s", strerror(errno));
+	if (pid == 0)
+		run_relocated();
+	int code = wait_for(pid);
+	if (code != 0)
+		not_run("relocated, the command ends with %d", code);
+	check("gg-stdout");
+	check("gg-stderr");
+	for (size_t i = 0; i < job.out.count; i++) {
+		char name[32];
+		snprintf(path, sizeof path, "%s%s", root, job.out.items[i]);
+		snprintf(name, sizeof name, "%zu", i);
+		check(path);
+		int error = take_file(path, out_folder, name);
+		if (error)
+			not_run("cannot copy %s: %s", job.out.items[i], strerror(error));
+	}
+	replay("gg-stdout", 1);
+	replay("gg-stderr", 2);
+	return 0;
+}
+
 /* ---- on a gg worker: the worker's own files, read-only but for the action's folder ---- */
 
 static void limit(int which, rlim_t most) {
@@ -559,6 +720,8 @@ int main(int argc, char **argv) {
 		make_private(job.inout.items[i]);
 	char why[256];
 	int code = in_namespace(out_folder, why);
+	if (code < 0 && job.relocate)
+		return relocated(out_folder);
 	if (code < 0)
 		not_run("this worker allows no namespace (%s)", why + 1);
 	return code;

@@ -3,6 +3,7 @@
  *
  * GG_TRACE=FILE  appends what the process asks of the file system to FILE, as NUL-terminated records.
  * GG_VIEW=FILE   answers the names listed in FILE with other files, or with "no such file".
+ * GG_ROOT=DIR    answers every absolute name with what stands below DIR/root, as a chroot would (on workers that allow none).
  *
  * The letters of the trace, the format of the view and the calls covered are in PROTOCOL.md. What callers may rely on:
  *
@@ -141,6 +142,8 @@ static int exists(int dirfd, const char *path)
 	X(__readlinkat_chk, 0, ssize_t, (int, const char *, char *, size_t, size_t)) \
 	X(realpath, "GLIBC_2.3", char *, (const char *, char *)) \
 	X(__realpath_chk, 0, char *, (const char *, char *, size_t)) \
+	X(getcwd, 0, char *, (char *, size_t)) \
+	X(__getcwd_chk, 0, char *, (char *, size_t, size_t)) \
 	X(unlink, 0, int, (const char *)) \
 	X(unlinkat, 0, int, (int, const char *, int)) \
 	X(remove, 0, int, (const char *)) \
@@ -468,7 +471,43 @@ struct name {
 	const char *path, *use;
 	int dirfd;
 	uint32_t hit;
+	char room[PATH_MAX]; /* of `use` below GG_ROOT; not touched otherwise */
 };
+
+/* GG_ROOT, the length of that, and of it with /root. */
+static char base[PATH_MAX];
+static size_t base_length, root_length;
+
+static int is_below(const char *path, const char *folder, size_t length)
+{
+	return !strncmp(path, folder, length) && (!path[length] || path[length] == '/');
+}
+
+/* Where GG_ROOT has an absolute name; its own files, devices and processes are where they are. */
+static void into_root(struct name *n)
+{
+	size_t length = strlen(n->path);
+	if (*n->path != '/' || is_below(n->path, base, base_length) || is_below(n->path, "/dev", 4) ||
+	    is_below(n->path, "/proc", 5) || root_length + length >= sizeof n->room)
+		return;
+	memcpy(n->room, base, root_length);
+	memcpy(n->room + root_length, n->path, length + 1);
+	n->use = n->room;
+}
+
+/* The name without GG_ROOT, in place; its length. */
+static size_t out_of_root(char *path, size_t length)
+{
+	if (!base_length || length < root_length || memcmp(path, base, root_length) ||
+	    (length > root_length && path[root_length] != '/'))
+		return length;
+	length -= root_length;
+	memmove(path, path + root_length, length);
+	if (!length)
+		path[length++] = '/';
+	path[length] = 0;
+	return length;
+}
 
 static size_t compose(char out[RECORD_MAX], char letter, const struct name *n)
 {
@@ -520,7 +559,7 @@ static void note(char letter, const struct name *n)
 
 static void note_path(char letter, const char *path)
 {
-	note(letter, &(struct name){ path, path, AT_FDCWD, 0 });
+	note(letter, &(struct name){ .path = path, .use = path, .dirfd = AT_FDCWD });
 }
 
 /* --------------------------------------------------------------------------------------------------------- startup */
@@ -545,7 +584,7 @@ static void start(void)
 	char exe[PATH_MAX];
 	if (!environ || !__atomic_compare_exchange_n(&stage, &begun, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return;
-	const char *trace = NULL, *table = NULL;
+	const char *trace = NULL, *table = NULL, *under = NULL;
 	for (char **e = environ; *e; e++) {
 		if ((*e)[0] != 'G' || (*e)[1] != 'G' || (*e)[2] != '_')
 			continue;
@@ -553,11 +592,20 @@ static void start(void)
 			trace = *e + 9;
 		else if (!strncmp(*e, "GG_VIEW=/", 9))
 			table = *e + 8;
+		else if (!strncmp(*e, "GG_ROOT=/", 9))
+			under = *e + 8;
 	}
 	if (table && load_view(table))
 		any = 1;
 	else
 		view.text = NULL, view.count = 0;
+	if (under && strlen(under) < sizeof base - sizeof "/root") {
+		strcpy(base, under);
+		base_length = strlen(base);
+		strcpy(base + base_length, "/root");
+		root_length = base_length + 5;
+		any = 1;
+	}
 	if (trace && strlen(trace) < sizeof trace_file) {
 		strcpy(trace_file, trace); /* the program may overwrite its environment */
 		struct shared *s = pages(sizeof *s);
@@ -604,9 +652,14 @@ __attribute__((destructor)) static void end(void)
  */
 static int look(struct name *n, int dirfd, const char *path, char absent)
 {
-	*n = (struct name){ path, path, dirfd, 0 };
-	if (!active() || !view.text || !path || !*path)
+	n->path = n->use = path;
+	n->dirfd = dirfd;
+	n->hit = 0;
+	/* A pointer that the kernel would refuse is looked at only where there is something to redirect. */
+	if (!active() || !(base_length || view.text) || !path || !*path)
 		return 0;
+	if (UNLIKELY(base_length))
+		return into_root(n), 0;
 	n->hit = view_of(dirfd, path);
 	if (LIKELY(!n->hit))
 		return 0;
@@ -667,7 +720,7 @@ static int open_with(int at, int dirfd, const char *path, int flags, mode_t mode
 	struct name n;
 	if (look(&n, dirfd, path, 'r'))
 		return absent();
-	if (flags & O_DIRECTORY) {
+	if (flags & O_DIRECTORY && !base_length) {
 		n.use = path;
 		n.hit = 0;
 	}
@@ -922,6 +975,16 @@ static ssize_t readlink_with(int at, int dirfd, const char *path, char *buffer, 
 			return (ssize_t)length;
 		}
 	}
+	if (base_length) {
+		char link[PATH_MAX];
+		long length = RAW(readlinkat, dirfd, n.use, link, sizeof link - 1);
+		if (length < 0)
+			return result(length);
+		link[length] = 0;
+		size_t left = out_of_root(link, (size_t)length);
+		memcpy(buffer, link, left = left < size ? left : size);
+		return (ssize_t)left;
+	}
 	ssize_t r = at ? CALL(readlinkat, RAW(readlinkat, dirfd, path, buffer, size), dirfd, path, buffer, size)
 		       : CALL(readlink, RAW(readlinkat, AT_FDCWD, path, buffer, size), path, buffer, size);
 	if (r < 0 && n.hit && gone(errno) && exists(AT_FDCWD, n.use))
@@ -990,6 +1053,13 @@ static char *realpath_with(const char *path, char *resolved)
 		return absent(), NULL;
 	if (!on || !path || !*path)
 		return real.realpath(path, resolved);
+	if (base_length) {
+		char answer[PATH_MAX];
+		if (!real.realpath(n.use, answer))
+			return NULL;
+		out_of_root(answer, strlen(answer));
+		return hand_out(answer, resolved);
+	}
 	uint32_t hit = n.hit || !view.text ? 0 : behind(path);
 	char *r = n.hit	 ? realpath_in_view(n.hit, resolved)
 		  : hit	 ? hand_out(NAME(hit), resolved)
@@ -999,6 +1069,24 @@ static char *realpath_with(const char *path, char *resolved)
 	else if (shared && gone(errno))
 		note('s', &n);
 	return r;
+}
+
+INTERPOSE("getcwd", char *, v_getcwd, (char *buffer, size_t size))
+{
+	if (!NEED(getcwd))
+		return errno = ENOSYS, NULL;
+	active();
+	char *r = real.getcwd(buffer, size);
+	if (r && base_length)
+		out_of_root(r, strlen(r));
+	return r;
+}
+
+INTERPOSE("__getcwd_chk", char *, v_getcwd_chk, (char *buffer, size_t size, size_t room))
+{
+	if (size > room && NEED(__getcwd_chk))
+		return real.__getcwd_chk(buffer, size, room);
+	return v_getcwd(buffer, size);
 }
 
 INTERPOSE("realpath", char *, v_realpath, (const char *path, char *resolved))
@@ -1150,7 +1238,7 @@ static int search(const char **file, char full[PATH_MAX])
 			flush();
 		else
 			starts(&n);
-		*file = n.use;
+		*file = n.use == n.room ? strcpy(full, n.room) : n.use;
 		return hidden;
 	}
 	const char *path = getenv("PATH");
@@ -1178,7 +1266,9 @@ static int search(const char **file, char full[PATH_MAX])
 		if (r == 0) {
 			note('X', &n);
 			flush();
-			if (viewed)
+			if (n.use == n.room)
+				*file = strcpy(full, n.room);
+			else if (viewed)
 				*file = n.use;
 			return 0;
 		}
@@ -1328,7 +1418,7 @@ INTERPOSE("posix_spawn_file_actions_addopen", int, v_addopen,
 		return ENOSYS;
 	/* An absent one must still fail in the child: no file has an empty name. */
 	int hidden = look(&n, AT_FDCWD, path, 'r');
-	if (flags & O_DIRECTORY && !hidden)
+	if (flags & O_DIRECTORY && !hidden && !base_length)
 		n.use = path;
 	if (shared && !hidden && *path) {
 		int existed = exists(AT_FDCWD, n.use);

@@ -19,6 +19,8 @@ export interface RemoteParts {
 	readonly store: LocalStore;
 	readonly facts: FileFacts;
 	readonly modes: ReadonlyMap<ObjectHash, number>;
+	/** gg-view.so. */
+	readonly view: string;
 	/** The user's, where the runner is kept. */
 	readonly cacheDir: string;
 	/** Seconds; 0 is none. */
@@ -75,6 +77,7 @@ function optionsFor(endpoint: Endpoint, jobs: number, parts: RemoteParts): Reapi
 		objects: parts.store.objects,
 		modes: parts.modes,
 		runner: give(nativeRunner(parts.cacheDir, parts.env, parts.say)),
+		view: parts.view,
 		timeoutMs: parts.timeout * 1000,
 		version: VERSION,
 		keeps: parts.keeps,

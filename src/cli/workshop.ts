@@ -155,6 +155,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 				store,
 				facts,
 				modes,
+				view: natives.view,
 				cacheDir,
 				timeout: options.timeout,
 				env: io.env,

@@ -25,11 +25,11 @@ export const AT_ONCE: RetryPolicy = { attempts: 4, first: 1, most: 1, random: ()
 
 const LIMITS: WorkerLimits = { timeMs: 60_000, memoryBytes: 0, outputBytes: 64 << 20, processes: 0 };
 
-let natives: { readonly spawner: string; readonly runner: string } | undefined;
+let natives: { readonly spawner: string; readonly runner: string; readonly view: string } | undefined;
 let cache: string | undefined;
 
 /** The native programs, compiled once a run. */
-export function nativesForTests(): { readonly spawner: string; readonly runner: string } {
+export function nativesForTests(): { readonly spawner: string; readonly runner: string; readonly view: string } {
 	if (natives === undefined) {
 		const folder = realpathSync(mkdtempSync(join(tmpdir(), "gg-test-natives-")));
 		cache = folder;
@@ -37,7 +37,7 @@ export function nativesForTests(): { readonly spawner: string; readonly runner: 
 		const made = nativePrograms(cache, process.env, () => undefined);
 		const runner = nativeRunner(cache, process.env, () => undefined);
 		if (!made.ok || !runner.ok) throw new Error("the native programs do not compile");
-		natives = { spawner: made.value.spawner, runner: runner.value };
+		natives = { spawner: made.value.spawner, view: made.value.view, runner: runner.value };
 	}
 	return natives;
 }

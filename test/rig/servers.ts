@@ -17,11 +17,17 @@ export async function startGgWorker(
 	folder: string,
 	env: NodeJS.ProcessEnv,
 	more: readonly string[] = [],
+	through: readonly string[] = [],
 ): Promise<Server> {
-	const child = spawn(GG, ["worker", "--listen", "127.0.0.1:0", "--jobs", "2", "--cache", folder, ...more], {
-		env,
-		stdio: ["ignore", "pipe", "inherit"],
-	});
+	const [program, ...before] = [...through, GG];
+	const child = spawn(
+		program!,
+		[...before, "worker", "--listen", "127.0.0.1:0", "--jobs", "2", "--cache", folder, ...more],
+		{
+			env,
+			stdio: ["ignore", "pipe", "inherit"],
+		},
+	);
 	const target = await new Promise<string>((resolve, reject) => {
 		let said = "";
 		child.stdout.on("data", (chunk: Buffer) => {
@@ -33,6 +39,13 @@ export async function startGgWorker(
 	});
 	return { target, stop: () => void child.kill("SIGKILL") };
 }
+
+/** In front of a command: it and all that it starts can make no namespace. */
+export const WITHOUT_NAMESPACES = [
+	...["unshare", "-Ur", "sh", "-c"],
+	'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set -all --inh-caps -all -- "$@"',
+	"sh",
+] as const;
 
 const SOURCES = "/usr/src/bazel-bootstrap/src/tools/remote/src/main/java";
 const JAR = "/usr/share/bazel/A-server.jar";

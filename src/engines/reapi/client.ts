@@ -23,6 +23,8 @@ export interface ReapiOptions extends ModesOptions {
 	readonly objects: ObjectStore;
 	/** The runner's program. */
 	readonly runner: string;
+	/** gg-view.so. */
+	readonly view: string;
 	/** Milliseconds, for thunks that name no limit; 0 is none. */
 	readonly timeoutMs: number;
 	readonly version: string;
@@ -136,7 +138,7 @@ function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 		instance: endpoint.instance,
 		maxBatchBytes: capabilities.cacheCapabilities?.maxBatchTotalSizeBytes ?? 0,
 	});
-	const roots = new InputRoots({ files: o.files, objects: o.objects, modes: o.modes, runner: o.runner });
+	const roots = new InputRoots({ files: o.files, objects: o.objects, modes: o.modes, runner: o.runner, view: o.view });
 	const executing: ExecuteOptions = {
 		channel,
 		instance: endpoint.instance,

@@ -11,6 +11,7 @@ import { connect, type ReapiOptions } from "./client.js";
 import { executeAction } from "./execute.js";
 import { failureOf } from "./failures.js";
 import { digestOfObject } from "./merkle.js";
+import { isRelocatable } from "./relocatable.js";
 import type { RemoteOutcome } from "./results.js";
 
 export interface ReapiEngine extends Engine {
@@ -69,7 +70,7 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 			if (thunk.envars.some((line) => line.startsWith("GG_CPU=")))
 				return "it is for this machine's processor (-march=native)";
 			if (thunk.cwd !== "" && thunk.executables[0] === undefined) return "it names no program";
-			if (noNamespace !== "") return noNamespace;
+			if (noNamespace !== "" && !isRelocatable(thunk)) return noNamespace;
 			return down !== undefined && now() < down.until ? down.message : "";
 		},
 		async execute(hash, thunk) {

@@ -23,6 +23,8 @@ export interface InputRootsOptions {
 	readonly modes: ReadonlyMap<ObjectHash, number>;
 	/** Path of the runner's program. */
 	readonly runner: string;
+	/** gg-view.so, for workers that allow no namespace. */
+	readonly view: string;
 }
 
 /** The Tree object that a thunk names is not in the store. */
@@ -51,6 +53,7 @@ export class InputRoots {
 	/** Where on this machine each object was named to be. */
 	readonly #origins = new Map<ObjectHash, string>();
 	readonly #runner: InputFile;
+	readonly #view: InputFile;
 	/** `gg/` by the text of its list of links. */
 	readonly #tools = new Map<string, Folder>();
 	readonly #lists = new Map<ObjectHash, Buffer>();
@@ -63,6 +66,9 @@ export class InputRoots {
 		const hash = hashFile(options.runner);
 		this.#origins.set(hash, options.runner);
 		this.#runner = { hash, executable: true };
+		const view = hashFile(options.view);
+		this.#origins.set(view, options.view);
+		this.#view = { hash: view, executable: false };
 	}
 
 	build(thunk: Thunk, own: ObjectHash): Folder {
@@ -109,6 +115,7 @@ export class InputRoots {
 		if (tools === undefined) {
 			tools = new Folder({});
 			tools.files.set("runner", this.#runner);
+			tools.files.set("view.so", this.#view);
 			const list = Buffer.from(text);
 			const hash = hashBytes(list);
 			this.#lists.set(hash, list);

@@ -54,6 +54,7 @@ describe("a server that cannot be used", () => {
 					objects: memoryStore().objects,
 					modes: new Map(),
 					runner: nativesForTests().runner,
+					view: nativesForTests().view,
 					timeoutMs: 0,
 					version: "test",
 					modeOfFile: () => undefined,

@@ -103,6 +103,7 @@ describe("the reapi engine", () => {
 			objects: store.objects,
 			modes: new Map(),
 			runner: nativesForTests().runner,
+			view: nativesForTests().view,
 			timeoutMs: 0,
 			version: "test",
 			modeOfFile: (path) => statSync(path).mode & 0o777,
