@@ -1,5 +1,4 @@
 import { accessSync, constants, statSync } from "node:fs";
-import { resolve } from "node:path";
 import { errorCode } from "../util/files.js";
 import { processIo, runNamed } from "./main.js";
 import type { Io, Run } from "./types.js";
@@ -57,10 +56,10 @@ function help(): string {
 
 function isProgram(name: string, io: Io): boolean {
 	if (name.startsWith("-")) return false;
-	const folders = name.includes("/") ? [""] : (io.env["PATH"] ?? "").split(":").map((folder) => `${folder}/`);
-	return folders.some((folder) => {
+	const onPath = (io.env["PATH"] ?? "").split(":").map((folder) => `${folder === "" ? "." : folder}/`);
+	return (name.includes("/") ? [""] : onPath).some((folder) => {
 		try {
-			const path = resolve(io.cwd, folder + name);
+			const path = folder + name;
 			accessSync(path, constants.X_OK);
 			return statSync(path).isFile();
 		} catch {

@@ -1,14 +1,42 @@
+import { statSync } from "node:fs";
 import { describeErrno } from "../store/project.js";
 import { UserError } from "../util/result.js";
 import type { Io, Run } from "./types.js";
 
 export function processIo(): Io {
+	let cwd: string | undefined;
 	return {
 		env: process.env,
-		cwd: process.cwd(),
+		/** Found out when it is asked for: not everything needs one. */
+		get cwd() {
+			cwd ??= workingDirectory();
+			return cwd;
+		},
 		out: (text) => void process.stdout.write(text),
 		err: (text) => void process.stderr.write(text),
 	};
+}
+
+function workingDirectory(): string {
+	let cwd: string;
+	try {
+		cwd = process.cwd();
+	} catch (error) {
+		throw new UserError({
+			reason: "no-directory",
+			message: `the folder in which gg was started: ${describeErrno(error)}`,
+			hint: "change to one that does",
+		});
+	}
+	// What is no UTF-8 is shown by this sign, and the name then leads elsewhere.
+	if (!cwd.includes("\ufffd")) return cwd;
+	const [there, here] = [statSync(cwd, { throwIfNoEntry: false }), statSync(".")];
+	if (there?.ino === here.ino && there.dev === here.dev) return cwd;
+	throw new UserError({
+		reason: "encoding",
+		message: `the path of this folder is not UTF-8: ${cwd}`,
+		hint: "rename it, or build a copy elsewhere",
+	});
 }
 
 /** Runs a subcommand and says what stopped it; an exit status. */

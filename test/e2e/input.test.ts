@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { type Ended, projects } from "../rig/project.js";
+import { type Ended, GG, projects } from "../rig/project.js";
 
 const FILES = { Makefile: "a.o: a.c ; $(CC) -c a.c\n", "a.c": "int a;\n" };
 const said = (stderr: string, status = 1): Ended => ({ status, signal: null, stdout: "", stderr });
@@ -33,6 +33,23 @@ describe("bad input is answered with what is wrong and what to do", () => {
 	it("a build command that cannot be executed", async () => {
 		const p = project({ ...FILES, plain: "text\n" });
 		assert.deepEqual(await p.gg(["build", "./plain"]), said("gg-build: cannot start ./plain: permission denied\n"));
+	});
+
+	it("a folder that is gone, and one whose path is not UTF-8", async () => {
+		const p = project(FILES);
+		const script = 'mkdir "$1" && cp Makefile a.c "$1" && cd "$1" && shift && "$@"; status=$?; ls -A; exit $status';
+		const odd = await p.run(["sh", "-c", `set -- "$(printf 'f\\377')" "$@"; ${script}`, "sh", GG, "build", "make"]);
+		const message =
+			`gg-build: the path of this folder is not UTF-8: ${p.tree}/f\ufffd\n` +
+			"    rename it, or build a copy elsewhere\n";
+		assert.deepEqual([odd.status, odd.stdout], [1, "Makefile\na.c\n"], odd.stderr);
+		assert.equal(Buffer.from(odd.stderr, "latin1").toString(), message);
+		const gone = await p.run(["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$0" build make', GG]);
+		assert.equal(gone.status, 1);
+		assert.match(
+			gone.stderr,
+			/gg-build: the folder in which gg was started: it does not exist\n {4}change to one that does\n$/,
+		);
 	});
 
 	it("an engine that does not exist", async () => {
