@@ -232,7 +232,8 @@ static bool grow(void **table, size_t *places, size_t size) {
 static struct moving {
 	pid_t tid; /* 0: a free place */
 	uint64_t original, at;
-	char *link; /* NULL: the path could not be changed */
+	char *link; /* NULL: it is to go on as it was */
+	unsigned tries;
 } *moving;
 static size_t movings;
 
@@ -246,17 +247,17 @@ static struct moving *find_moving(pid_t tid) {
 /* The place for a thread that is about to begin again; NULL when there is no memory. */
 static struct moving *place_for(pid_t tid, const char *link) {
 	struct moving *m = find_moving(tid);
-	char *copy = strdup(link);
+	char *copy = link ? strdup(link) : NULL;
 	if (!m)
 		m = find_moving(0);
 	if (!m && grow((void **)&moving, &movings, sizeof *moving))
 		m = find_moving(0);
-	if (!m || !copy) {
+	if (!m || (link && !copy)) {
 		free(copy);
 		return NULL;
 	}
 	free(m->link);
-	*m = (struct moving){ .tid = tid, .link = copy };
+	*m = (struct moving){ .tid = tid, .link = copy, .tries = m->tid == tid ? m->tries + 1 : 1 };
 	return m;
 }
 
@@ -267,16 +268,15 @@ static void forget_moving(struct moving *m) {
 
 /*
  * A call has begun again. True: it goes on as it is. Else `address` and `path` are what was asked for at first, since a
- * signal handler has run on the stack meanwhile and another path has come.
+ * signal handler has run on the stack meanwhile and another path has come; or the thread asks for something else.
  */
 static bool has_arrived(struct moving *m, uint64_t *address, char path[PATH_MAX]) {
-	bool is_ours = m->link && *address == m->at;
-	bool leave = is_ours ? strcmp(path, m->link) == 0 || !target_string(m->tid, m->original, path)
-						 : !m->link && *address == m->original;
-	if (is_ours)
-		*address = m->original;
-	forget_moving(m);
-	return leave;
+	if (!m->link)
+		return *address == m->original;
+	if (*address != m->at || strcmp(path, m->link) == 0)
+		return *address == m->at;
+	*address = m->original;
+	return !target_string(m->tid, m->original, path);
 }
 
 /* The link to start for this path; false when it is to be started itself. */
@@ -306,12 +306,22 @@ static bool redirect(const struct seccomp_notif *n) {
 	if (build_has_ended || (at_folder && n->data.args[4] != 0) || !target_string(tid, address, path))
 		return false;
 	struct moving *m = find_moving(tid);
-	if (m && has_arrived(m, &address, path))
+	if (m && has_arrived(m, &address, path)) {
+		forget_moving(m);
 		return false;
-	if (!chosen_link(tid, folder, path, link) || !(m = place_for(tid, link)))
+	}
+	bool was_moved = address != n->data.args[argument];
+	if (m && !was_moved)
+		forget_moving(m);
+	/* One that is interrupted always just then would never start. */
+	bool is_late = m && m->tries == 16;
+	if (is_late)
+		tell(FRAME_UNCAUGHT, path, "signals interrupt it again and again");
+	bool moves = !is_late && chosen_link(tid, folder, path, link);
+	if ((!moves && !was_moved) || !(m = place_for(tid, moves ? link : NULL)))
 		return false;
-	m->original = address;
-	switch (restart_with(listener, n, argument, link, &m->at)) {
+	m->original = m->at = address;
+	switch (restart_with(listener, n, argument, m->link, &m->at)) {
 	case MOVED:
 		return true;
 	case UNMOVED:

@@ -142,10 +142,10 @@ static inline bool target_can_be_traced(pid_t tid) {
 
 #if defined(__x86_64__) || defined(__aarch64__)
 /*
- * With the thread stopped on its way out of the call: puts the string below its stack, and the address into `argument`.
- * `compat`: the call was one of a 32-bit program.
+ * With the thread stopped on its way out of the call: puts the string below its stack, and its address into `argument`;
+ * without a string, the address `as_it_was`. Returns that address, 0 when it cannot. `compat`: the call was one of a 32-bit program.
  */
-static inline uint64_t put_path(pid_t tid, bool compat, int argument, const char *text) {
+static inline uint64_t put_path(pid_t tid, bool compat, int argument, const char *text, uint64_t as_it_was) {
 #if defined(__x86_64__)
 	struct user_regs_struct regs;
 	/* Not GETREGSET: that has another form for a 32-bit program. */
@@ -168,12 +168,12 @@ static inline uint64_t put_path(pid_t tid, bool compat, int argument, const char
 	unsigned long long *slot = &regs.regs[argument];
 	uint64_t stack = regs.sp;
 #endif
-	size_t len = strlen(text) + 1;
-	uint64_t at = (stack - GG_RED_ZONE - len) & ~(uint64_t)15;
+	size_t len = text ? strlen(text) + 1 : 0;
+	uint64_t at = text ? (stack - GG_RED_ZONE - len) & ~(uint64_t)15 : as_it_was;
 	if (compat && at >> 32) /* a 64-bit program that makes calls as 32-bit ones do */
 		return 0;
 	struct iovec here = { (void *)(uintptr_t)text, len }, there = { (void *)(uintptr_t)at, len };
-	if (process_vm_writev(tid, &here, 1, &there, 1, 0) != (ssize_t)len)
+	if (text && process_vm_writev(tid, &here, 1, &there, 1, 0) != (ssize_t)len)
 		return 0;
 	*slot = at;
 #if defined(__x86_64__)
@@ -194,7 +194,7 @@ static inline bool is_waiting(int listener, uint64_t id) {
 }
 
 /*
- * Has a notified execve begin again with another path, whose address it sets. UNMOVED: the notification comes again as it
+ * Has a notified execve begin again with another path, whose address it sets; without one, at the address `*at`. UNMOVED: the notification comes again as it
  * was. REFUSED: nothing was done, and the caller is to answer this one. GONE: it was killed meanwhile.
  *
  * Nothing that the program can see is written to: below the stack (and its red zone) nobody keeps anything. The path
@@ -216,7 +216,7 @@ static inline enum moved restart_with(int listener, const struct seccomp_notif *
 	struct seccomp_notif_resp again = { .id = n->id, .error = -RESTART_NO_INTR };
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &again);
 	bool stopped = wait_until_stopped(tid);
-	*at = stopped && is_it ? put_path(tid, n->data.arch != GG_ARCH, argument, text) : 0;
+	*at = stopped && is_it ? put_path(tid, n->data.arch != GG_ARCH, argument, text, *at) : 0;
 	ptrace(PTRACE_DETACH, tid, NULL, NULL);
 	return *at ? MOVED : stopped && is_it ? UNMOVED : GONE;
 }

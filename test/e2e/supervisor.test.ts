@@ -198,6 +198,42 @@ int main(int count, char **argv) {
 		assert.deepEqual(counts(ended), { stored: 0, made: 0, local: 200 });
 	});
 
+	it("starts, caught or not, also where signals interrupt its caller faster than it can be caught", async () => {
+		const p = project({
+			"storm.c": `
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static volatile char last;
+/* Takes the place on the stack where a path was put. */
+static void on_alarm(int signal) {
+	volatile char much[600];
+	memset((void *)much, signal, sizeof much);
+	last = much[599];
+}
+int main(void) {
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct itimerval often = { { 0, 30 }, { 0, 30 } };
+		sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm, .sa_flags = SA_RESTART }, NULL);
+		setitimer(ITIMER_REAL, &often, NULL);
+		execl("/usr/bin/cc", "cc", "--version", (char *)0);
+		_exit(1);
+	}
+	alarm(20);
+	/* The timer goes on, and ends what has no handler. */
+	return waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) || WTERMSIG(status) != SIGALRM;
+}
+`,
+		});
+		await p.run(["gcc", "-o", "storm", "storm.c"]);
+		const ended = await p.gg([...HERE, "./storm"]);
+		assert.equal(ended.status, 0, ended.stderr);
+	});
+
 	it("is caught by a path that climbs above the root, and nothing is made outside of the session's folder for it", async () => {
 		const p = project({ "x.c": "int x;\n" });
 		const tool = `/${"../".repeat(12)}usr/bin/cc`;
