@@ -27,8 +27,8 @@
 /* Called so, it stands in for the command in its arguments. */
 #define LAUNCHER "gg-cc"
 
-enum { FRAME_COMMAND = 1, FRAME_RAN = 2 };
-enum { ANSWER_EXIT = 1, ANSWER_EXEC = 2, ANSWER_RUN = 3 };
+enum { FRAME_COMMAND = 1, FRAME_RAN = 2, FRAME_NOT_PLACED = 6 };
+enum { ANSWER_EXIT = 1, ANSWER_EXEC = 2, ANSWER_RUN = 3, ANSWER_PLACE = 4 };
 
 /* The same codes as a shell: found but not runnable, and not found. */
 enum { STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 };
@@ -340,6 +340,55 @@ static bool obey_exit(struct gg_in *in) {
 	write_out(1, "standard output", out, out_len);
 	write_out(2, "standard error", err, err_len);
 	end_as(sig ? (int)sig : (int)(status & 0xff) << 8);
+}
+
+/* Puts a file at `path` whole or not at all, by another name beside it. Returns 0, or errno. */
+static int place(const char *path, mode_t mode, const unsigned char *bytes, size_t len) {
+	char other[PATH_MAX];
+	if ((size_t)snprintf(other, sizeof other, "%s.gg-%d-0-0", path, (int)getpid()) >= sizeof other)
+		return ENAMETOOLONG;
+	int fd = open(other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	if (fd < 0)
+		return errno;
+	mode_t mask = umask(0);
+	umask(mask);
+	bool done = gg_write_all(fd, bytes, len) && ((mode & mask) == 0 || fchmod(fd, mode) == 0);
+	int error = done ? 0 : errno;
+	if (close(fd) < 0 && !error)
+		error = errno;
+	if (!error && rename(other, path) < 0)
+		error = errno;
+	if (error)
+		unlink(other);
+	return error;
+}
+
+/* PLACE, after its kind: ends with status 0 when all files are there, else says which is not. Returns false when malformed. */
+static bool obey_place(int session, struct gg_in *in) {
+	char *path = NULL;
+	int error = 0;
+	for (uint32_t left = gg_get_u32(in); left > 0 && !error; left--) {
+		path = gg_get_cstr(in);
+		mode_t mode = gg_get_u32(in) & 07777;
+		size_t len;
+		unsigned char *bytes = gg_get_bytes(in, &len);
+		if (in->bad)
+			return false;
+		error = place(path, mode, bytes, len);
+	}
+	if (!error && (in->bad || in->at != in->end))
+		return false;
+	if (!error)
+		_exit(0);
+	struct gg_out o = { 0 };
+	size_t mark = gg_begin_frame(&o);
+	gg_put_u8(&o, FRAME_NOT_PLACED);
+	gg_put_u32(&o, (uint32_t)error);
+	gg_put_str(&o, path);
+	gg_end_frame(&o, mark);
+	bool sent = !o.failed && gg_send_all(session, o.data, o.len);
+	free(o.data);
+	return sent;
 }
 
 struct program {
@@ -824,6 +873,7 @@ int main(int argc, char **argv) {
 
 	struct gg_in in;
 	struct program program;
+answer:
 	switch (receive(session, &in)) {
 	case GONE:
 		close(session);
@@ -832,6 +882,10 @@ int main(int argc, char **argv) {
 		break;
 	case RECEIVED:
 		switch (gg_get_u8(&in)) {
+		case ANSWER_PLACE:
+			if (obey_place(session, &in))
+				goto answer;
+			break;
 		case ANSWER_EXIT:
 			obey_exit(&in);
 			break;

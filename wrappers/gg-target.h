@@ -267,6 +267,13 @@ static inline void as_ours(struct seccomp_notif *n) { (void)n; }
 	IF_CALL(nr, 4), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(argument)), \
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flags, 0, 1), ALLOW, ASK
 
+/* Neither about one that opens no content, nor about one that makes a file where there is none. */
+#define ASK_ABOUT_OPEN(nr, argument)                                                                     \
+	IF_CALL(nr, 7), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(argument)),                              \
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_DIRECTORY, 0, 1), ALLOW,                                  \
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, O_CREAT | O_EXCL),                                           \
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, O_CREAT | O_EXCL, 0, 1), ALLOW, ASK
+
 /*
  * Installs the filter in this thread and returns its listener; -1 with errno set. Descendants inherit it. `reading`: it
  * asks about what is opened, too.
@@ -277,9 +284,9 @@ static inline int install_filter(bool reading) {
 		LOAD(nr), IF_CALL(SYS_execve, 1), ASK, IF_CALL(SYS_execveat, 1), ASK,
 	};
 	struct sock_filter opens[] = {
-		ASK_UNLESS(SYS_openat, 2, O_DIRECTORY),
+		ASK_ABOUT_OPEN(SYS_openat, 2),
 #ifdef SYS_open
-		ASK_UNLESS(SYS_open, 1, O_DIRECTORY),
+		ASK_ABOUT_OPEN(SYS_open, 1),
 #endif
 		IF_CALL(SYS_openat2, 1), ASK,
 		IF_CALL(SYS_truncate, 1), ASK,

@@ -247,6 +247,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	};
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
 	const child = workshop.spawner.run(supervisor.command(program, options.rest, env, clean, io.cwd));
+	session.begin(new Map(Object.entries(io.env).map(([name, value]) => [name, value ?? ""])));
 	const end = await child.done;
 	if (end.kind === "not-started") {
 		await server.close();

@@ -21,6 +21,7 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { loadFileTimes, setFileTime } from "../util/file-time.js";
 import { errorCode, overwriteFile } from "../util/files.js";
+import { lookNatively } from "../util/look.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
 import type { EngineChoice, RunOptions } from "./options.js";
 import { cacheDirectory, give } from "./project.js";
@@ -55,6 +56,7 @@ export interface Workshop {
 export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const cacheDir = cacheDirectory(io.env);
 	const compiled = give(nativePrograms(cacheDir, io.env, (text) => io.err(`gg: ${text}`)));
+	lookNatively(compiled.look);
 	// A store that GG_DIR names may be anywhere: then the project is where the build runs.
 	const around = dirname(ggDir);
 	const root = `${realpathSync(io.cwd)}/`.startsWith(around === "/" ? around : `${around}/`)

@@ -16,14 +16,22 @@ export interface Found {
 	readonly depfile: ObjectHash | undefined;
 }
 
+interface KnownTree {
+	readonly entries: readonly TreeEntry[];
+	/** The folder that it was last looked at below, and where its files are then. */
+	below: string | undefined;
+	paths: readonly string[];
+	/** That is a folder of the system, which is looked at once a session. */
+	system: boolean;
+	held: boolean | undefined;
+}
+
 /** Answers whether an earlier description still holds: every file the same, every absence still an absence. */
 export class Lookup {
 	readonly #facts: FileFacts;
 	readonly #objects: ObjectStore;
 	readonly #reductions: ReductionStore;
-	readonly #trees = new Map<ObjectHash, readonly TreeEntry[] | undefined>();
-	/** Trees below system folders, which are looked at once a session. */
-	readonly #systemTrees = new Map<string, boolean>();
+	readonly #trees = new Map<ObjectHash, KnownTree | undefined>();
 	readonly #systemAbsent = new Map<string, boolean>();
 
 	constructor(facts: FileFacts, store: Store) {
@@ -70,24 +78,32 @@ export class Lookup {
 	}
 
 	#treeHolds(hash: ObjectHash, folder: string): boolean {
-		const system = this.#facts.isSystem(`${folder}/`);
-		const key = `${hash}${folder}`;
-		if (system) {
-			const known = this.#systemTrees.get(key);
-			if (known !== undefined) return known;
+		const tree = this.#tree(hash);
+		if (tree === undefined) return false;
+		if (tree.below !== folder) {
+			tree.below = folder;
+			tree.paths = tree.entries.map((e) => `${folder}/${e.name}`);
+			tree.system = this.#facts.isSystem(`${folder}/`);
+			tree.held = undefined;
 		}
-		const entries = this.tree(hash);
-		const holds = entries?.every((e) => this.#facts.get(`${folder}/${e.name}`)?.hash === e.hash) ?? false;
-		if (system) this.#systemTrees.set(key, holds);
-		return holds;
+		if (tree.system && tree.held !== undefined) return tree.held;
+		const { entries, paths } = tree;
+		tree.held = true;
+		for (let i = 0; i < paths.length && tree.held; i++) {
+			tree.held = this.#facts.get(paths[i]!)?.hash === entries[i]!.hash;
+		}
+		return tree.held;
 	}
 
-	tree(hash: ObjectHash): readonly TreeEntry[] | undefined {
-		if (!this.#trees.has(hash)) {
+	#tree(hash: ObjectHash): KnownTree | undefined {
+		let tree = this.#trees.get(hash);
+		if (tree === undefined && !this.#trees.has(hash)) {
 			const bytes = this.#objects.get(hash);
-			this.#trees.set(hash, bytes === undefined ? undefined : decodeTree(bytes));
+			const entries = bytes === undefined ? undefined : decodeTree(bytes);
+			if (entries !== undefined) tree = { entries, below: undefined, paths: [], system: false, held: undefined };
+			this.#trees.set(hash, tree);
 		}
-		return this.#trees.get(hash);
+		return tree;
 	}
 
 	#absencesHold(absent: DepEntry["absent"]): boolean {

@@ -14,6 +14,8 @@ export interface Natives {
 	readonly supervisor: string;
 	readonly time: string;
 	readonly view: string;
+	/** An addon of Node.js. */
+	readonly look: string;
 }
 
 export type NativeFailure = Failure<"no-compiler" | "native-build" | "native-sources">;
@@ -24,6 +26,7 @@ const PROGRAMS = {
 	supervisor: { source: "gg-supervise.c", output: "gg-supervise", flags: [["-static"], []] },
 	time: { source: "gg-time.c", output: "gg-time.node", flags: [["-shared", "-fPIC"]] },
 	view: { source: "gg-view.c", output: "gg-view.so", flags: [["-shared", "-fPIC"]] },
+	look: { source: "gg-look.c", output: "gg-look.node", flags: [["-shared", "-fPIC", "-fvisibility=hidden"]] },
 } as const;
 /** Goes to other machines, whatever C library they have. */
 const RUNNER = { source: "gg-runner.c", output: "gg-runner", flags: [["-static"]] } as const;

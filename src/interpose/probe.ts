@@ -1,18 +1,9 @@
-import {
-	closeSync,
-	existsSync,
-	openSync,
-	readdirSync,
-	readFileSync,
-	readlinkSync,
-	readSync,
-	type Stats,
-	statSync,
-} from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import type { SystemProbe } from "../models/ld-so.js";
 import type { FileProbe } from "../models/types.js";
 import { readPlaceholder } from "../store/placeholders.js";
+import { ABSENT, FILE, FOLDER, lookAt, looked, SIZE, UNKNOWN } from "../util/look.js";
 
 /** The machine's own files, for models and resolvers. A text file beyond this is no response file. */
 const TEXT_LIMIT = 16 << 20;
@@ -21,7 +12,7 @@ function readAt(path: string, offset: number, length: number): Uint8Array | unde
 	let fd: number;
 	try {
 		// A FIFO would block at open.
-		if (statQuietly(path)?.isFile() !== true) return undefined;
+		if (lookAt(path, true) !== FILE) return undefined;
 		fd = openSync(path, "r");
 	} catch {
 		return undefined;
@@ -46,9 +37,8 @@ export function isLinked(path: string): boolean | undefined {
 	return type === 2 || type === 3;
 }
 
-/** Absence is the common answer, and an exception costs ten times as much as a look. */
-function statQuietly(path: string): Stats | undefined {
-	return quietly(() => statSync(path, { throwIfNoEntry: false }));
+function isSomething(kind: number): boolean {
+	return kind !== ABSENT && kind !== UNKNOWN;
 }
 
 function quietly<T>(get: () => T): T | undefined {
@@ -99,18 +89,18 @@ export function rememberSystem(
 }
 
 export const systemProbe: SystemProbe & FileProbe = {
-	exists: (path) => existsSync(path),
-	isDirectory: (path) => statQuietly(path)?.isDirectory() ?? false,
+	exists: (path) => isSomething(lookAt(path, true)),
+	isDirectory: (path) => lookAt(path, true) === FOLDER,
 	readText: (path) =>
 		quietly(() => {
-			const s = statSync(path, { throwIfNoEntry: false });
-			return s?.isFile() === true && s.size <= TEXT_LIMIT ? readFileSync(path, "utf8") : undefined;
+			const isText = lookAt(path, true) === FILE && looked[SIZE]! <= TEXT_LIMIT;
+			return isText ? readFileSync(path, "utf8") : undefined;
 		}),
 	readHead: (path, length) => readAt(path, 0, length),
 	stat: (path) => {
-		const s = statQuietly(path);
-		if (s === undefined) return undefined;
-		return s.isFile() ? "file" : s.isDirectory() ? "directory" : "other";
+		const kind = lookAt(path, true);
+		if (!isSomething(kind)) return undefined;
+		return kind === FILE ? "file" : kind === FOLDER ? "directory" : "other";
 	},
 	readlink: (path) => quietly(() => readlinkSync(path)),
 	readdir: (path) => quietly(() => readdirSync(path)),

@@ -45,6 +45,8 @@ export interface RanReport {
 export type ShimMessage =
 	| { readonly kind: "command"; readonly request: ShimRequest }
 	| { readonly kind: "ran"; readonly report: RanReport }
+	/** It could not write what it was given to place. */
+	| { readonly kind: "not-placed"; readonly errno: number; readonly path: string }
 	| SupervisorMessage;
 
 export type SupervisorMessage =
@@ -70,7 +72,16 @@ export type ShimReply =
 			readonly stderr: Uint8Array;
 	  }
 	| { readonly kind: "exec"; readonly change: ExecChange }
-	| { readonly kind: "run"; readonly change: ExecChange; readonly capture: boolean };
+	| { readonly kind: "run"; readonly change: ExecChange; readonly capture: boolean }
+	/** The shim writes these files, and ends well. */
+	| { readonly kind: "place"; readonly files: readonly PlacedFile[] };
+
+/** A file as a whole, its mode whatever the umask. */
+export interface PlacedFile {
+	readonly path: string;
+	readonly mode: number;
+	readonly bytes: string | Uint8Array;
+}
 
 export const SILENT_SUCCESS: ShimReply = {
 	kind: "exit",
@@ -84,6 +95,7 @@ export const SILENT_SUCCESS: ShimReply = {
 export function decodeMessage(payload: Buffer): ShimMessage {
 	const r = new FrameReader(payload);
 	if (payload[0] === 2) return { kind: "ran", report: decodeRan(r) };
+	if (payload[0] === 6) return decodeNotPlaced(r);
 	if (payload[0] === 3 || payload[0] === 4 || payload[0] === 5) return decodeSupervisor(r);
 	if (r.u32() !== MAGIC || r.u8() !== 1) throw new RangeError("not a frame of the shim");
 	const pid = r.u32();
@@ -124,6 +136,11 @@ function decodeSupervisor(r: FrameReader): SupervisorMessage {
 	return { kind: "supervisor", refused: what, why };
 }
 
+function decodeNotPlaced(r: FrameReader): ShimMessage {
+	r.u8();
+	return { kind: "not-placed", errno: r.u32(), path: r.bytes().toString() };
+}
+
 function decodeFd(r: FrameReader): FdIdentity {
 	const open = r.u8() !== 0;
 	const isatty = r.u8() !== 0;
@@ -154,6 +171,11 @@ export function encodeReply(reply: ShimReply): Buffer {
 	const w = new FrameWriter();
 	if (reply.kind === "exit") {
 		return w.u8(1).u32(reply.status).u32(reply.signal).str(reply.stdout).str(reply.stderr).finish();
+	}
+	if (reply.kind === "place") {
+		w.u8(4).u32(reply.files.length);
+		for (const { path, mode, bytes } of reply.files) w.str(path).u32(mode).str(bytes);
+		return w.finish();
 	}
 	const { path, argv, setenv, unsetenv } = reply.change;
 	w.u8(reply.kind === "exec" ? 2 : 3)

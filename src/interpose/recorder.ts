@@ -11,7 +11,6 @@ import { describeErrno } from "../store/project.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
-import { modeOf } from "../util/files.js";
 import { isThere } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
@@ -75,7 +74,7 @@ export class Recorder {
 		return this.#lookup.find(this.#depcache.get(keyOf(c)), c.toolchain.tree);
 	}
 
-	/** Describes a command that has not run, by the inputs that were found for it. */
+	/** Describes a command that has not run, by the inputs that were found for it. The thunk itself is the caller's to keep. */
 	describe(c: Case, inputs: DiscoveredInputs): Described | NotKept {
 		// One look at each file: what is described is what was scanned.
 		const looked = new Map(inputs.looked);
@@ -91,7 +90,6 @@ export class Recorder {
 		const facts = { get, isSystem: (path: string) => this.#o.facts.isSystem(path) };
 		const described = describe(description, facts, objects, true);
 		if ("reason" in described) return described;
-		objects.put(described.bytes);
 		this.#keepBuilt(c, described.thunk, looked);
 		const absent = this.#group(inputs.absent);
 		this.#depcache.put(keyOf(c), { thunk: described.hash, absent, ...this.#writtenDepfile(c, inputs.depfiles) });
@@ -130,22 +128,26 @@ export class Recorder {
 		}
 	}
 
-	/** Writes the depfiles of an earlier run, which make sees at once; false if they are not known. */
-	restoreDepfile(c: Case, { hash, thunk, depfile: written }: Found): boolean {
+	/** The depfiles of an earlier run, which make sees at once; undefined if they are not known. */
+	depfilesOf(c: Case, { hash, thunk, depfile: written }: Found): WrittenDepfile[] | undefined {
 		const depfiles = c.plan.outputs.filter((p) => p.role === "depfile");
-		if (depfiles.length === 0) return true;
+		if (depfiles.length === 0) return [];
 		const { objects } = this.#o.store;
 		const only = depfiles.length === 1 ? thunk.outputPaths.find((p) => p.tag === depfiles[0]!.tag) : undefined;
-		if (written !== undefined && only !== undefined)
-			return objects.copyOut(written, only.path, modeOf(only.path) ?? 0o666 & ~c.request.umask);
+		if (written !== undefined && only !== undefined) {
+			const bytes = objects.packed(written);
+			return bytes === undefined ? undefined : [{ path: only.path, bytes, mode: undefined }];
+		}
 		const result = loadResult(this.#o.store, hash);
+		const found: WrittenDepfile[] = [];
 		for (const depfile of depfiles) {
 			const object = result?.outputs.find((r) => r.tag === depfile.tag);
 			const output = thunk.outputPaths.find((p) => p.tag === depfile.tag);
-			if (object === undefined || output === undefined) return false;
-			if (!objects.copyOut(object.hash, output.path, object.mode)) return false;
+			const bytes = object === undefined ? undefined : objects.get(object.hash);
+			if (object === undefined || output === undefined || bytes === undefined) return undefined;
+			found.push({ path: output.path, bytes, mode: object.mode });
 		}
-		return true;
+		return found;
 	}
 
 	/** Keeps what a command came to that ran here under observation; else the reason why it cannot be kept. */
@@ -256,8 +258,19 @@ export class Recorder {
 	}
 }
 
+const keys = new WeakMap<Case, string>();
+
 /** All that is known of a command before it is looked into. */
-function keyOf({ request, plan, argv, toolchain }: Case): string {
+function keyOf(c: Case): string {
+	let key = keys.get(c);
+	if (key === undefined) {
+		key = newKey(c);
+		keys.set(c, key);
+	}
+	return key;
+}
+
+function newKey({ request, plan, argv, toolchain }: Case): string {
 	return DepCache.key([
 		MODEL_VERSION,
 		request.cwd,

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import type { FolderState } from "../scan/setup-search.js";
 import type { ScanFile, ScanFiles } from "../scan/types.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
 import { hashBytes, sizeOfHash } from "../thunk/hash.js";
 import { errorCode } from "../util/files.js";
+import { ABSENT, CTIME_MS, DEV, FOLDER, INO, lookAt, looked, MTIME_MS, UNKNOWN } from "../util/look.js";
 
 /** Larger files are handed to the compiler. */
 const SIZE_LIMIT = 32 << 20;
@@ -18,6 +19,10 @@ type Opened = ReturnType<ScanFiles["open"]>;
 
 interface Folder {
 	readonly state: FolderState;
+	/** Of `lookAt`. */
+	readonly kind: number;
+	readonly dev: number;
+	readonly ino: number;
 	readonly mtimeMs: number;
 	readonly ctimeMs: number;
 	/** The names in it; undefined: not listed since it changed. */
@@ -136,23 +141,22 @@ export class DiskFiles implements ScanFiles {
 	#folder(path: string): Folder {
 		const known = this.#folders.get(path);
 		if (known !== undefined && known.turn >= this.#turn) return known;
-		let s: Stats | undefined;
-		let state: FolderState;
-		try {
-			s = statSync(path, { throwIfNoEntry: false });
-			if (s === undefined) state = { kind: "absent" };
-			else state = s.isDirectory() ? { kind: "folder", identity: `${s.dev}:${s.ino}` } : { kind: "other" };
-		} catch {
-			state = { kind: "other" };
-		}
-		const [mtimeMs, ctimeMs] = [s?.mtimeMs ?? 0, s?.ctimeMs ?? 0];
-		if (known !== undefined && same(known, state, mtimeMs, ctimeMs)) {
+		const kind = lookAt(path, true);
+		const mtimeMs = kind === UNKNOWN || kind === ABSENT ? 0 : looked[MTIME_MS]!;
+		const ctimeMs = kind === UNKNOWN || kind === ABSENT ? 0 : looked[CTIME_MS]!;
+		if (known !== undefined && isAsBefore(known, kind, mtimeMs, ctimeMs)) {
 			known.turn = this.#turn;
 			if (known.listedAt - Math.max(mtimeMs, ctimeMs) <= RACY_MS) known.names = undefined;
 			return known;
 		}
+		let state: FolderState = { kind: "other" };
+		if (kind === ABSENT) state = { kind: "absent" };
+		else if (kind === FOLDER) state = { kind: "folder", identity: `${looked[DEV]}:${looked[INO]}` };
 		const folder = {
 			state,
+			kind,
+			dev: looked[DEV]!,
+			ino: looked[INO]!,
 			mtimeMs,
 			ctimeMs,
 			names: undefined,
@@ -166,9 +170,10 @@ export class DiskFiles implements ScanFiles {
 	}
 }
 
-function same(known: Folder, state: FolderState, mtimeMs: number, ctimeMs: number): boolean {
-	if (known.state.kind !== state.kind || known.mtimeMs !== mtimeMs || known.ctimeMs !== ctimeMs) return false;
-	return state.kind !== "folder" || (known.state.kind === "folder" && known.state.identity === state.identity);
+/** By the numbers of the look at hand. */
+function isAsBefore(known: Folder, kind: number, mtimeMs: number, ctimeMs: number): boolean {
+	if (known.kind !== kind || known.mtimeMs !== mtimeMs || known.ctimeMs !== ctimeMs) return false;
+	return kind !== FOLDER || (known.dev === looked[DEV] && known.ino === looked[INO]);
 }
 
 function list(path: string, folder: Folder): void {

@@ -10,7 +10,7 @@ import { expandResponseFiles } from "../models/response-file.js";
 import { scanArgv, userDepfile } from "../models/scan-argv.js";
 import type { Command, FileProbe, SourceInput, ThunkPlan } from "../models/types.js";
 import type { FileFact } from "../store/filefacts.js";
-import { modeOf, removeQuietly, writeFileAtomic } from "../util/files.js";
+import { removeQuietly } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
@@ -32,7 +32,6 @@ export interface ScanRequest {
 	readonly viewLibrary: string;
 	/** True for a file that is known to be a placeholder. */
 	readonly isPlaceholder: (path: string) => boolean;
-	readonly umask: number;
 	/** A free name for trace and dependency files. */
 	readonly traceFile: string;
 	readonly toolchain: Toolchain;
@@ -45,7 +44,7 @@ export interface ScanRequest {
 export interface DiscoveredInputs {
 	readonly reads: ReadonlySet<string>;
 	readonly absent: ReadonlySet<string>;
-	/** Dependency files that were written. */
+	/** Dependency files that the real command would write. */
 	readonly depfiles: readonly WrittenDepfile[];
 	/** What is known already of files among `reads`. */
 	readonly looked: ReadonlyMap<string, FileFact>;
@@ -54,6 +53,8 @@ export interface DiscoveredInputs {
 export interface WrittenDepfile {
 	readonly path: string;
 	readonly bytes: Buffer;
+	/** Undefined: that of what is there, which the compiler truncates, or what the umask leaves. */
+	readonly mode: number | undefined;
 }
 
 /** Why the command must run before its inputs are known. */
@@ -64,7 +65,7 @@ export interface NotDiscovered {
 	readonly needs?: readonly string[];
 }
 
-/** Files that a command will read beyond those it names; writes the depfiles that the real command would write. */
+/** Files that a command will read beyond those it names, and the depfiles that it will write. */
 export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs | NotDiscovered> {
 	const reads = new Set<string>();
 	const absent = new Set<string>();
@@ -112,10 +113,7 @@ async function scanIncludes(
 		for (const [path, fact] of found.looked ?? []) into.looked.set(path, fact);
 		const depfile = userDepfile(facts, sources[i]!);
 		if (depfile === undefined || found.depfile === undefined) continue;
-		const path = absolute(r.command.cwd, depfile);
-		// The compiler truncates one that is there, and leaves it its mode.
-		writeFileAtomic(path, found.depfile, modeOf(path) ?? 0o666 & ~r.umask);
-		into.depfiles.push({ path, bytes: found.depfile });
+		into.depfiles.push({ path: absolute(r.command.cwd, depfile), bytes: found.depfile, mode: undefined });
 	}
 	return undefined;
 }

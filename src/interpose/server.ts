@@ -4,6 +4,7 @@ import {
 	decodeMessage,
 	encodeReadReply,
 	encodeReply,
+	type PlacedFile,
 	type RanReport,
 	type ShimReply,
 	type ShimRequest,
@@ -15,6 +16,8 @@ export interface ShimConnection {
 	readonly request: ShimRequest;
 	/** Sends the last answer. */
 	finish(reply: ShimReply): void;
+	/** Has the shim write files and end well; false if it could not, and waits for another answer. */
+	place(files: readonly PlacedFile[]): Promise<boolean>;
 	/** Has the shim run the command, and waits; undefined when the shim vanished meanwhile. */
 	run(reply: ShimReply & { kind: "run" }): Promise<RanReport | undefined>;
 }
@@ -60,8 +63,12 @@ export function listenForShims(socketPath: string, handlers: ShimHandlers): Prom
 function serve(socket: Socket, handlers: ShimHandlers): void {
 	const splitter = new FrameSplitter(FRAME_LIMIT);
 	let onRan: ((report: RanReport | undefined) => void) | undefined;
+	let onPlaced: ((placed: boolean) => void) | undefined;
 	socket.on("error", () => socket.destroy());
-	socket.on("close", () => onRan?.(undefined));
+	socket.on("close", () => {
+		onRan?.(undefined);
+		onPlaced?.(true);
+	});
 	socket.on("data", (chunk: Buffer) => {
 		try {
 			for (const payload of splitter.push(chunk)) {
@@ -70,6 +77,10 @@ function serve(socket: Socket, handlers: ShimHandlers): void {
 					const resolve = onRan;
 					onRan = undefined;
 					resolve?.(message.report);
+				} else if (message.kind === "not-placed") {
+					const resolve = onPlaced;
+					onPlaced = undefined;
+					resolve?.(false);
 				} else if (message.kind !== "command") {
 					handlers.onSupervisor(message, (errno) => {
 						if (message.kind === "read" && !socket.destroyed) socket.write(encodeReadReply(message.ticket, errno));
@@ -78,6 +89,11 @@ function serve(socket: Socket, handlers: ShimHandlers): void {
 					handlers.onCommand({
 						request: message.request,
 						finish: (reply) => void socket.end(encodeReply(reply)),
+						place: (files) =>
+							new Promise((resolve) => {
+								onPlaced = resolve;
+								socket.write(encodeReply({ kind: "place", files }));
+							}),
 						run: (reply) =>
 							new Promise((resolve) => {
 								onRan = resolve;

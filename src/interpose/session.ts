@@ -15,7 +15,7 @@ import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
-import { errorCode } from "../util/files.js";
+import { errorCode, modeOf as fileMode, writeFileAtomic } from "../util/files.js";
 import { followLinks, isThere, makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import type { Case } from "./case.js";
@@ -27,10 +27,10 @@ import { IncludeScanner } from "./include-scan.js";
 import type { Found } from "./lookup.js";
 import { Observers } from "./observers.js";
 import { isLinked, rememberSystem } from "./probe.js";
-import { type ExecChange, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
+import { type ExecChange, type PlacedFile, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
 import { Recorder } from "./recorder.js";
 import { fail, replyOf, SILENT_FAILURE } from "./replies.js";
-import { discoverInputs } from "./scan.js";
+import { discoverInputs, type WrittenDepfile } from "./scan.js";
 import { ScanTally } from "./scan-tally.js";
 import type { ShimConnection } from "./server.js";
 import { sharedOutput } from "./shared-output.js";
@@ -114,6 +114,14 @@ export class Session {
 		this.#includes = new IncludeScanner({ ...options, core: (files) => new Scanner(files) });
 		this.#tally = new ScanTally(options.sink);
 		this.#met = options.placeholders.size > 0;
+	}
+
+	/** The build command begins, with this environment: what it will probably need is looked at meanwhile. */
+	begin(env: ReadonlyMap<string, string>): void {
+		const path = this.#o.tools.withoutWrappers(env.get("PATH") ?? "");
+		const real = this.#o.tools.find("gcc", path, "/");
+		if (real !== undefined && this.#o.facts.isSystem(real) && !this.#isScript(real))
+			this.#toolchains.expect(toolRequest(real, path, { cwd: "/", env }, { family: "cc", helpers: [] }));
 	}
 
 	/** Makes real what an earlier infer left: a build leaves no placeholder. */
@@ -267,6 +275,7 @@ export class Session {
 	async #await(connection: ShimConnection, c: Case): Promise<void> {
 		const described = await this.#describeAhead(c);
 		if ("reason" in described) return this.#runHere(connection, c, described.reason, described.detail);
+		this.#o.store.objects.put(described.bytes);
 		this.#shown.set(described.hash, { stdout: false, stderr: false });
 		const outcome = await this.#o.forcer.force(described.hash);
 		const result = outcome.result;
@@ -311,35 +320,42 @@ export class Session {
 	}
 
 	async #defer(connection: ShimConnection, c: Case, found: Found | undefined): Promise<void> {
-		let hash: ObjectHash;
-		let thunk: Thunk;
-		if (found !== undefined) {
-			({ hash, thunk } = found);
-			// The dependency file is part of what make sees at once.
-			if (this.#o.verifyDeps || !this.#recorder.restoreDepfile(c, found)) found = undefined;
-		}
-		if (found === undefined) {
+		// The dependency file is part of what make sees at once.
+		let depfiles: readonly WrittenDepfile[] | undefined =
+			found === undefined || this.#o.verifyDeps ? undefined : this.#recorder.depfilesOf(c, found);
+		let what: { readonly hash: ObjectHash; readonly thunk: Thunk } | undefined = found;
+		const files: PlacedFile[] = [];
+		if (depfiles === undefined || what === undefined) {
 			const described = await this.#describeAhead(c);
 			if ("reason" in described) {
 				await this.#runHere(connection, c, described.reason, described.detail);
 				return;
 			}
-			({ hash, thunk } = described);
+			what = described;
+			depfiles = described.depfiles;
+			const file = this.#o.store.objects.prepare(described.hash, described.bytes);
+			if (file !== undefined) files.push(file);
 		}
-		for (const output of thunk!.outputPaths) {
+		const { hash, thunk } = what;
+		for (const { path, bytes, mode } of depfiles)
+			files.push({ path, bytes, mode: mode ?? fileMode(path) ?? 0o666 & ~c.request.umask });
+		for (const output of thunk.outputPaths) {
 			const planned = c.plan.outputs.find((p) => p.tag === output.tag);
 			if (planned === undefined || planned.role === "depfile") continue;
-			const tag = output.tag === thunk!.outputs[0] ? "" : output.tag;
-			this.#o.placeholders.write(output.path, { hash: hash!, tag }, modeOf(c, planned));
+			const tag = output.tag === thunk.outputs[0] ? "" : output.tag;
+			files.push(this.#o.placeholders.prepare(output.path, { hash, tag }, modeOf(c, planned)));
 			this.#met = true;
 		}
 		const streams = this.#observers.streams(c.request);
 		const shown = { stdout: streams.stdout === "shown", stderr: streams.stderr === "shown" };
-		this.#shown.set(hash!, shown);
+		this.#shown.set(hash, shown);
 		// For the forcer of another day.
-		if (this.#o.mode === "infer") this.#o.placeholders.hide(hash!, { stdout: !shown.stdout, stderr: !shown.stderr });
-		this.#tell(c, "deferred", "", "", hash!, 0);
-		if (this.#o.mode === "build") this.#inBackground(hash!);
+		if (this.#o.mode === "infer") this.#o.placeholders.hide(hash, { stdout: !shown.stdout, stderr: !shown.stderr });
+		this.#tell(c, "deferred", "", "", hash, 0);
+		// Where nothing is forced meanwhile the shim can write them: making files is most of what an answer takes.
+		if (this.#o.mode === "infer" && (await connection.place(files))) return;
+		for (const { path, bytes, mode } of files) writeFileAtomic(path, bytes, mode);
+		if (this.#o.mode === "build") this.#inBackground(hash);
 		connection.finish(SILENT_SUCCESS);
 	}
 
@@ -353,7 +369,9 @@ export class Session {
 	}
 
 	/** Finds out what a command will read, without running it. */
-	async #describeAhead(c: Case): Promise<Described | { reason: string; detail: string }> {
+	async #describeAhead(
+		c: Case,
+	): Promise<(Described & { readonly depfiles: readonly WrittenDepfile[] }) | { reason: string; detail: string }> {
 		const discover = (): ReturnType<typeof discoverInputs> =>
 			discoverInputs({
 				command: { tool: c.request.tool, argv: c.argv, cwd: c.request.cwd, env: c.request.env },
@@ -365,7 +383,6 @@ export class Session {
 				probe: this.#probe,
 				viewLibrary: this.#o.viewLibrary,
 				isPlaceholder: (path) => this.#o.placeholders.has(path),
-				umask: c.request.umask,
 				traceFile: this.#traceFile(),
 				toolchain: c.toolchain,
 				includes: this.#includes,
@@ -382,7 +399,8 @@ export class Session {
 			inputs = await discover();
 		}
 		if ("reason" in inputs) return inputs;
-		return this.#recorder.describe(c, inputs);
+		const described = this.#recorder.describe(c, inputs);
+		return "reason" in described ? described : { ...described, depfiles: inputs.depfiles };
 	}
 
 	/** Runs the command in the shim's place, watched, and keeps what it came to. */

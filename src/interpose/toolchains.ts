@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
+import { constants } from "node:os";
 import { join, posix } from "node:path";
 import { readElf } from "../models/elf.js";
 import { type CommandOutput, discoverToolchain } from "../models/toolchain.js";
@@ -117,6 +118,16 @@ export class Toolchains {
 		return driver === undefined || known?.driverHash === driver ? known : undefined;
 	}
 
+	/**
+	 * Looks into a compiler that will probably be called, while the build command makes up its mind: all of its programs have to
+	 * be read once for each user, and make takes as long to read its files. Only of one that is remembered, or where nothing is.
+	 */
+	expect(request: ToolRequest): void {
+		const key = Toolchains.key(request);
+		const worthwhile = isThere(join(this.#folder, DepCache.key([key]))) || !isThere(this.#folder);
+		if (worthwhile) this.discover(key, request).catch(() => this.#running.delete(key));
+	}
+
 	/** Undefined when the tool is gone. */
 	discover(key: string, request: ToolRequest): Promise<Toolchain | undefined> {
 		let running = this.#running.get(key);
@@ -138,6 +149,8 @@ export class Toolchains {
 		if (remembered !== undefined) return this.#toolchain(driver, remembered);
 		const relevant = new Map([["PATH", path], ...env]);
 		const lines = [...relevant].filter(([n]) => !LOCALE.includes(n as never)).map(([n, v]) => `${n}=${v}`);
+		// An answer that was cut off, because gg ends, is none: nothing may be remembered of it.
+		let cut = false;
 		const run = async (argv: readonly string[]): Promise<CommandOutput> => {
 			const end = await this.#spawner.run({
 				path: argv[0]!,
@@ -146,7 +159,11 @@ export class Toolchains {
 				cwd: "/",
 				stdio: "capture",
 			}).done;
-			if (end.kind === "not-started") return { status: 127, stdout: "", stderr: end.what };
+			if (end.kind === "not-started") {
+				cut ||= end.errno !== constants.errno.ENOENT;
+				return { status: 127, stdout: "", stderr: end.what };
+			}
+			cut ||= end.signal !== 0;
 			return { status: end.status, stdout: end.stdout.toString(), stderr: end.stderr.toString() };
 		};
 		const request = { tool: driver, cwd: "/", env: relevant };
@@ -154,7 +171,7 @@ export class Toolchains {
 			helpers === undefined ? { ...request, asks: false } : { ...request, helpers, toolFolders },
 			{ ...systemProbe, run },
 		);
-		if (found === undefined) return undefined;
+		if (found === undefined || cut) return undefined;
 		const files: [string, ObjectHash, boolean][] = [];
 		for (const f of found.files) {
 			const fact = this.#facts.get(f);
@@ -181,6 +198,7 @@ export class Toolchains {
 				!/\(default\)/.test((await run([driver, "--help"])).stdout.match(/.*zero for .*/)?.[0] ?? "(default)"),
 			searchDirs: found.searchDirs,
 		};
+		if (cut) return undefined;
 		try {
 			writeFileAtomic(file, JSON.stringify(record), 0o600);
 		} catch {

@@ -1,8 +1,9 @@
-import { readFileSync, type Stats, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { hashFile, type ObjectHash } from "../thunk/hash.js";
 import { PLACEHOLDER_MAX, type Placeholder, parsePlaceholder } from "../thunk/placeholder.js";
 import { makeFolders, writeFileAtomic } from "../util/files.js";
+import { CTIME_MS, DEV, FILE, INO, lookAt, looked, MTIME_MS, SIZE } from "../util/look.js";
 
 /** What is known of a regular file's content. */
 export interface FileFact {
@@ -33,7 +34,12 @@ const SEARCH_LIMIT = 8 << 20;
 interface Entry extends FileFact {
 	readonly dev: number;
 	readonly ino: number;
+	readonly system: boolean;
+	/** Looked at in this session, and of the system. */
+	checked: boolean;
 }
+
+type Six = readonly [number, number, number, number, number, number];
 
 /**
  * Hashes of files, remembered by path with device, inode, size and times. Files of the system (see `isSystem`) are looked
@@ -42,7 +48,8 @@ interface Entry extends FileFact {
  */
 export class FileFacts {
 	readonly #files = new Map<string, Entry>();
-	readonly #checked = new Map<string, Entry | undefined>();
+	/** Of the system, and no readable files. */
+	readonly #missing = new Set<string>();
 	readonly #projectIndex: string;
 	readonly #userIndex: string;
 	readonly #isSystem: (path: string) => boolean;
@@ -62,34 +69,39 @@ export class FileFacts {
 	/** Undefined when `path` is not a readable regular file. `onRead` is given its content if that had to be read for this,
 	 * unless it is large. */
 	get(path: string, onRead?: (content: Buffer) => void): FileFact | undefined {
-		if (this.#checked.size > 0 || this.#isSystem(path)) {
-			const known = this.#checked.get(path);
-			if (known !== undefined || this.#checked.has(path)) return known;
-		}
-		const fact = this.#look(path, onRead);
-		if (this.#isSystem(path)) this.#checked.set(path, fact);
+		if (!this.#loaded) this.#loadAll();
+		// What is known says by itself whether it is the system's: to ask for each look would cost as much as the look.
+		const known = this.#files.get(path);
+		if (known?.checked === true) return known;
+		if (known === undefined && this.#missing.has(path)) return undefined;
+		const fact = this.#look(path, known, onRead);
+		if (fact === undefined) {
+			if (known?.system ?? this.#isSystem(path)) {
+				this.#files.delete(path);
+				this.#missing.add(path);
+			}
+		} else if (fact.system) fact.checked = true;
 		return fact;
 	}
 
-	#look(path: string, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
-		if (!this.#loaded) {
-			this.#loaded = true;
-			this.#load(this.#userIndex);
-			this.#load(this.#projectIndex);
-		}
-		let s: Stats | undefined;
-		try {
-			s = statSync(path, { throwIfNoEntry: false });
-		} catch {
-			return undefined;
-		}
-		if (s === undefined || !s.isFile()) return undefined;
-		const known = this.#files.get(path);
-		if (known !== undefined && same(known, s) && known.readAt - Math.max(s.ctimeMs, s.mtimeMs) > RACY_MS) return known;
-		return this.#read(path, s, onRead);
+	#look(path: string, known: Entry | undefined, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
+		if (lookAt(path, true) !== FILE) return undefined;
+		if (
+			known !== undefined &&
+			known.size === looked[SIZE] &&
+			known.mtimeMs === looked[MTIME_MS] &&
+			known.ctimeMs === looked[CTIME_MS] &&
+			known.ino === looked[INO] &&
+			known.dev === looked[DEV] &&
+			known.readAt - Math.max(known.ctimeMs, known.mtimeMs) > RACY_MS
+		)
+			return known;
+		return this.#read(path, known?.system ?? this.#isSystem(path), onRead);
 	}
 
-	#read(path: string, s: Stats, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
+	/** What was looked at just now. */
+	#read(path: string, system: boolean, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
+		const [dev, ino, size, mtimeMs, ctimeMs, mode] = looked as unknown as Six;
 		let namesTime = false;
 		let namesAssemblerFile = false;
 		let placeholder: Placeholder | undefined;
@@ -100,8 +112,8 @@ export class FileFacts {
 			const hash = hashFile(path, (chunk, at) => {
 				if (at === 0) {
 					if (chunk.length <= PLACEHOLDER_MAX) placeholder = parsePlaceholder(chunk);
-					text = s.size <= SEARCH_LIMIT && !isBinary(chunk);
-					if (chunk.length === s.size) onRead?.(chunk);
+					text = size <= SEARCH_LIMIT && !isBinary(chunk);
+					if (chunk.length === size) onRead?.(chunk);
 				}
 				if (!text) return;
 				const searched = tail + chunk.toString("latin1");
@@ -111,25 +123,33 @@ export class FileFacts {
 			});
 			const entry: Entry = {
 				hash,
-				executable: (s.mode & 0o100) !== 0,
-				size: s.size,
+				executable: (mode & 0o100) !== 0,
+				size,
 				placeholder,
 				namesTime,
 				namesAssemblerFile,
-				mtimeMs: s.mtimeMs,
-				ctimeMs: s.ctimeMs,
-				dev: s.dev,
-				ino: s.ino,
+				mtimeMs,
+				ctimeMs,
+				dev,
+				ino,
 				readAt,
+				system,
+				checked: false,
 			};
 			this.#files.set(path, entry);
-			if (this.#isSystem(path)) this.#dirty.user = true;
+			if (system) this.#dirty.user = true;
 			else this.#dirty.project = true;
 			return entry;
 		} catch {
 			// Unreadable, or gone since the look: whoever needs it says so in its own words.
 			return undefined;
 		}
+	}
+
+	#loadAll(): void {
+		this.#loaded = true;
+		this.#load(this.#userIndex);
+		this.#load(this.#projectIndex);
 	}
 
 	#load(file: string): void {
@@ -168,6 +188,8 @@ export class FileFacts {
 					dev,
 					ino,
 					readAt,
+					system: this.#isSystem(path),
+					checked: false,
 				});
 			} catch {
 				return;
@@ -183,7 +205,7 @@ export class FileFacts {
 			if (e.placeholder !== undefined) continue;
 			const flags = (e.executable ? 1 : 0) | (e.namesTime ? 2 : 0) | (e.namesAssemblerFile ? 4 : 0);
 			const line = JSON.stringify([path, e.hash, flags, e.size, e.mtimeMs, e.ctimeMs, e.dev, e.ino, e.readAt]);
-			(this.#isSystem(path) ? user : project).push(line);
+			(e.system ? user : project).push(line);
 		}
 		for (const [which, file, lines] of [
 			["user", this.#userIndex, user],
@@ -204,10 +226,6 @@ export class FileFacts {
 /** ELF files and archives are no source text, whatever words they hold. */
 function isBinary(head: Buffer): boolean {
 	return (head[0] === 0x7f && head[1] === 0x45) || (head[0] === 0x21 && head[1] === 0x3c);
-}
-
-function same(e: Entry, s: Stats): boolean {
-	return e.size === s.size && e.mtimeMs === s.mtimeMs && e.ctimeMs === s.ctimeMs && e.ino === s.ino && e.dev === s.dev;
 }
 
 const SYSTEM_PREFIXES = [

@@ -7,10 +7,10 @@ import {
 	makeFolders,
 	readIfThere,
 	removeQuietly,
-	statIfThere,
 	temporaryName,
 	writeFileAtomic,
 } from "../util/files.js";
+import { FILE, lookAt, looked, SIZE } from "../util/look.js";
 import { Pack } from "./pack.js";
 import { type ObjectStore, RESULT_TAG, type ReductionStore, type Store } from "./types.js";
 
@@ -42,7 +42,11 @@ export class LocalObjects implements ObjectStore {
 
 	has(hash: ObjectHash): boolean {
 		// The size is part of the name: a file cut short by a full disk or a crash is not there.
-		return statIfThere(this.path(hash))?.size === sizeOfHash(hash) || this.#pack.has(hash);
+		return this.#isFile(hash) || this.#pack.has(hash);
+	}
+
+	#isFile(hash: ObjectHash): boolean {
+		return lookAt(this.path(hash), true) === FILE && looked[SIZE] === sizeOfHash(hash);
 	}
 
 	get(hash: ObjectHash): Buffer | undefined {
@@ -53,7 +57,7 @@ export class LocalObjects implements ObjectStore {
 	/** Path of an object as a file of its own, for programs other than gg; undefined when it is not there. */
 	file(hash: ObjectHash): string | undefined {
 		const path = this.path(hash);
-		if (statIfThere(path)?.size === sizeOfHash(hash)) return path;
+		if (this.#isFile(hash)) return path;
 		const packed = this.packed(hash);
 		if (packed === undefined) return undefined;
 		writeFileAtomic(path, packed, MODE);
@@ -78,6 +82,11 @@ export class LocalObjects implements ObjectStore {
 			this.#seen.add(hash);
 		}
 		return hash;
+	}
+
+	/** What somebody else has to write so that this object is there; undefined if it is. */
+	prepare(hash: ObjectHash, bytes: Uint8Array): { path: string; bytes: Uint8Array; mode: number } | undefined {
+		return this.#present(hash) ? undefined : { path: this.path(hash), bytes, mode: MODE };
 	}
 
 	putFile(path: string, known?: ObjectHash): ObjectHash {

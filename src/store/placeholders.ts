@@ -2,7 +2,6 @@ import {
 	closeSync,
 	type Dirent,
 	fstatSync,
-	lstatSync,
 	openSync,
 	readdirSync,
 	readFileSync,
@@ -19,6 +18,7 @@ import {
 	parsePlaceholder,
 } from "../thunk/placeholder.js";
 import { makeFolders, removeQuietly, writeFileAtomic } from "../util/files.js";
+import { CTIME_MS, FILE, lookAt, looked, SIZE } from "../util/look.js";
 
 /** Streams of a command that the build sent where nobody reads them. */
 export interface Hidden {
@@ -66,9 +66,15 @@ export class Placeholders {
 
 	/** Writes a placeholder where an output will be, with the output's own mode as far as it is known. */
 	write(path: string, placeholder: Placeholder, mode?: number): void {
+		const file = this.prepare(path, placeholder, mode);
+		writeFileAtomic(path, file.bytes, file.mode);
+	}
+
+	/** Notes a placeholder that somebody is about to write. */
+	prepare(path: string, placeholder: Placeholder, mode?: number): { path: string; bytes: string; mode: number } {
 		const formatted = formatPlaceholder(path, placeholder);
 		this.note(path);
-		writeFileAtomic(path, formatted.content, mode ?? formatted.mode);
+		return { path, bytes: formatted.content, mode: mode ?? formatted.mode };
 	}
 
 	note(path: string): void {
@@ -182,8 +188,7 @@ function readRecords(path: string): Records | undefined {
 export function readPlaceholder(path: string): Placeholder | undefined {
 	let fd: number;
 	try {
-		const s = lstatSync(path, { throwIfNoEntry: false });
-		if (s === undefined || !s.isFile() || s.size > PLACEHOLDER_MAX) return undefined;
+		if (lookAt(path, false) !== FILE || looked[SIZE]! > PLACEHOLDER_MAX) return undefined;
 		fd = openSync(path, "r");
 	} catch {
 		return undefined;
@@ -244,8 +249,7 @@ export function sweep(root: string, sinceMs: number): Sweep {
 	const placeholders: string[] = [];
 	const swallowed: string[] = [];
 	for (const path of filesBelow(root)) {
-		const s = lstatSync(path, { throwIfNoEntry: false });
-		if (s === undefined || s.ctimeMs < sinceMs || s.size < LEAST) continue;
+		if (lookAt(path, false) !== FILE || looked[CTIME_MS]! < sinceMs || looked[SIZE]! < LEAST) continue;
 		if (readPlaceholder(path) !== undefined) placeholders.push(path);
 		else if (holdsPlaceholder(path)) swallowed.push(path);
 	}

@@ -16,6 +16,7 @@ import {
 	writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { ABSENT, lookAt, looked, MODE, UNKNOWN } from "./look.js";
 
 let counter = 0;
 const unique = randomBytes(4).toString("hex");
@@ -105,7 +106,7 @@ export function copyFileAtomic(from: string, to: string, mode: number): void {
 export function readIfThere(path: string): Buffer | undefined {
 	try {
 		// Absence is the common answer, and an exception costs ten times as much as a look.
-		if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+		if (lookAt(path, true) === ABSENT) return undefined;
 		return readFileSync(path);
 	} catch (error) {
 		if (isAbsence(error)) return undefined;
@@ -124,6 +125,9 @@ export function statIfThere(path: string): Stats | undefined {
 
 /** Permissions of what stands at a path. */
 export function modeOf(path: string): number | undefined {
+	const kind = lookAt(path, true);
+	if (kind === ABSENT) return undefined;
+	if (kind !== UNKNOWN) return looked[MODE]! & 0o7777;
 	const s = statIfThere(path);
 	return s === undefined ? undefined : s.mode & 0o7777;
 }

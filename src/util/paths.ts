@@ -1,5 +1,6 @@
-import { lstatSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
+import { LINK, lookAt, stands } from "./look.js";
 
 /**
  * One name for each file: absolute and lexically normal. `a/../b` is only shortened when that leads to the same folder
@@ -37,17 +38,13 @@ function canonicalFolder(folder: string): string {
 }
 
 export function isThere(path: string): boolean {
-	try {
-		return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-	} catch {
-		return false;
-	}
+	return stands(path);
 }
 
 /** Where a symbolic link leads in the end; any other path, and a link that leads nowhere, as it is. */
 export function followLinks(path: string): string {
 	try {
-		return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? realpathSync(path) : path;
+		return lookAt(path, false) === LINK ? realpathSync(path) : path;
 	} catch {
 		return path;
 	}

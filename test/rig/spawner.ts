@@ -31,7 +31,7 @@ export function countingSpawner(): Spawner & { runs: number } {
 
 /** The native programs, compiled for the suite it is called in, and removed after it. */
 export function testNatives(): Natives {
-	const natives = { shim: "", spawner: "", supervisor: "", time: "", view: "" };
+	const natives = { shim: "", spawner: "", supervisor: "", time: "", view: "", look: "" };
 	let folder: string;
 	before(function () {
 		this.timeout(60_000);

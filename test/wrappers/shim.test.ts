@@ -807,6 +807,58 @@ describe("gg-shim", function () {
 		});
 	});
 
+	describe("an answer that gives it files to place", () => {
+		const place = (files: readonly { name: string; mode: number; bytes: Text }[]) =>
+			frame(
+				u8(4),
+				u32(files.length),
+				...files.flatMap((f) => [str(path.join(dir, f.name)), u32(f.mode), str(f.bytes)]),
+			);
+
+		it("is carried out in order, whatever the umask and whatever stood there, and ends with 0", async () => {
+			const large = "x".repeat(100_000);
+			fs.writeFileSync(path.join(dir, "placed"), "old", { mode: 0o400 });
+			const before = process.umask(0o077);
+			try {
+				const files = [
+					{ name: "placed.d", mode: 0o644, bytes: large },
+					{ name: "placed", mode: 0o775, bytes: "new" },
+					{ name: "none", mode: 0o600, bytes: "" },
+				];
+				const got = await ask((c) => c.send(place(files)));
+				assert.deepEqual([got.status, String(got.stdout), String(got.stderr)], [0, "", ""]);
+				for (const { name, mode, bytes } of files) {
+					assert.equal(fs.readFileSync(path.join(dir, name), "utf8"), bytes);
+					assert.equal(fs.statSync(path.join(dir, name)).mode & 0o7777, mode);
+				}
+			} finally {
+				process.umask(before);
+			}
+			assert.deepEqual(
+				fs.readdirSync(dir).filter((name) => name.includes(".gg-")),
+				[],
+			);
+		});
+
+		it("is answered by what is in the way, and followed by another answer", async () => {
+			fs.mkdirSync(path.join(dir, "full", "inner"), { recursive: true });
+			let told: Buffer | undefined;
+			const got = await ask(async (c) => {
+				c.send(place([{ name: "full", mode: 0o644, bytes: "x" }]));
+				told = await c.next();
+				c.send(exit(7));
+			});
+			assert.equal(got.status, 7);
+			const r = new Reader(told!);
+			assert.deepEqual([r.u8(), r.u32(), r.str()], [6, os.constants.errno.EISDIR, path.join(dir, "full")]);
+			r.end();
+			assert.deepEqual(
+				fs.readdirSync(dir).filter((name) => name.includes(".gg-")),
+				[],
+			);
+		});
+	});
+
 	describe("a session that fails", () => {
 		it("is replaced by the real tool when it goes away before an answer", async () => {
 			for (const part of [Buffer.alloc(0), exit(0).subarray(0, 2), exit(0).subarray(0, 9)]) {
@@ -831,6 +883,8 @@ describe("gg-shim", function () {
 				"a missing field": frame(u8(3), program(["/bin/true"])),
 				"a variable without a value": exec(["/bin/true"], { set: ["NAME"] }),
 				"no such signal": exit(0, { signal: 1000 }),
+				"fewer files than it says": frame(u8(4), u32(1), str("/nowhere")),
+				"bytes after the last file": frame(u8(4), u32(0), u8(0)),
 			};
 			for (const [what, bytes] of Object.entries(bad)) {
 				const got = await ask((c) => c.send(bytes));
