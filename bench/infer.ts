@@ -193,11 +193,15 @@ async function inferGenerated(
 async function growth(options: SpeedOptions, many: number): Promise<Measured> {
 	const few = Math.round(many / 10);
 	const pairs: Pair[] = [];
+	let peak = 0;
 	for (let run = 0; run < options.runs; run++) {
 		const { took: peer } = await inferGenerated(few, options);
-		pairs.push({ peer, ours: (await inferGenerated(many, options)).took });
+		const { took: ours, peakMiB } = await inferGenerated(many, options);
+		pairs.push({ peer, ours });
+		peak = Math.max(peak, peakMiB);
 	}
-	return { what: `gg infer of ${many} generated compiles, cold`, peer: `of ${few}`, pairs, unit: "s" };
+	const note = `gg's process took at most ${peak.toFixed(0)} MiB`;
+	return { what: `gg infer of ${many} generated compiles, cold`, peer: `of ${few}`, pairs, unit: "s", note };
 }
 
 async function footprint(options: SpeedOptions, many: number): Promise<Measured> {
