@@ -114,17 +114,27 @@ export function decodeMessage(payload: Buffer): ShimMessage {
 	const parentArgv = r.list().map((b) => b.toString());
 	const rawArgv = r.list();
 	const argv = rawArgv.map(text);
-	const env = new Map<string, string>();
-	for (const bytes of r.list()) {
-		const line = bytes.toString();
-		const equals = line.indexOf("=");
-		if (equals > 0) env.set(line.slice(0, equals), line.slice(equals + 1));
-	}
+	const env = decodeEnv(r.rawList());
 	const asked = text(r.bytes());
 	return {
 		kind: "command",
 		request: { pid, ppid, umask, fds, tool, cwd, parentExe, parentArgv, argv, env, utf8, rawArgv, asked },
 	};
+}
+
+/** Most commands of a build have the very same environment. */
+let lastEnv: { readonly raw: Buffer; readonly env: ReadonlyMap<string, string> } | undefined;
+
+function decodeEnv(raw: Buffer): ReadonlyMap<string, string> {
+	if (lastEnv?.raw.equals(raw)) return lastEnv.env;
+	const env = new Map<string, string>();
+	for (const bytes of new FrameReader(raw).list()) {
+		const line = bytes.toString();
+		const equals = line.indexOf("=");
+		if (equals > 0) env.set(line.slice(0, equals), line.slice(equals + 1));
+	}
+	lastEnv = { raw: Buffer.from(raw), env };
+	return env;
 }
 
 function decodeSupervisor(r: FrameReader): SupervisorMessage {

@@ -50,6 +50,9 @@ export class LocalObjects implements ObjectStore {
 	}
 
 	get(hash: ObjectHash): Buffer | undefined {
+		// What is known to be in the pack is not looked for elsewhere first, unless its record is damaged.
+		const packed = this.#pack.isKnown(hash) ? this.#pack.get(hash) : undefined;
+		if (packed !== undefined && hashBytes(packed) === hash) return packed;
 		const bytes = readIfThere(this.path(hash)) ?? this.#pack.get(hash);
 		return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 	}

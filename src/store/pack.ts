@@ -38,6 +38,11 @@ export class Pack {
 		this.#path = path;
 	}
 
+	/** It was there when the file was last read; false says nothing. */
+	isKnown(key: string): boolean {
+		return this.#index.has(key) || this.#values.has(key);
+	}
+
 	has(key: string): boolean {
 		if (this.#index.has(key) || this.#values.has(key)) return true;
 		this.#catchUp();

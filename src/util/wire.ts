@@ -88,6 +88,17 @@ export class FrameReader {
 		return value;
 	}
 
+	/** A list as it stands in the frame, for `new FrameReader(raw).list()`. */
+	rawList(): Buffer {
+		const start = this.#at;
+		for (let left = this.u32(); left > 0; left--) {
+			const length = this.u32();
+			this.#at += length;
+			if (this.#at > this.#bytes.length) throw new RangeError("frame ends early");
+		}
+		return this.#bytes.subarray(start, this.#at);
+	}
+
 	list(): Buffer[] {
 		const count = this.u32();
 		if (count > this.#bytes.length) throw new RangeError("frame ends early");
