@@ -1,13 +1,4 @@
-import {
-	closeSync,
-	type Dirent,
-	fstatSync,
-	openSync,
-	readdirSync,
-	readFileSync,
-	readSync,
-	writeSync,
-} from "node:fs";
+import { closeSync, type Dirent, fstatSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { HASH_LENGTH, isObjectHash, type ObjectHash } from "../thunk/hash.js";
 import {
