@@ -18,7 +18,7 @@ import { decodeThunk } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
 import { readConfig } from "./config.js";
-import { parseRunOptions, type RunOptions, runOptionsHelp } from "./options.js";
+import { parseRunOptions, type RunOptions, runOptionsHelp, withEngines } from "./options.js";
 import { give, tellDeclined, undeclaredInput } from "./project.js";
 import { runRecheck } from "./recheck.js";
 import type { Io, Run } from "./types.js";
@@ -56,8 +56,8 @@ async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io
 	const workshop = openWorkshop(ggDir, io);
 	const journal = new Journal(ggDir);
 	try {
-		const described = give(readConfig(workshop.root)).tools;
-		return await buildOnce(mode, options, {
+		const { tools: described, engines } = give(readConfig(workshop.root));
+		return await buildOnce(mode, withEngines(options, engines), {
 			workshop,
 			journal,
 			io,
@@ -377,6 +377,8 @@ export function childEnvironment(env: NodeJS.ProcessEnv, within = false): string
 	const lines: string[] = [];
 	for (const [name, value] of Object.entries(env)) {
 		if (value === undefined || (!within && (name === "PATH" || name === "GG_SESSION"))) continue;
+		// A secret of gg's own.
+		if (name === "GG_REAPI_TOKEN") continue;
 		if (name === "GG_NODE_EXTRA_CA_CERTS") lines.push(`NODE_EXTRA_CA_CERTS=${value}`);
 		else lines.push(`${name}=${value}`);
 	}

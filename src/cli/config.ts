@@ -8,6 +8,8 @@ import { err, type Failure, ok, type Result } from "../util/result.js";
 /** A project's own settings; the shape is also in gg.schema.json, for editors. */
 export interface Config {
 	readonly tools: readonly DescribedTool[];
+	/** NAME[=ARGS] of each engine, for builds whose command line and environment name none. */
+	readonly engines: readonly string[];
 }
 
 export const CONFIG_NAME = "gg.json";
@@ -20,7 +22,7 @@ export function readConfig(root: string): Result<Config> {
 	try {
 		text = readFileSync(file, "utf8");
 	} catch (error) {
-		if (errorCode(error) === "ENOENT") return ok({ tools: [] });
+		if (errorCode(error) === "ENOENT") return ok({ tools: [], engines: [] });
 		return err(failure(`${file} cannot be read: ${errorCode(error)}`));
 	}
 	let value: unknown;
@@ -40,9 +42,13 @@ function failure(message: string): Failure {
 export function parseConfig(value: unknown, root: string): Result<Config, string> {
 	if (!isObject(value)) return err("it must be an object");
 	for (const key of Object.keys(value)) {
-		if (key !== "tools" && key !== "$schema") return err(`${key} is not known: there are tools and $schema`);
+		if (!/^(?:tools|engines|\$schema)$/.test(key))
+			return err(`${key} is not known: there are tools, engines and $schema`);
 	}
-	if (value["tools"] === undefined) return ok({ tools: [] });
+	const engines = value["engines"] ?? [];
+	if (!Array.isArray(engines) || !engines.every((engine) => typeof engine === "string" && engine !== ""))
+		return err("engines must be a list of texts");
+	if (value["tools"] === undefined) return ok({ tools: [], engines });
 	if (!Array.isArray(value["tools"])) return err("tools must be a list");
 	const tools: DescribedTool[] = [];
 	for (const [i, item] of value["tools"].entries()) {
@@ -50,7 +56,7 @@ export function parseConfig(value: unknown, root: string): Result<Config, string
 		if (!tool.ok) return err(`tools[${i}]${tool.error}`);
 		tools.push(tool.value);
 	}
-	return ok({ tools });
+	return ok({ tools, engines });
 }
 
 const KEYS = ["command", "env", "inputs", "outputs", "reads"];

@@ -12,7 +12,8 @@ import { type ObjectHash, startsAsThunk, THUNK_MAGIC } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { followLinks, isThere } from "../util/paths.js";
 import { UserError } from "../util/result.js";
-import { parseRunOptions, runOptionsHelp } from "./options.js";
+import { readConfig } from "./config.js";
+import { parseRunOptions, runOptionsHelp, withEngines } from "./options.js";
 import { give, tellDeclined, undeclaredInput } from "./project.js";
 import { runRecheck } from "./recheck.js";
 import type { Io, Run } from "./types.js";
@@ -22,8 +23,8 @@ const USAGE =
 	"gg force [options] [TARGET|@LIST …]\n\nRuns what the placeholders TARGET… stand for, and all that they need, and puts\nthe real files in place; without targets, every placeholder of the last infer.\n@LIST names a file with one target a line.";
 
 export const run: Run = async (args, io) => {
-	const options = await parseRunOptions("force", USAGE, args, io.env, true);
-	if (options === "help") {
+	const given = await parseRunOptions("force", USAGE, args, io.env, true);
+	if (given === "help") {
 		io.out(await runOptionsHelp("force", USAGE));
 		return 0;
 	}
@@ -31,6 +32,7 @@ export const run: Run = async (args, io) => {
 	const workshop = openWorkshop(ggDir, io);
 	const journal = new Journal(ggDir, "force");
 	try {
+		const options = withEngines(given, give(readConfig(workshop.root)).engines);
 		const all = options.rest.length === 0;
 		const names = all ? workshop.placeholders.all() : targets(options.rest, io);
 		const { objects } = workshop.store;

@@ -5,6 +5,8 @@ import { UserError } from "../util/result.js";
 /** Options that force, build and infer share. */
 export interface RunOptions {
 	readonly engines: readonly EngineChoice[];
+	/** False where neither the command line nor the environment names an engine: gg.json may. */
+	readonly enginesGiven: boolean;
 	readonly fallbacks: readonly EngineChoice[];
 	readonly sandbox: boolean;
 	readonly keep: boolean;
@@ -167,6 +169,7 @@ export async function parseRunOptions(
 	}
 	// After the last engine: meant for it.
 	if (jobs !== undefined && engines.length > 0) engines[engines.length - 1] = { ...engines.at(-1)!, jobs };
+	const enginesGiven = engines.length > 0 || env["GG_FORCE_DEFAULT_ENGINE"] !== undefined;
 	if (engines.length === 0)
 		engines.push(engineChoice(env["GG_FORCE_DEFAULT_ENGINE"] ?? "local", jobs ?? availableParallelism()));
 	// yargs takes as long to load as all else that a build with nothing to do needs.
@@ -174,6 +177,7 @@ export async function parseRunOptions(
 	if (p["help"] === true) return "help";
 	return {
 		engines,
+		enginesGiven,
 		fallbacks,
 		sandbox: p["sandbox"] === true || (env["GG_SANDBOXED"] ?? "") !== "",
 		keep: p["keep"] === true || (env["GG_LEAVE_CRASHED_THUNKS"] ?? "") !== "",
@@ -222,6 +226,13 @@ async function parseFlags(name: string, usage: string, args: readonly string[]):
 
 export async function runOptionsHelp(name: string, usage: string): Promise<string> {
 	return `${await (await runParser(name, usage, [])).getHelp()}\n`;
+}
+
+/** The engines of the project's gg.json, where nobody has named others. */
+export function withEngines(options: RunOptions, engines: readonly string[]): RunOptions {
+	if (options.enginesGiven || engines.length === 0) return options;
+	const { jobs } = options.engines[0]!;
+	return { ...options, engines: engines.map((text) => engineChoice(text, jobs)) };
 }
 
 function positive(text: string, what: string): number {

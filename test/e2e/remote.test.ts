@@ -344,6 +344,18 @@ describe("gg worker", () => {
 			);
 			assert.equal(known.status, 0, known.stderr);
 			assert.ok(existsSync(p.path("one.o")));
+			await p.gg(["infer", "make", "two.o"]);
+			const endpoint = `grpcs://${server.target}?ca=${cache}/identity/cert.pem`;
+			p.write("gg.json", JSON.stringify({ engines: [`reapi=${endpoint}`] }));
+			const asked = await p.gg(["force"]);
+			assert.match(asked.stderr, /UNAUTHENTICATED/);
+			const token = readFileSync(`${cache}/identity/token`, "utf8").trim();
+			const named = await p.gg(["force", "--explain"], { env: { GG_REAPI_TOKEN: token } });
+			assert.equal(named.status, 0, named.stderr);
+			assert.match(named.stderr, /two\.o: ran on .* at 127/);
+			const seen = await p.gg(["build", "sh", "-c", "env"], { env: { GG_REAPI_TOKEN: token } });
+			assert.equal(seen.status, 0, seen.stderr);
+			assert.ok(!seen.stdout.includes(token));
 		} finally {
 			server.stop();
 		}

@@ -55,7 +55,7 @@ describe("descriptions of tools", () => {
 describe("gg.json", () => {
 	for (const [value, why] of [
 		[[], "it must be an object"],
-		[{ tool: [] }, "tool is not known: there are tools and $schema"],
+		[{ tool: [] }, "tool is not known: there are tools, engines and $schema"],
 		[{ tools: "x @infile" }, "tools must be a list"],
 		[{ tools: [1] }, "tools[0] must be a description, or an object with one as its command"],
 		[{ tools: ["x @infile", "x @y"] }, "tools[1]: @y: an operand is @infile, @outfile or @"],

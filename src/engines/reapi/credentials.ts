@@ -49,6 +49,8 @@ export async function channelSecurity(endpoint: Endpoint): Promise<ChannelSecuri
 }
 
 function headersOf(endpoint: Endpoint): (() => Promise<Readonly<Record<string, string>>>) | undefined {
+	const { token: given } = endpoint;
+	if (given !== "") return async () => ({ authorization: `Bearer ${given}` });
 	if (endpoint.tokenFile !== "") {
 		return remembered(async () => {
 			const token = readFile(endpoint.tokenFile, "token-file").toString().trim();

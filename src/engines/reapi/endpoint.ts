@@ -11,6 +11,8 @@ export interface Endpoint {
 		| undefined;
 	/** File that holds a bearer token; empty: none. */
 	readonly tokenFile: string;
+	/** A bearer token itself, of the environment alone; empty: none. */
+	readonly token: string;
 	/** Program that prints headers as JSON (Bazel's credential helper protocol); empty: none. */
 	readonly credentialHelper: string;
 	/** Sorted by name. */
@@ -33,7 +35,7 @@ const EXAMPLE = "for example: --engine reapi=grpcs://cluster.example.org:443/mai
 
 /**
  * Parameters of the URL: ca, cert, key (PEM files), server-name, token-file, credential-helper, platform.NAME, priority,
- * deadline (seconds), access (of a store). Environment: GG_REAPI_TOKEN_FILE, GG_REAPI_CA, GG_REAPI_CERT,
+ * deadline (seconds), access (of a store). Environment: GG_REAPI_TOKEN (itself), GG_REAPI_TOKEN_FILE, GG_REAPI_CA, GG_REAPI_CERT,
  * GG_REAPI_KEY, GG_REAPI_CREDENTIAL_HELPER for what the URL leaves out.
  */
 export function parseEndpoint(text: string, env: NodeJS.ProcessEnv): Result<Endpoint, EndpointFailure> {
@@ -77,13 +79,16 @@ export function parseEndpoint(text: string, env: NodeJS.ProcessEnv): Result<Endp
 	if ((files.cert === "") !== (files.key === "")) return bad("a client certificate needs both cert= and key=");
 	const tokenFile = get("token-file", "GG_REAPI_TOKEN_FILE");
 	const credentialHelper = get("credential-helper", "GG_REAPI_CREDENTIAL_HELPER");
-	if (!secure && (tokenFile !== "" || credentialHelper !== "") && !isLoopback(url.hostname))
+	const token = url.searchParams.has("token-file") ? "" : (env["GG_REAPI_TOKEN"] ?? "");
+	if (/[^\x21-\x7e]/.test(token)) return bad("GG_REAPI_TOKEN holds something that no token holds");
+	if (!secure && (token !== "" || tokenFile !== "" || credentialHelper !== "") && !isLoopback(url.hostname))
 		return bad("a token would cross the network in clear text: use grpcs://");
 	return ok({
 		target: `${url.hostname}:${url.port === "" ? (secure ? "443" : "80") : url.port}`,
 		instance: decodeURIComponent(url.pathname.replace(/^\/+|\/+$/g, "")),
 		tls: secure ? { ...files, serverName: url.searchParams.get("server-name") ?? "" } : undefined,
 		tokenFile,
+		token,
 		credentialHelper,
 		platform,
 		priority,

@@ -47,7 +47,9 @@ function wordsOf({ code, message }: RemoteError): string {
 function hintOf(error: RemoteError): { readonly hint?: string } {
 	switch (error.code) {
 		case CODE.UNAUTHENTICATED:
-			return { hint: "name a file with a valid token: token-file=FILE in the endpoint, or GG_REAPI_TOKEN_FILE" };
+			return {
+				hint: "name a file with a valid token: token-file=FILE in the endpoint, GG_REAPI_TOKEN_FILE, or GG_REAPI_TOKEN",
+			};
 		case CODE.PERMISSION_DENIED:
 			return { hint: "the token is known and may not do this: ask for one that may execute" };
 		case CODE.UNAVAILABLE:

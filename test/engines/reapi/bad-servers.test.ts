@@ -225,7 +225,7 @@ describe("a server that cannot be used", () => {
 		writeFileSync(file, "quite-another-token\n");
 		assert.equal(
 			await said(`grpc://${w.target}?token-file=${file}`),
-			`${CANNOT}UNAUTHENTICATED: this worker wants another token (GetCapabilities) | name a file with a valid token: token-file=FILE in the endpoint, or GG_REAPI_TOKEN_FILE`,
+			`${CANNOT}UNAUTHENTICATED: this worker wants another token (GetCapabilities) | name a file with a valid token: token-file=FILE in the endpoint, GG_REAPI_TOKEN_FILE, or GG_REAPI_TOKEN`,
 		);
 	});
 

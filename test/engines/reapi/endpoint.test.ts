@@ -21,6 +21,7 @@ describe("an endpoint", () => {
 			instance: "a/b",
 			tls: undefined,
 			tokenFile: "",
+			token: "",
 			access: undefined,
 			credentialHelper: "",
 			platform: [],
@@ -56,6 +57,14 @@ describe("an endpoint", () => {
 		assert.equal(good("grpcs://h:1", env).tokenFile, "/t");
 		assert.equal(good("grpcs://h:1?token-file=/u", env).tokenFile, "/u");
 		assert.equal(good("grpcs://h:1", env).tls?.ca, "/ca");
+	});
+
+	it("takes a token itself from the environment alone, unless a file is named", () => {
+		assert.equal(good("grpcs://h:1", { GG_REAPI_TOKEN: "secret" }).token, "secret");
+		assert.equal(good("grpcs://h:1?token-file=/t", { GG_REAPI_TOKEN: "secret" }).token, "");
+		assert.match(bad("grpcs://h:1?token=secret"), /unknown parameter "token"/);
+		assert.ok(!bad("grpc://h:1", { GG_REAPI_TOKEN: "secret" }).includes("secret"));
+		assert.ok(!bad("grpcs://h:1", { GG_REAPI_TOKEN: "sec\nret" }).includes("sec"));
 	});
 
 	it("sends no token in clear text but to this machine", () => {
