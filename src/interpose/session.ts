@@ -34,6 +34,7 @@ import { discoverInputs, type WrittenDepfile } from "./scan.js";
 import { ScanTally } from "./scan-tally.js";
 import type { ShimConnection } from "./server.js";
 import { sharedOutput } from "./shared-output.js";
+import { withoutStalePwd } from "./spelled-directory.js";
 import { Toolchains, toolRequest } from "./toolchains.js";
 import { FORCE_AND_RUN, isScript, type ToolPaths } from "./tools.js";
 
@@ -211,8 +212,9 @@ export class Session {
 		const real = this.#real(request, path);
 		if (real === undefined) return this.#local(connection, started, local("no-model", "not found on PATH", []));
 		const command: Command = { tool: request.tool, argv: request.argv, cwd: request.cwd, env: request.env };
-		const plan = planCommand(command, this.#o.probe, this.#o.described);
-		if (plan.kind === "local") return this.#local(connection, started, plan);
+		const planned = planCommand(command, this.#o.probe, this.#o.described);
+		if (planned.kind === "local") return this.#local(connection, started, planned);
+		const plan = withoutStalePwd(planned, request.cwd, request.env);
 		const shared = sharedOutput(plan, request.cwd);
 		if (shared !== undefined) return this.#local(connection, started, shared);
 		// No two runs call it the same, so nothing of it would be found again.

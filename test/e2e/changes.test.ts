@@ -86,6 +86,24 @@ describe("after a change make and gg build the same", () => {
 		assert.match(second.stderr, /warning: unused variable 'unused'/);
 	});
 
+	it("and not when make goes into a folder by itself (-C), where it was started there before", async () => {
+		const p = project({
+			"sub/Makefile": "p: a.o ; $(CC) -o $@ a.o\na.o: a.c ; $(CC) -g -c a.c\n",
+			"sub/a.c": "int main(void) { return 0; }\n",
+		});
+		const inside = { cwd: "sub", env: { PWD: p.path("sub"), GG_DIR: p.path(".gg") } };
+		const above = { env: { ...inside.env, PWD: p.tree } };
+		await p.run(["make"], inside);
+		const aside = p.aside();
+		assert.equal(counts(await p.gg(["build", "make"], inside)).made, 2);
+		p.assertSameTree(aside);
+		for (const by of [["build"], ["build", "--sandbox"]]) {
+			p.fresh(true);
+			assert.deepEqual(counts(await p.gg([...by, "make", "-C", "sub"], above)), { stored: 2, made: 0, local: 0 });
+			p.assertSameTree(aside);
+		}
+	});
+
 	it("switching back and forth between two contents compiles neither again", async () => {
 		const p = project(FILES);
 		for (const value of [1, 5]) {
