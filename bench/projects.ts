@@ -94,7 +94,7 @@ export const PROJECTS: readonly Project[] = [
 		name: "nettle",
 		source: "nettle",
 		unpack: "patched",
-		configure: "./configure --enable-mini-gmp --disable-documentation",
+		configure: "./configure --disable-public-key --disable-documentation CFLAGS=-g",
 		build: (jobs) => `make -j${jobs}`,
 		clean: "make clean",
 		edit: "sha256.c",
@@ -109,7 +109,7 @@ export const PROJECTS: readonly Project[] = [
 		source: "libjsoncpp",
 		unpack: "patched",
 		configure:
-			"mkdir 'build dir' && cd 'build dir' && cmake -DCMAKE_BUILD_TYPE=Release -DJSONCPP_WITH_POST_BUILD_UNITTEST=OFF ..",
+			"mkdir 'build dir' && cd 'build dir' && cmake -DCMAKE_BUILD_TYPE=Debug -DJSONCPP_WITH_POST_BUILD_UNITTEST=OFF ..",
 		build: (jobs) => `make -j${jobs} -C "build dir"`,
 		clean: "make -C 'build dir' clean",
 		edit: "src/lib_json/json_value.cpp",
@@ -195,7 +195,7 @@ export const PROJECTS: readonly Project[] = [
 		source: "lz4",
 		unpack: "patched",
 		configure: ":",
-		build: (jobs) => `make -j${jobs} && make install DESTDIR=$PWD/installed PREFIX=/usr`,
+		build: (jobs) => `make -j${jobs} CFLAGS=-g && make install CFLAGS=-g DESTDIR=$PWD/installed PREFIX=/usr`,
 		clean: "make clean && rm -rf installed",
 		edit: "lib/lz4frame.c",
 		needs: {},
@@ -214,10 +214,6 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make clean",
 		edit: "src/liblzma/lz/lz_encoder.c",
 		needs: { autoreconf: "autoconf automake libtool autopoint" },
-		shown: {
-			features: "libtool, version scripts, recursive make",
-			modes: ["build"],
-		},
 	},
 	{
 		name: "flex",
@@ -228,16 +224,12 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make -C src clean",
 		edit: "src/dfa.c",
 		needs: { m4: "m4" },
-		shown: {
-			features: "flex and bison, a generator that is built with its former self",
-			modes: ["build", "infer-force"],
-		},
 	},
 	{
 		name: "libyaml",
 		source: "libyaml",
 		unpack: "patched",
-		configure: "autoreconf -fi && mkdir out && cd out && ../configure",
+		configure: "autoreconf -fi && mkdir out && cd out && ../configure CFLAGS=-g",
 		build: (jobs) => `make -C out -j${jobs} && make -C out check && make -C out install DESTDIR=$PWD/installed`,
 		clean: "make -C out clean && rm -rf installed",
 		edit: "src/scanner.c",
@@ -311,7 +303,7 @@ export function versionOf({ source }: Project): string {
 	const download = join(BENCH_DIR, "download", source);
 	const names = existsSync(download) ? readdirSync(download) : [];
 	const [, version = ""] = /^[^_]+_(.+)\.dsc$/.exec(names.find((name) => name.endsWith(".dsc")) ?? "") ?? [];
-	return version.replace(/-[^-]*$/, "").replace(/[+.](ds|dfsg).*$/, "");
+	return version.replace(/-[^-]*$/, "").replace(/[+.](ds|dfsg|git).*$/, "");
 }
 
 /** The workspace of a project with its configured tree, fetched and configured if this is the first time. */

@@ -150,6 +150,7 @@ function onServer(subject: Subject): Promise<Ran> {
 
 /** Its .gg and its cache are empty: all must come from the server, and nothing may be compiled, there or here. */
 async function secondMachine(subject: Subject, controls: Controls): Promise<Verdict> {
+	remove(subject.workspace, "gg-cache");
 	const verdict = await whole("second-machine", subject, controls, () => onServer(subject));
 	const events = readJournal(join(tree(subject, "gg-second-machine"), ".gg"));
 	const compiled = events.filter(
@@ -162,8 +163,8 @@ async function secondMachine(subject: Subject, controls: Controls): Promise<Verd
 	return { ...verdict, problems: [...verdict.problems, ...problems] };
 }
 
+/** The cache stays: it holds gg's own programs and what the compilers are, and nothing of what was built. */
 async function init(subject: Subject): Promise<void> {
-	remove(subject.workspace, "gg-cache");
 	await fresh(subject.workspace);
 	await must(`${quote(GG)} init`, environment(subject));
 }

@@ -152,10 +152,16 @@ async function compare(request: Request, options: Options): Promise<Compared> {
 	}
 }
 
+/** Why two plain builds differ in a file, where that is known. */
+function reasonOf(path: string): string {
+	if (/^\.ninja_(?:log|deps)$/.test(basename(path))) return " (when each command ended)";
+	return "";
+}
+
 /** A row of the README's table: what it is, files, files written, how it was compared, and what came of it. */
 function rowOf(request: Request, controls: Controls, verdicts: readonly Verdict[]): string {
 	const wrong = verdicts.filter(({ problems }) => problems.length > 0);
-	const unstable = [...controls.unstable].map((path) => `\`${path}\``);
+	const unstable = [...controls.unstable].map((path) => `\`${path}\`${reasonOf(path)}`);
 	const aside = unstable.length === 0 ? "" : `; two plain builds differ in ${unstable.join(", ")}`;
 	const result = wrong.length === 0 ? `same${aside}` : wrong.map(({ mode }) => `${mode} differs`).join(", ");
 	const modes = verdicts.map(({ mode }) => mode).join(", ");
