@@ -85,10 +85,6 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make clean",
 		edit: "coreutils/cat.c",
 		needs: {},
-		shown: {
-			features: "kbuild: `ld -r`, generated headers, recursive make",
-			modes: ["build", "infer-force"],
-		},
 	},
 	{
 		name: "nettle",
@@ -100,8 +96,8 @@ export const PROJECTS: readonly Project[] = [
 		edit: "sha256.c",
 		needs: {},
 		shown: {
-			features: "assembler by m4, version scripts, generators built and run",
-			modes: ["build", "warm"],
+			features: "assembler that m4 makes, version scripts, generators built and run",
+			modes: ["build"],
 		},
 	},
 	{
@@ -201,7 +197,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: {},
 		shown: {
 			features: "static and shared libraries, `make install`",
-			modes: ["build", "infer-force", "warm"],
+			modes: ["build", "infer-force"],
 		},
 	},
 	{
@@ -236,7 +232,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: { autoreconf: "autoconf automake libtool" },
 		shown: {
 			features: "libtool, out of tree, recursive make; `make check`, `make install`",
-			modes: ["build", "infer-force", "warm"],
+			modes: ["build", "infer-force"],
 		},
 	},
 	{
@@ -250,7 +246,7 @@ export const PROJECTS: readonly Project[] = [
 		edit: "src/cdrom.c",
 		needs: { python3: "python3" },
 		shown: {
-			features: "kbuild; 16-bit code by `-m32`, `objcopy`, linker scripts that Python writes from `objdump`",
+			features: "kbuild, `ld -r`; 16-bit code by `-m32`, `objcopy`, linker scripts that Python writes from `objdump`",
 			modes: ["build", "infer-force"],
 		},
 	},
