@@ -356,9 +356,24 @@ export class Session {
 		this.#tell(c, "deferred", "", "", hash, 0);
 		// Where nothing is forced meanwhile the shim can write them: making files is most of what an answer takes.
 		if (this.#o.mode === "infer" && (await connection.place(files))) return;
-		for (const { path, bytes, mode } of files) writeFileAtomic(path, bytes, mode);
+		const unwritable = this.#writeAll(files);
+		if (unwritable !== undefined) return this.#runHere(connection, c, "unsupported-output", unwritable);
 		if (this.#o.mode === "build") this.#inBackground(hash);
 		connection.finish(SILENT_SUCCESS);
+	}
+
+	/** Returns the output that cannot be written: then no placeholder is left, and the tool itself is to say so. */
+	#writeAll(files: readonly PlacedFile[]): string | undefined {
+		for (const { path, bytes, mode } of files) {
+			try {
+				writeFileAtomic(path, bytes, mode);
+			} catch (error) {
+				if (errorCode(error) === "" || path.startsWith(`${this.#o.ggDir}/`)) throw error;
+				for (const file of files) if (this.#o.placeholders.has(file.path)) this.#o.placeholders.remove(file.path);
+				return path;
+			}
+		}
+		return undefined;
 	}
 
 	#inBackground(hash: ObjectHash): void {
