@@ -92,7 +92,7 @@ three: a.c ; mkdir g && $(CC) -c a.c -o g/a.o && rm -r g && : > g && touch three
 		});
 		assert.ok(!p.exists("h"));
 		const named = await p.gg(["force", "h/a.o"]);
-		assert.equal(named.stderr, `not a thunk: ${p.path("h/a.o")}\nNothing to force. Bye.\n`);
+		assert.equal(named.stderr, `gg-force: there is no file ${p.path("h/a.o")}\nNothing to force. Bye.\n`);
 	});
 
 	it("an output in a folder that is not there, or may not be written, fails as with make alone", async () => {
@@ -205,6 +205,7 @@ twice: ; +$(GG) $(MAKE) inner2.o
 int main(int argc, char **argv) {
 	char text[64] = "";
 	FILE *in = fopen("hidden", "r"), *out = fopen(argv[argc - 1], "w");
+	if (!out) return 1;
 	if (in) fgets(text, sizeof text, in);
 	fprintf(out, "%s", text);
 	return fclose(out);
