@@ -15,6 +15,7 @@ import { hasFailed, nameKept } from "./kept.js";
 import { encodeView, takeTrace, viewEnvironment } from "./observe.js";
 import { isForOtherProcessor } from "./processor.js";
 import type { ScratchFolders } from "./scratch.js";
+import { startPath } from "./start-path.js";
 import type { Execution, ExecutionFailure, Executor } from "./types.js";
 
 export interface LocalExecutorOptions {
@@ -146,7 +147,7 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 			const trace = join(folder, "trace");
 			const env = [...thunk.envars, `HOME=/`, `TMPDIR=${o.sandbox ? "/tmp" : folder}`];
 			const request = {
-				path: executable.name,
+				path: startPath(thunk),
 				argv: thunk.args,
 				cwd: thunk.cwd,
 				stdio: "capture",

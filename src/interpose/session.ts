@@ -269,7 +269,7 @@ export class Session {
 			}
 		}
 		if (defers) return this.#defer(connection, c, found);
-		if (this.#o.throughForcer) return this.#await(connection, c);
+		if (this.#o.throughForcer && !this.#isNamedThroughLink(c)) return this.#await(connection, c);
 		await this.#runHere(connection, c);
 	}
 
@@ -306,6 +306,7 @@ export class Session {
 	#defers(c: Case): boolean {
 		if (!this.#deferring || !c.plan.deferrable) return false;
 		const { mode, remote, slots } = this.#o;
+		if (this.#isNamedThroughLink(c)) return false;
 		if (mode === "build" && !remote && slots <= 1) return false;
 		if (this.#observers.sees(c.request, c.plan)) return false;
 		// A placeholder would take the place of a real file, whose mode strip and ranlib keep.
@@ -616,6 +617,13 @@ export class Session {
 		const named = statSync(absolute(cwd, called), { throwIfNoEntry: false });
 		const meant = statSync(real, { throwIfNoEntry: false });
 		return named !== undefined && named.ino === meant?.ino && named.dev === meant.dev ? called : real;
+	}
+
+	/** A script whose `$0` a thunk could not give it: only where it is called there is that link. */
+	#isNamedThroughLink({ plan, request, real }: Case): boolean {
+		if (plan.family !== "generic") return false;
+		const path = this.#startedBy(request, real);
+		return path !== real && absolute(request.cwd, path) !== real;
 	}
 
 	#isScript(path: string): boolean {

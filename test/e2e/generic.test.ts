@@ -159,6 +159,26 @@ made.c: list ; python3 make.py made.c list y.y
 		assert.match(stdout, /no-model/);
 	});
 
+	it("a script finds in $0 the path that it was called by, also when it was deferred or shut in", async () => {
+		const p = project({
+			Makefile: `
+all: out.h sub/out.h linked.h
+out.h: gen.sh ; ./gen.sh -o $@ gen.sh
+sub/out.h: gen.sh ; mkdir -p sub && cd sub && ../gen.sh -o out.h ../gen.sh
+linked.h: gen.sh ; ln -sf . here && here/gen.sh -o $@ gen.sh
+`,
+			"gen.sh": '#!/bin/sh\necho "/* made by $0 */" > "$2"\n',
+			"gg.json": JSON.stringify({ tools: [{ command: "gen.sh -o=@outfile @infile", reads: "declared" }] }),
+		});
+		await assertAllWays(p, { steps: [["make"]] });
+		p.fresh();
+		await p.run(["make"]);
+		const plain = p.aside();
+		const shut = await p.gg(["build", "--sandbox", "make"]);
+		assert.equal(shut.status, 0, shut.stderr);
+		p.assertSameTree(plain);
+	});
+
 	it("a gg.json that is wrong is named, with what to do", async () => {
 		const p = project({ Makefile: "all: ; echo built\n", "gg.json": '{ "tools": [{ "comand": "x @infile" }] }' });
 		const ended = await p.gg(["build", "make"]);

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { startPath } from "../../executor/start-path.js";
 import { ACTION, COMMAND, type Digest, type Duration, type Platform } from "../../reapi/messages.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
@@ -83,7 +84,9 @@ export function makeAction(hash: ObjectHash, thunk: Thunk, root: Digest, setting
 }
 
 function runnerArguments(thunk: Thunk): string[] {
-	const args = ["--way", "namespace", "--cwd", thunk.cwd, "--exec", thunk.executables[0]!.name];
+	// What is relocated is started below another root.
+	const program = isRelocatable(thunk) ? thunk.executables[0]!.name : startPath(thunk);
+	const args = ["--way", "namespace", "--cwd", thunk.cwd, "--exec", program];
 	args.push("--umask", thunk.umask.toString(8));
 	for (const line of environmentOf(thunk)) args.push("--env", line);
 	for (const { path } of thunk.outputPaths) args.push("--out", posix.normalize(path));
