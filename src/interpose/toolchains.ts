@@ -119,13 +119,13 @@ export class Toolchains {
 	}
 
 	/**
-	 * Looks into a compiler that will probably be called, while the build command makes up its mind: all of its programs have to
-	 * be read once for each user, and make takes as long to read its files. Only of one that is remembered, or where nothing is.
+	 * Looks into a compiler that will probably be called, while the build command makes up its mind: its programs have to be read
+	 * once for each user, and make takes as long to read its files. Only where nothing is remembered yet.
 	 */
 	expect(request: ToolRequest): void {
+		if (isThere(this.#folder)) return;
 		const key = Toolchains.key(request);
-		const worthwhile = isThere(join(this.#folder, DepCache.key([key]))) || !isThere(this.#folder);
-		if (worthwhile) this.discover(key, request).catch(() => this.#running.delete(key));
+		this.discover(key, request).catch(() => this.#running.delete(key));
 	}
 
 	/** Undefined when the tool is gone. */

@@ -66,7 +66,7 @@ describe("a toolchain", function () {
 		}
 	});
 
-	it("that will probably be asked for is looked into ahead where nothing is remembered, or just that", async () => {
+	it("that will probably be asked for is looked into ahead where nothing is remembered", async () => {
 		const spawner = countingSpawner();
 		const first = toolchains(spawner);
 		first.expect(GCC);
@@ -74,11 +74,7 @@ describe("a toolchain", function () {
 		await first.discover(key, GCC);
 		assert.ok(first.known(key) !== undefined);
 		const asked = spawner.runs;
-		const other: ToolRequest = { ...GCC, path: "/bin:/usr/bin" };
-		const second = toolchains(spawner);
-		second.expect(other);
+		toolchains(spawner).expect({ ...GCC, path: "/bin:/usr/bin" });
 		assert.equal(spawner.runs, asked);
-		second.expect(GCC);
-		assert.equal((await second.discover(key, GCC))?.driver, GCC.driver);
 	});
 });
