@@ -110,6 +110,8 @@ async function main(): Promise<number> {
 	return runNamed(name, async (rest, given) => (await command.load()).run(rest, given), args, io);
 }
 
+// Where nothing is left that could end the work, the work was not done.
+process.exitCode = 70;
 void main().then((status) => {
 	process.exitCode = status;
 });

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describeErrno } from "../store/project.js";
@@ -49,7 +49,17 @@ export function nativePrograms(
 	say: (text: string) => void,
 ): Result<Natives, NativeFailure> {
 	const built = compile(PROGRAMS, cacheDir, env, () => say("first use: compiling the wrappers ...\n"));
-	return built.ok ? ok(built.value) : built;
+	if (!built.ok) return built;
+	try {
+		accessSync(built.value.spawner, constants.X_OK);
+	} catch (error) {
+		return err({
+			reason: "native-build",
+			message: `cannot run programs from the cache ${cacheDir}: ${describeErrno(error)}`,
+			hint: "its file system may be mounted noexec: name another folder with GG_CACHE_DIR",
+		});
+	}
+	return ok(built.value);
 }
 
 /** The program that starts a command on a worker; compiled when a server is first used. */

@@ -75,8 +75,14 @@ export function startSpawner(program: string): Spawner {
 	const splitter = new FrameSplitter(64 << 20);
 	let nextId = 1;
 	let closing = false;
-	const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+	let gone = false;
+	const ended = new Promise<void>((resolve) => {
+		child.once("exit", () => resolve());
+		// It was never there.
+		child.once("error", () => resolve());
+	});
 	const failAll = (): void => {
+		gone ||= child.pid === undefined;
 		for (const resolve of waiting.values()) resolve({ kind: "not-started", errno: 32, what: "the spawner has ended" });
 		waiting.clear();
 	};
@@ -121,7 +127,7 @@ export function startSpawner(program: string): Spawner {
 		run(request) {
 			const id = nextId++;
 			const done = new Promise<Exit | NotStarted>((resolve) => {
-				if (child.exitCode !== null || child.signalCode !== null) {
+				if (gone || child.exitCode !== null || child.signalCode !== null) {
 					resolve({ kind: "not-started", errno: 32, what: "the spawner has ended" });
 					return;
 				}

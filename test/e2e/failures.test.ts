@@ -277,6 +277,18 @@ describe("a file system that is full or read-only", () => {
 		);
 	});
 
+	it("a cache from which no program may be run is named", async function () {
+		const p = project({ Makefile: "a.o: a.c ; $(CC) -c a.c\n", "a.c": "int a;\n" });
+		const cache = mounted(this, p, "size=20m,noexec");
+		const message =
+			`gg-build: cannot run programs from the cache ${cache}: permission denied\n` +
+			"    its file system may be mounted noexec: name another folder with GG_CACHE_DIR\n";
+		for (const first of ["gg: first use: compiling the wrappers ...\n", ""]) {
+			const ours = await p.gg(["build", "make"], { env: { GG_CACHE_DIR: cache } });
+			assert.deepEqual(ours, { status: 1, signal: null, stdout: "", stderr: first + message });
+		}
+	});
+
 	it("a disk that fills while placeholders are forced ends that, and with room again it goes on", async function () {
 		const p = project({
 			Makefile: "all: a.o b.o\n%.o: %.c ; $(CC) -c -o $@ $<\n",
