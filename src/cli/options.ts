@@ -89,7 +89,7 @@ export const RUN_OPTIONS = {
 		describe: "results that are put in place, and fetched for that: all, targets (those named alone) or none (also -d)",
 	},
 	"no-download": { alias: "d", type: "boolean", hidden: true },
-	timeout: { alias: "T", type: "number", default: 0, describe: "seconds that one thunk may take (0: no limit)" },
+	timeout: { alias: "T", type: "string", describe: "seconds that one thunk may take (0: no limit)" },
 	recheck: {
 		type: "number",
 		default: 0,
@@ -187,7 +187,10 @@ export async function parseRunOptions(
 		status:
 			p["status"] !== false && p["noStatus"] !== true && p["s"] !== true && (env["GG_FORCE_NO_STATUS"] ?? "") === "",
 		download: p["noDownload"] === true || p["d"] === true ? "none" : downloadOf(p["download"]),
-		timeout: Number(p["timeout"]) || Number(env["GG_FORCE_TIMEOUT"] ?? 0) || 0,
+		timeout:
+			p["timeout"] === undefined
+				? seconds(env["GG_FORCE_TIMEOUT"] ?? "0", "GG_FORCE_TIMEOUT")
+				: seconds(p["timeout"], "--timeout"),
 		onRemoteFailure: ON_REMOTE_FAILURE.find((policy) => policy === p["onRemoteFailure"]) ?? "local",
 		store: storeOf(p["store"], env),
 		jobsGiven,
@@ -244,6 +247,15 @@ function positive(text: string, what: string): number {
 		});
 	}
 	return n;
+}
+
+function seconds(value: unknown, what: string): number {
+	const n = value === "" ? 0 : Number(value);
+	if (n >= 0 && Number.isFinite(n)) return n;
+	throw new UserError({
+		reason: "usage",
+		message: `${what} takes a number of seconds, not ${JSON.stringify(value)}`,
+	});
 }
 
 function downloadOf(value: unknown): RunOptions["download"] {

@@ -66,6 +66,15 @@ describe("bad input is answered with what is wrong and what to do", () => {
 		assert.deepEqual(await p.gg(["build", "-j0", "make"]), said(message("0")));
 	});
 
+	it("a time limit that is no number", async () => {
+		const p = project(FILES);
+		const message = (what: string): string => `gg-build: ${what} takes a number of seconds, not "soon"\n`;
+		assert.deepEqual(await p.gg(["build", "--timeout", "soon", "make"]), said(message("--timeout")));
+		const env = { GG_FORCE_TIMEOUT: "soon" };
+		assert.deepEqual(await p.gg(["build", "make"], { env }), said(message("GG_FORCE_TIMEOUT")));
+		assert.equal((await p.gg(["build", "--timeout", "60", "make"], { env })).status, 0);
+	});
+
 	it("an option that does not exist", async () => {
 		const p = project(FILES);
 		const message = "gg-build: Unknown argument: frobnicate\n    `gg build --help` lists the options\n";
