@@ -95,10 +95,6 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make clean",
 		edit: "sha256.c",
 		needs: {},
-		shown: {
-			features: "assembler that m4 makes, version scripts, generators built and run",
-			modes: ["build"],
-		},
 	},
 	{
 		name: "jsoncpp",
@@ -230,10 +226,6 @@ export const PROJECTS: readonly Project[] = [
 		clean: "make -C out clean && rm -rf installed",
 		edit: "src/scanner.c",
 		needs: { autoreconf: "autoconf automake libtool" },
-		shown: {
-			features: "libtool, out of tree, recursive make; `make check`, `make install`",
-			modes: ["build", "infer-force"],
-		},
 	},
 	{
 		name: "seabios",
@@ -247,7 +239,7 @@ export const PROJECTS: readonly Project[] = [
 		needs: { python3: "python3" },
 		shown: {
 			features: "kbuild, `ld -r`; 16-bit code by `-m32`, `objcopy`, linker scripts that Python writes from `objdump`",
-			modes: ["build", "infer-force"],
+			modes: ["build"],
 		},
 	},
 	{
