@@ -566,7 +566,8 @@ export class Session {
 				const outcome = await this.#o.forcer.force(placeholder.hash);
 				// It may stand elsewhere than where the thunk writes.
 				if (outcome.kind === "forced") {
-					this.#o.placeAt(path, outcome, placeholder.tag);
+					// Another command may have promised the file anew meanwhile (`ar r` after `ar r`): that promise stands.
+					if (readPlaceholder(path)?.hash === placeholder.hash) this.#o.placeAt(path, outcome, placeholder.tag);
 					// It may be the same file by another name, below a container's root.
 					if (readPlaceholder(path) === undefined) this.#o.placeholders.forget(path);
 				} else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
