@@ -4,6 +4,7 @@ import { posix } from "node:path";
 import type { Trace } from "../executor/trace.js";
 import { loadedFiles, readLdSoConf, type SystemProbe } from "../models/ld-so.js";
 import type { FileFacts } from "../store/filefacts.js";
+import { realPath } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute } from "./describe.js";
 import type { NotKept } from "./recorder.js";
@@ -88,7 +89,8 @@ function stateOf(path: string): "folder" | "program" | "file" | "" {
 	}
 }
 
-/** True if a path that is named in a trace's `listed` is as it was. */
+/** True if a path that is named in a record's `listed` is as it was. */
 export function isAsListed(path: string, was: string, written: ReadonlySet<string>): boolean {
+	if (was.startsWith("/")) return was === realPath(path);
 	return was === (was.length < 10 ? stateOf(path) : listingDigest(path, written));
 }

@@ -41,6 +41,8 @@ export type Includes =
 			readonly present: ReadonlySet<string>;
 			/** Names that were looked for and not there, absolute. */
 			readonly absent: ReadonlySet<string>;
+			/** Candidates that are folders, and were passed over. */
+			readonly folders: ReadonlySet<string>;
 			/** Folders of the include path that are not there. */
 			readonly missing: readonly string[];
 			/** The bytes of the depfile that the flags ask for, if they do. */
@@ -203,9 +205,9 @@ function finish(
 	reads: readonly string[],
 	missing: readonly string[],
 ): Includes {
-	const { files, absent } = found;
+	const { files, absent, folders } = found;
 	const present = reads.length === 0 ? found.present : new Set([...found.present, ...reads]);
-	return { kind: "scanned", files, facts, present, absent, missing, depfile: depfileOf(r, files) };
+	return { kind: "scanned", files, facts, present, absent, folders, missing, depfile: depfileOf(r, files) };
 }
 
 function depfileOf({ facts, source }: IncludeRequest, files: readonly OpenedFile[]): string | undefined {

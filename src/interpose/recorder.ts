@@ -15,6 +15,7 @@ import { isThere } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
 import { type Found, groupAbsent, Lookup } from "./lookup.js";
+import { onceTwins } from "./once-twins.js";
 import type { RanReport } from "./protocol.js";
 import type { DiscoveredInputs, WrittenDepfile } from "./scan.js";
 
@@ -35,8 +36,8 @@ export interface KnownBefore {
 	readonly early: ReadonlyMap<string, ObjectHash>;
 	/** By the clock that file times come from. */
 	readonly startedAt: number;
-	/** Folders that it listed, where the record may depend on that. */
-	readonly listed?: Readonly<Record<string, string>>;
+	/** Folders that it listed, where the record may depend on that; and where folders led to. */
+	readonly listed: Readonly<Record<string, string>>;
 }
 
 export interface NotKept {
@@ -44,7 +45,7 @@ export interface NotKept {
 	readonly detail: string;
 }
 
-const MODEL_VERSION = "1";
+const MODEL_VERSION = "2";
 /** clang looks here for compilers of the system; what one of them is used for is recorded as read or absent. */
 const TOOLCHAINS = "/opt";
 const DEPFILE_PACKED = 256 << 10;
@@ -90,9 +91,11 @@ export class Recorder {
 		const facts = { get, isSystem: (path: string) => this.#o.facts.isSystem(path) };
 		const described = describe(description, facts, objects, true);
 		if ("reason" in described) return described;
+		const twins = onceTwins(looked, c.toolchain.files);
+		if ("reason" in twins) return twins;
 		this.#keepBuilt(c, described.thunk, looked);
-		const absent = this.#group(inputs.absent);
-		this.#depcache.put(keyOf(c), { thunk: described.hash, absent, ...this.#writtenDepfile(c, inputs.depfiles) });
+		const entry = { absent: this.#group(inputs.absent), ...this.#listed([...inputs.listed, ...twins.listed]) };
+		this.#depcache.put(keyOf(c), { thunk: described.hash, ...entry, ...this.#writtenDepfile(c, inputs.depfiles) });
 		return described;
 	}
 
@@ -103,6 +106,12 @@ export class Recorder {
 		const { path, bytes } = written;
 		if (absolute(c.request.cwd, planned.path) !== path || bytes.length >= DEPFILE_PACKED) return {};
 		return { depfile: this.#o.store.objects.putPacked(bytes) };
+	}
+
+	/** What has to be as it was, besides contents and absences. The system's folders lead where they led. */
+	#listed(listed: Iterable<readonly [string, string]>): { readonly listed?: Record<string, string> } {
+		const kept = [...listed].filter(([path, was]) => !was.startsWith("/") || !this.#o.facts.isSystem(path));
+		return kept.length === 0 ? {} : { listed: Object.fromEntries(kept) };
 	}
 
 	/** Absences by folder. Whether a folder of the system is there is looked at once. */
@@ -163,6 +172,7 @@ export class Recorder {
 		);
 		// What is described is what was compared: one look at each file.
 		const looked = new Map<string, FileFact>();
+		const listed = Object.entries(known.listed);
 		const facts = {
 			get: (path: string) => looked.get(path) ?? this.#o.facts.get(path),
 			isSystem: (path: string) => this.#o.facts.isSystem(path),
@@ -170,7 +180,11 @@ export class Recorder {
 		for (const path of seen.reads) {
 			if (c.toolchain.files.has(path) || isVolatile(path) || seen.writes.has(path)) continue;
 			const fact = this.#o.facts.get(path);
-			if (fact === undefined) continue;
+			if (fact === undefined) {
+				// A folder in the place of a header: compilers go on looking.
+				if (this.#o.probe.isDirectory(path)) listed.push([path, "folder"]);
+				continue;
+			}
 			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt;
 			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
 			looked.set(path, fact);
@@ -181,6 +195,8 @@ export class Recorder {
 		for (const path of seen.listings) {
 			if (path !== TOOLCHAINS && !this.#o.facts.isSystem(`${path}/`)) return { reason: "listing", detail: path };
 		}
+		const twins = onceTwins(looked, c.toolchain.files);
+		if ("reason" in twins) return twins;
 		try {
 			const described = describe(
 				{ ...descriptionOf(c), reads: looked.keys(), before, sideOutputs: writes },
@@ -218,7 +234,7 @@ export class Recorder {
 			this.#depcache.put(keyOf(c), {
 				thunk: described.hash,
 				absent: this.#group(seen.absent),
-				...(known.listed === undefined ? {} : { listed: known.listed }),
+				...this.#listed([...listed, ...twins.listed]),
 			});
 			return { hash: described.hash };
 		} catch (error) {

@@ -7,13 +7,12 @@ const INCBIN = /\bincbin\b/i;
 
 /**
  * Runs the tool with the arguments that its model gave, by which it opens the files of the real command and writes nothing,
- * and adds what it opened and missed to the sets. A file that is only named, as by incbin, cannot be known so.
+ * and adds what it opened and missed to `into`. A file that is only named, as by incbin, cannot be known so.
  */
 export async function askTool(
 	r: ScanRequest,
 	args: readonly string[],
-	reads: Set<string>,
-	absent: Set<string>,
+	into: { readonly reads: Set<string>; readonly absent: Set<string>; readonly listed: Map<string, string> },
 ): Promise<NotDiscovered | undefined> {
 	const { cwd, env, argv } = r.command;
 	const lines = [...env]
@@ -21,7 +20,7 @@ export async function askTool(
 		.map(([name, value]) => `${name}=${value}`);
 	lines.push(`PATH=${r.path}`, ...viewEnvironment(r.viewLibrary, r.traceFile, undefined, undefined));
 	const end = await r.spawner.run({ path: r.real, argv: [argv[0]!, ...args], env: lines, cwd, stdio: "capture" }).done;
-	const seen = takeTrace(r.traceFile, makeCanonical(cwd));
+	const seen = takeTrace(r.traceFile, makeCanonical(cwd, into.listed));
 	const needs = [...seen.reads].filter(r.isPlaceholder);
 	if (needs.length > 0) return { reason: "placeholder", detail: needs[0]!, needs };
 	if (end.kind !== "exited" || end.status !== 0)
@@ -30,8 +29,8 @@ export async function askTool(
 	for (const path of [...seen.reads, ...r.plan.sources.map((source) => absolute(cwd, source.path))]) {
 		if (r.probe.stat(path) !== "file") continue;
 		if (INCBIN.test(r.probe.readText(path) ?? "")) return { reason: "scan-failed", detail: `${path} names incbin` };
-		reads.add(path);
+		into.reads.add(path);
 	}
-	for (const path of seen.absent) absent.add(path);
+	for (const path of seen.absent) into.absent.add(path);
 	return undefined;
 }

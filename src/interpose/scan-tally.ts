@@ -10,10 +10,14 @@ export interface SourceIncludes {
 	/** And what is found: the compiler may open it only to see that it is there. */
 	readonly reads: ReadonlySet<string>;
 	readonly absent: ReadonlySet<string>;
+	/** Path → `folder`, where a candidate is one; folder → where it leads, where it is spelled by way of `..`. */
+	readonly listed: ReadonlyMap<string, string>;
 	readonly depfile: Buffer | undefined;
 	/** What the scan found of files, by the same names as in `files`. */
 	readonly looked?: ReadonlyMap<string, FileFact>;
 }
+
+type Compared = Omit<SourceIncludes, "listed">;
 
 /** Counts how the includes of sources were found. */
 export class ScanTally {
@@ -52,11 +56,7 @@ export class ScanTally {
 }
 
 /** In words, what our scan of a source has otherwise than the compiler's, which was watched. `toolchain`: its files. */
-export function compareIncludes(
-	ours: SourceIncludes,
-	theirs: SourceIncludes,
-	toolchain: ReadonlySet<string>,
-): readonly string[] {
+export function compareIncludes(ours: Compared, theirs: Compared, toolchain: ReadonlySet<string>): readonly string[] {
 	const differences: string[] = [];
 	for (const path of theirs.reads) {
 		if (ours.reads.has(path) || toolchain.has(path)) continue;

@@ -44,6 +44,8 @@ export interface ScanRequest {
 export interface DiscoveredInputs {
 	readonly reads: ReadonlySet<string>;
 	readonly absent: ReadonlySet<string>;
+	/** As of a depcache entry. */
+	readonly listed: ReadonlyMap<string, string>;
 	/** Dependency files that the real command would write. */
 	readonly depfiles: readonly WrittenDepfile[];
 	/** What is known already of files among `reads`. */
@@ -71,25 +73,26 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 	const absent = new Set<string>();
 	const depfiles: WrittenDepfile[] = [];
 	const looked = new Map<string, FileFact>();
+	const listed = new Map<string, string>();
 	for (const path of [...r.plan.inputs, ...r.plan.sources.map((s) => s.path)]) {
 		if (!r.probe.exists(absolute(r.command.cwd, path))) return { reason: "no-input-file", detail: path };
 	}
 	const kind = r.plan.discovery.kind;
 	if (kind === "include" || kind === "include+link") {
-		const failure = await scanIncludes(r, { reads, absent, depfiles, looked });
+		const failure = await scanIncludes(r, { reads, absent, listed, depfiles, looked });
 		if (failure !== undefined) return failure;
 	}
 	if (kind === "link" || kind === "include+link") {
-		const failure = await scanLink(r, reads, absent);
+		const failure = await scanLink(r, reads, absent, listed);
 		if (failure !== undefined) return failure;
 	}
 	if (r.plan.discovery.kind === "traced")
 		return { reason: "traced", detail: "a run shows what a described tool reads" };
 	if (r.plan.discovery.kind === "ask") {
-		const failure = await askTool(r, r.plan.discovery.args, reads, absent);
+		const failure = await askTool(r, r.plan.discovery.args, { reads, absent, listed });
 		if (failure !== undefined) return failure;
 	}
-	return { reads, absent, depfiles, looked };
+	return { reads, absent, listed, depfiles, looked };
 }
 
 async function scanIncludes(
@@ -97,6 +100,7 @@ async function scanIncludes(
 	into: {
 		readonly reads: Set<string>;
 		readonly absent: Set<string>;
+		readonly listed: Map<string, string>;
 		readonly depfiles: WrittenDepfile[];
 		readonly looked: Map<string, FileFact>;
 	},
@@ -110,6 +114,7 @@ async function scanIncludes(
 		if ("reason" in found) continue;
 		for (const path of found.reads) into.reads.add(path);
 		for (const path of found.absent) into.absent.add(path);
+		for (const [path, state] of found.listed) into.listed.set(path, state);
 		for (const [path, fact] of found.looked ?? []) into.looked.set(path, fact);
 		const depfile = userDepfile(facts, sources[i]!);
 		if (depfile === undefined || found.depfile === undefined) continue;
@@ -132,7 +137,7 @@ async function includesOf(
 		r.tally.asked(found.reason, found.detail);
 		return compilersIncludes(r, index);
 	}
-	const ours = named(found, makeCanonical(command.cwd));
+	const ours = named(found, command.cwd);
 	if (!r.verify) {
 		r.tally.scanned();
 		return ours;
@@ -150,7 +155,9 @@ async function includesOf(
 }
 
 /** With one name for each file. */
-function named(found: Includes & { readonly kind: "scanned" }, canonical: (path: string) => string): SourceIncludes {
+function named(found: Includes & { readonly kind: "scanned" }, cwd: string): SourceIncludes {
+	const listed = new Map<string, string>();
+	const canonical = makeCanonical(cwd, listed);
 	const files = new Set<string>();
 	const looked = new Map<string, FileFact>();
 	for (const file of found.files) {
@@ -164,8 +171,9 @@ function named(found: Includes & { readonly kind: "scanned" }, canonical: (path:
 	const absent = new Set<string>();
 	for (const path of found.absent) absent.add(canonical(path));
 	for (const path of found.missing) absent.add(canonical(path));
+	for (const path of found.folders) listed.set(canonical(path), "folder");
 	const depfile = found.depfile === undefined ? undefined : Buffer.from(found.depfile);
-	return { files, reads, absent, depfile, looked };
+	return { files, reads, absent, listed, depfile, looked };
 }
 
 /** What the compiler itself opens, watched. */
@@ -179,7 +187,8 @@ async function compilersIncludes(r: ScanRequest, index: number): Promise<SourceI
 		.map(([n, v]) => `${n}=${v}`);
 	env.push(`PATH=${r.path}`, ...viewEnvironment(r.viewLibrary, trace, undefined, undefined));
 	const end = await r.spawner.run({ path: r.real, argv: scan.argv, env, cwd: command.cwd, stdio: "capture" }).done;
-	const seen = takeTrace(trace, makeCanonical(command.cwd));
+	const listed = new Map<string, string>();
+	const seen = takeTrace(trace, makeCanonical(command.cwd, listed));
 	try {
 		const needs = [...seen.reads].filter(r.isPlaceholder);
 		if (needs.length > 0) return { reason: "placeholder", detail: needs[0]!, needs };
@@ -188,9 +197,10 @@ async function compilersIncludes(r: ScanRequest, index: number): Promise<SourceI
 		}
 		if (!seen.complete) return { reason: "trace-incomplete", detail: r.real };
 		const reads = [...seen.reads].filter((path) => path !== depfile && r.probe.stat(path) === "file");
+		for (const path of seen.reads) if (r.probe.stat(path) === "directory") listed.set(path, "folder");
 		const absent = [...seen.absent].filter((path) => path !== depfile);
 		const bytes = scan.depfile === undefined ? undefined : readFileSync(depfile);
-		return { files: new Set(reads), reads: new Set(reads), absent: new Set(absent), depfile: bytes };
+		return { files: new Set(reads), reads: new Set(reads), absent: new Set(absent), listed, depfile: bytes };
 	} finally {
 		removeQuietly(depfile);
 	}
@@ -202,7 +212,12 @@ function firstLine(bytes: Buffer): string {
 	return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }
 
-async function scanLink(r: ScanRequest, reads: Set<string>, absent: Set<string>): Promise<NotDiscovered | undefined> {
+async function scanLink(
+	r: ScanRequest,
+	reads: Set<string>,
+	absent: Set<string>,
+	listed: Map<string, string>,
+): Promise<NotDiscovered | undefined> {
 	const { command } = r;
 	const expanded = expandResponseFiles(command.argv, command.cwd, (name) =>
 		r.probe.readText(absolute(command.cwd, name)),
@@ -226,7 +241,7 @@ async function scanLink(r: ScanRequest, reads: Set<string>, absent: Set<string>)
 	);
 	if (found.pending.length > 0) return { reason: "placeholder", detail: found.pending[0]!, needs: found.pending };
 	if (found.unknown.length > 0) return { reason: "link-unknown", detail: found.unknown.join("; ") };
-	const canonical = makeCanonical(command.cwd);
+	const canonical = makeCanonical(command.cwd, listed);
 	for (const path of found.files) if (!step.temporaries.has(path)) reads.add(canonical(path));
 	for (const path of found.absent) absent.add(canonical(path));
 	return undefined;

@@ -452,7 +452,8 @@ export class Session {
 		};
 		const startedAt = this.#clock.now();
 		const report = await connection.run({ kind: "run", change, capture: true });
-		const seen = takeTrace(trace, makeCanonical(request.cwd));
+		const detours = new Map<string, string>();
+		const seen = takeTrace(trace, makeCanonical(request.cwd, detours));
 		if (report === undefined) return;
 		const whole = plan.family === "generic" ? completeTrace(c, seen, this.#o) : { seen };
 		const kept =
@@ -462,7 +463,7 @@ export class Session {
 						before,
 						early,
 						startedAt,
-						...("listed" in whole ? { listed: whole.listed } : {}),
+						listed: { ...Object.fromEntries(detours), ...("listed" in whole ? whole.listed : {}) },
 					});
 		if ("hash" in kept) this.#tell(c, "ran", reason, detail, kept.hash, report.status);
 		else

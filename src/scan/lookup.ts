@@ -61,6 +61,8 @@ export type LookFor = "header" | "has-include" | "implicit" | "source";
 export class Lookup {
 	readonly all: Found[] = [];
 	readonly absent = new Set<string>();
+	/** Candidates that were passed over because they are folders. */
+	readonly folders = new Set<string>();
 	/** Where searches for "…" go on after the including file's folder, and for <…>. */
 	readonly #bracket: Dir | undefined;
 	readonly #quote: Dir | undefined;
@@ -180,7 +182,10 @@ export class Lookup {
 			this.absent.add(absolute);
 			return undefined;
 		}
-		if (file === "folder") return undefined;
+		if (file === "folder") {
+			this.folders.add(absolute);
+			return undefined;
+		}
 		if (dir.system && this.#setup.canonicalSystemHeaders) {
 			const real = this.#files.realPath(absolute);
 			if (real !== undefined && real.length < path.length) {

@@ -104,6 +104,8 @@ export type ScanAnswer =
 			readonly files: readonly OpenedFile[];
 			/** Candidates that were looked for and not there, absolute, precompiled headers among them. */
 			readonly absent: ReadonlySet<string>;
+			/** Candidates that were passed over because they are folders, absolute. */
+			readonly folders: ReadonlySet<string>;
 			/** Files that were found but not read through (by __has_include, or again under another name): absolute. */
 			readonly present: ReadonlySet<string>;
 			/** __DATE__, __TIME__ or __TIMESTAMP__ stands in a file that was opened. */

@@ -8,7 +8,8 @@ export interface DepEntry {
 	readonly thunk: ObjectHash;
 	/** Folder → names that were absent in it. */
 	readonly absent: Readonly<Record<string, readonly string[]>>;
-	/** Folder → digest of the names in it, where the command read the list; path → what it is, where it only looked. */
+	/** Folder → digest of the names in it, where the command read the list; path → what it is, where it only looked; path →
+	 * where it leads, without links, where the names in the thunk leave out what led there. */
 	readonly listed?: Readonly<Record<string, string>>;
 	/** The dependency file that was written when it was described: the thunk has no result to take it from until it is forced. */
 	readonly depfile?: ObjectHash;

@@ -14,22 +14,30 @@ export interface FileFact {
 	readonly placeholder: Placeholder | undefined;
 	/** The content names __DATE__, __TIME__ or __TIMESTAMP__. */
 	readonly namesTime: boolean;
-	/** The content names .incbin or .include, files that only the assembler sees. */
+	/** The content names incbin or .include, files that only the assembler sees. */
 	readonly namesAssemblerFile: boolean;
+	/** It has `#pragma once`. */
+	readonly namesOnce: boolean;
+	/** It has an #import. */
+	readonly namesImport: boolean;
 	readonly mtimeMs: number;
 	readonly ctimeMs: number;
 	/** Milliseconds since the epoch when the content was read. */
 	readonly readAt: number;
 }
 
-const HEADER = "ggfacts3";
+const HEADER = "ggfacts4";
 /** A time stamp this close to the reading may hide a later change: the kernel's clock ticks every 4 ms (10 at 100 Hz). */
 const RACY_MS = 12;
 /** Of the C preprocessor and of nasm (its manual, "Assembly Date and Time Macros"). */
 export const TIME_MACRO = /__\??(?:(?:UTC_)?(?:DATE|TIME)(?:_NUM)?|POSIX_TIME|TIMESTAMP)\??__/;
-const ASSEMBLER_FILE = /\.(?:incbin|include)\b/;
-/** A file beyond this size is an archive or a library; searching it for directives has no point. */
-const SEARCH_LIMIT = 8 << 20;
+/** The assembler takes its directives in capitals, too, and macros may write the dot. */
+const ASSEMBLER_FILE = /\.(?:incbin|include)\b/i;
+const INCBIN = /\bincbin\b/i;
+const ONCE = /#[ \t]*pragma[ \t]+once\b|Pragma[ \t]*\([ \t]*"once"/;
+const IMPORT = /#[ \t]*import\b/;
+/** What is searched for is shorter; so much of each piece is searched again with the next. */
+const TAIL = 40;
 
 interface Entry extends FileFact {
 	readonly dev: number;
@@ -102,8 +110,7 @@ export class FileFacts {
 	/** What was looked at just now. */
 	#read(path: string, system: boolean, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
 		const [dev, ino, size, mtimeMs, ctimeMs, mode] = looked as unknown as Six;
-		let namesTime = false;
-		let namesAssemblerFile = false;
+		const names = { time: false, assemblerFile: false, once: false, import: false };
 		let placeholder: Placeholder | undefined;
 		let tail = "";
 		let text = false;
@@ -112,22 +119,32 @@ export class FileFacts {
 			const hash = hashFile(path, (chunk, at) => {
 				if (at === 0) {
 					if (chunk.length <= PLACEHOLDER_MAX) placeholder = parsePlaceholder(chunk);
-					text = size <= SEARCH_LIMIT && !isBinary(chunk);
+					text = !isBinary(chunk);
 					if (chunk.length === size) onRead?.(chunk);
 				}
 				if (!text) return;
-				const searched = tail + chunk.toString("latin1");
-				if (!namesTime) namesTime = TIME_MACRO.test(searched);
-				if (!namesAssemblerFile) namesAssemblerFile = ASSEMBLER_FILE.test(searched);
-				tail = searched.slice(-24);
+				const isSpliced = chunk.includes("\\\n");
+				const read = tail + chunk.toString("latin1");
+				const searched = isSpliced ? read.replaceAll("\\\n", "") : read;
+				// To search the bytes for a word first is much cheaper, where a word cannot be in two pieces.
+				const mayName = (word: string): boolean =>
+					isSpliced || chunk.length < size || chunk.includes(word, 0, "latin1");
+				names.time ||= TIME_MACRO.test(searched);
+				names.assemblerFile ||=
+					ASSEMBLER_FILE.test(searched) || ((mayName("incbin") || mayName("INCBIN")) && INCBIN.test(searched));
+				names.once ||= mayName("once") && ONCE.test(searched);
+				names.import ||= mayName("import") && IMPORT.test(searched);
+				tail = searched.slice(-TAIL);
 			});
 			const entry: Entry = {
 				hash,
 				executable: (mode & 0o100) !== 0,
 				size,
 				placeholder,
-				namesTime,
-				namesAssemblerFile,
+				namesTime: names.time,
+				namesAssemblerFile: names.assemblerFile,
+				namesOnce: names.once,
+				namesImport: names.import,
 				mtimeMs,
 				ctimeMs,
 				dev,
@@ -181,6 +198,8 @@ export class FileFacts {
 					executable: (flags & 1) !== 0,
 					namesTime: (flags & 2) !== 0,
 					namesAssemblerFile: (flags & 4) !== 0,
+					namesOnce: (flags & 8) !== 0,
+					namesImport: (flags & 16) !== 0,
 					placeholder: undefined,
 					size,
 					mtimeMs,
@@ -203,8 +222,7 @@ export class FileFacts {
 		const project: string[] = [HEADER];
 		for (const [path, e] of this.#files) {
 			if (e.placeholder !== undefined) continue;
-			const flags = (e.executable ? 1 : 0) | (e.namesTime ? 2 : 0) | (e.namesAssemblerFile ? 4 : 0);
-			const line = JSON.stringify([path, e.hash, flags, e.size, e.mtimeMs, e.ctimeMs, e.dev, e.ino, e.readAt]);
+			const line = JSON.stringify([path, e.hash, flagsOf(e), e.size, e.mtimeMs, e.ctimeMs, e.dev, e.ino, e.readAt]);
 			(e.system ? user : project).push(line);
 		}
 		for (const [which, file, lines] of [
@@ -221,6 +239,12 @@ export class FileFacts {
 			}
 		}
 	}
+}
+
+function flagsOf(e: FileFact): number {
+	const named =
+		(e.namesTime ? 2 : 0) | (e.namesAssemblerFile ? 4 : 0) | (e.namesOnce ? 8 : 0) | (e.namesImport ? 16 : 0);
+	return (e.executable ? 1 : 0) | named;
 }
 
 /** ELF files and archives are no source text, whatever words they hold. */

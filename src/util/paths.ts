@@ -4,36 +4,53 @@ import { LINK, lookAt, stands } from "./look.js";
 
 /**
  * One name for each file: absolute and lexically normal. `a/../b` is only shortened when that leads to the same folder
- * (a may be a link elsewhere); the answer is remembered per folder.
+ * (a may be a link elsewhere); the answer is remembered per folder. In `detours` each `a/..` is noted with the folder that
+ * it leads to, for the name says nothing of `a`, which may be a link elsewhere tomorrow. `cwd` has no links.
  */
-export function makeCanonical(cwd: string): (path: string) => string {
+export function makeCanonical(cwd: string, detours?: Map<string, string>): (path: string) => string {
 	const folders = new Map<string, string>();
 	return (path) => {
 		const absolute = path.startsWith("/") ? path : `${cwd}/${path}`;
 		if (!absolute.includes("/.") && !absolute.includes("//") && !absolute.endsWith("/")) return absolute;
-		if (!absolute.includes("/../") && !absolute.endsWith("/..")) return posix.normalize(absolute);
-		const slash = absolute.lastIndexOf("/");
-		const folder = absolute.slice(0, slash);
-		const name = absolute.slice(slash + 1);
-		if (name === "..") return posix.normalize(absolute);
-		let normal = folders.get(folder);
-		if (normal === undefined) {
-			normal = canonicalFolder(folder);
-			folders.set(folder, normal);
+		const last = absolute.lastIndexOf("/../");
+		if (last < 0 || absolute.endsWith("/..")) return posix.normalize(absolute);
+		const up = absolute.slice(0, last + 3);
+		let folder = folders.get(up);
+		if (folder === undefined) {
+			folder = upFrom(cwd, up) ?? canonicalFolder(up, detours);
+			folders.set(up, folder);
 		}
-		return posix.normalize(`${normal}/${name}`);
+		return folder === "" ? firstMissing(absolute, isThere) : posix.normalize(folder + absolute.slice(last + 3));
 	};
 }
 
-function canonicalFolder(folder: string): string {
-	const normal = posix.normalize(`${folder}/.`).replace(/\/+$/, "") || "/";
+/** A folder that is spelled by nothing but `..` behind `cwd`. */
+function upFrom(cwd: string, up: string): string | undefined {
+	const behind = up.startsWith(`${cwd}/`) ? up.slice(cwd.length + 1) : undefined;
+	return behind !== undefined && /^(?:\.{0,2}\/+)*\.\.$/.test(behind) ? posix.join(cwd, behind) : undefined;
+}
+
+/** Empty for one that is not there. */
+function canonicalFolder(up: string, detours: Map<string, string> | undefined): string {
+	const real = realPath(up);
+	if (real === "") return "";
+	detours?.set(up, real);
+	const normal = posix.normalize(up);
 	try {
-		const a = statSync(folder);
+		const a = statSync(real);
 		const b = statSync(normal);
-		if (a.ino === b.ino && a.dev === b.dev) return normal;
-		return realpathSync(folder);
+		return a.ino === b.ino && a.dev === b.dev ? normal : real;
 	} catch {
-		return normal;
+		return real;
+	}
+}
+
+/** Without links and dots; empty for one that is not there. */
+export function realPath(path: string): string {
+	try {
+		return realpathSync.native(path);
+	} catch {
+		return "";
 	}
 }
 

@@ -94,7 +94,7 @@ describe("the README", () => {
 
 	it("explains each reason that the session notes, and none that nobody gives", () => {
 		const session =
-			sources("src/interpose", /^(?:session|recorder|describe|scan|scan-tally|supervisor)\.ts$/) +
+			sources("src/interpose", /^(?:session|recorder|describe|once-twins|scan|scan-tally|supervisor)\.ts$/) +
 			sources("src/cli", /^recheck\.ts$/);
 		const given = [
 			...session.matchAll(/reason: "([a-z-]+)"/g),

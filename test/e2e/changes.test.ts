@@ -156,6 +156,67 @@ describe("an answer from the store is never stale", () => {
 		await assertNoticed(p, () => p.write("perhaps.h", "#define P\n"));
 	});
 
+	const ONE_OBJECT = "a.o: a.c ; $(CC) $(FLAGS) -c a.c\nclean: ; rm -f a.o\n";
+
+	it("when a folder that was passed over, named as the header, becomes a file", async () => {
+		const p = project({
+			Makefile: `FLAGS = -Ione -Itwo\n${ONE_OBJECT}`,
+			"a.c": "#include <h.h>\nint a = H;\n",
+			"one/h.h/x": "",
+			"two/h.h": "#define H 1\n",
+		});
+		const change = (): void => {
+			fs.rmSync(p.path("one/h.h"), { recursive: true });
+			p.write("one/h.h", "#define H 2\n");
+		};
+		await assertNoticed(p, change);
+	});
+
+	it("when a folder on the way to `..` is a link that leads elsewhere, or becomes one", async () => {
+		const p = project({
+			Makefile: `FLAGS = -Ilink/../inc -Idir/../own -Inone/../inc
+a.o: a.c | link ; $(CC) $(FLAGS) -c a.c
+link: ; ln -s one/sub link
+clean: ; rm -f a.o
+`,
+			"a.c":
+				"#include <h.h>\n#include <k.h>\n#if __has_include(<more.h>)\n#include <more.h>\n#endif\nint a[] = { H, K, M };\n",
+			"one/inc/h.h": "#define H 1\n#define M 0\n",
+			"one/sub/x": "",
+			"two/inc/h.h": "#define H 2\n",
+			"two/inc/more.h": "#define M 1\n",
+			"two/sub/x": "",
+			"two/own/k.h": "#define K 2\n",
+			"own/k.h": "#define K 1\n",
+			"dir/x": "",
+		});
+		await assertNoticed(p, () => {
+			fs.rmSync(p.path("link"));
+			fs.symlinkSync("two/sub", p.path("link"));
+		});
+		await assertNoticed(p, () => {
+			fs.rmSync(p.path("dir"), { recursive: true });
+			fs.symlinkSync("two/sub", p.path("dir"));
+		});
+	});
+
+	it("when #pragma once goes by other times of two headers that say the same", async () => {
+		const header = "#pragma once\n#ifdef SEEN\nint twice;\n#endif\n#define SEEN\n";
+		const p = project({
+			Makefile: ONE_OBJECT,
+			"a.c": '#include "h.h"\n#include "k.h"\n',
+			"h.h": header,
+			"k.h": header,
+		});
+		const seconds = [fs.statSync(p.path("h.h")).mtimeMs, 1_000_000_000_000].map((ms) => Math.floor(ms / 1000));
+		await assertNoticed(p, () => {
+			for (const [i, name] of ["h.h", "k.h"].entries()) fs.utimesSync(p.path(name), seconds[i]!, seconds[i]!);
+		});
+		await assertNoticed(p, () => {
+			for (const name of ["h.h", "k.h"]) fs.utimesSync(p.path(name), 1_000_000_000, 1_000_000_000);
+		});
+	});
+
 	it("when a library appears earlier on the search path", async () => {
 		const p = project({
 			Makefile: `

@@ -63,7 +63,14 @@ describe("what the include scanner is given, and what becomes of its answer", ()
 	};
 	const file = (name: string, system = false) => ({ name, path: join(folder.path, name), system });
 	const scanned = (...files: readonly ReturnType<typeof file>[]): ScanAnswer => ({
-		...{ kind: "scanned", files, absent: new Set(["/looked/for.h"]), present: new Set(), namesTime: false },
+		...{
+			kind: "scanned",
+			files,
+			absent: new Set(["/looked/for.h"]),
+			present: new Set(),
+			folders: new Set(),
+			namesTime: false,
+		},
 	});
 
 	it("is one setup for all commands that differ only in names, output and warnings, for one run of the compiler", async () => {

@@ -181,17 +181,43 @@ describe("facts of files", () => {
 			["c", "__TIME__", "namesTime"],
 			["d", ".incbin ", "namesAssemblerFile"],
 			["e", ".include ", "namesAssemblerFile"],
+			["f", ".INCLUDE ", "namesAssemblerFile"],
+			["g", " INCBIN ", "namesAssemblerFile"],
+			["h", "# pragma  once ", "namesOnce"],
+			["i", "#import ", "namesImport"],
 		] as const) {
 			for (let shift = 0; shift <= word.length; shift += 3) {
 				writeFileSync(at(name), " ".repeat(chunk - shift) + word + " ".repeat(10));
 				const fact = facts.get(at(name))!;
 				assert.equal(fact[key], true, `${word} at -${shift}`);
-				assert.equal(fact.namesTime && fact.namesAssemblerFile, false);
+				const named = [fact.namesTime, fact.namesAssemblerFile, fact.namesOnce, fact.namesImport];
+				assert.equal(named.filter(Boolean).length, 1, word);
 			}
 		}
-		writeFileSync(at("f"), "__DATES__ .included TIME");
+		writeFileSync(at("f"), "__DATES__ .included TIME once #imports pragma once incbins");
 		const fact = facts.get(at("f"))!;
-		assert.deepEqual([fact.namesTime, fact.namesAssemblerFile], [false, false]);
+		assert.deepEqual(
+			[fact.namesTime, fact.namesAssemblerFile, fact.namesOnce, fact.namesImport],
+			[false, false, false, false],
+		);
+	});
+
+	it("tell the name of a time at the end of a source of 10 MB, and one that a spliced line divides", () => {
+		const facts = make();
+		writeFileSync(at("a"), `${"// text\n".repeat(10 << 17)}char *t = __TIME__;\n`);
+		assert.equal(facts.get(at("a"))!.namesTime, true);
+		writeFileSync(at("b"), "char *t = __TI\\\nME__;\n");
+		assert.equal(facts.get(at("b"))!.namesTime, true);
+	});
+
+	it("keep from one session to the next what a file names", () => {
+		writeFileSync(at("a"), "#pragma once\n#import <x>\n.incbin\n");
+		const first = make();
+		const fact = first.get(at("a"))!;
+		first.flush();
+		const { namesOnce, namesImport, namesAssemblerFile, namesTime } = make().get(at("a"))!;
+		assert.deepEqual([namesOnce, namesImport, namesAssemblerFile, namesTime], [true, true, true, false]);
+		assert.equal(fact.namesOnce, true);
 	});
 });
 
