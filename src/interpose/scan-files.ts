@@ -202,7 +202,6 @@ function notReadable(path: string): "absent" | "folder" | "refused" {
 
 class KnownFile implements ScanFile {
 	readonly identity: string;
-	readonly modified: number;
 	/** What was found at the last look; its content is that of the first. */
 	fact: FileFact;
 	readonly #path: string;
@@ -212,12 +211,20 @@ class KnownFile implements ScanFile {
 		this.#path = path;
 		this.fact = fact;
 		this.identity = fact.hash;
-		this.modified = fact.mtimeMs * 1e6;
 		this.#content = content;
 	}
 
 	is(fact: FileFact): boolean {
-		return this.identity === fact.hash && this.modified === fact.mtimeMs * 1e6;
+		return this.identity === fact.hash && this.fact.mtimeMs === fact.mtimeMs;
+	}
+
+	/** Milliseconds in floating point are not exact enough just before a second ends. */
+	get seconds(): number {
+		const { mtimeMs } = this.fact;
+		if (mtimeMs % 1000 !== 0) return Math.floor(mtimeMs / 1000);
+		const exact = statSync(this.#path, { throwIfNoEntry: false, bigint: true })?.mtimeNs;
+		if (exact === undefined) throw new ChangedMeanwhile(this.#path);
+		return Number(exact / 1_000_000_000n) - (exact < 0n && exact % 1_000_000_000n !== 0n ? 1 : 0);
 	}
 
 	/** It is kept until it was asked for; a second question reads the file again. */

@@ -135,6 +135,8 @@ async function includesOf(
 	const found = await r.includes.scan({ command, facts, plan, source, real, path, toolchain });
 	if (found.kind === "refused") {
 		r.tally.asked(found.reason, found.detail);
+		// gcc's -E, up to 12, takes no notice of the pragma: only the compile itself shows.
+		if (found.reason === "target") return { reason: "scan-failed", detail: found.detail };
 		return compilersIncludes(r, index);
 	}
 	const ours = named(found, command.cwd);

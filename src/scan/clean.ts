@@ -16,15 +16,20 @@ export interface Cleaned {
 	readonly splices: readonly number[];
 	/** Offsets at which a splice or a trigraph was undone; raw strings would have them back. Ascending. */
 	readonly edits: readonly number[];
+	/** The file begins with the mark of UTF-8, which is left out. */
+	readonly isMarked: boolean;
+	/** Where a NUL stands between a backslash and the end of its line: gcc takes it for a blank, clang does not. */
+	readonly unclear: number | undefined;
 }
 
 const NONE: readonly number[] = [];
 
 export function clean(content: Uint8Array, trigraphs: boolean): Cleaned {
 	let bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-	if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3);
-	if (!needsCleaning(bytes, trigraphs)) return { bytes, splices: NONE, edits: NONE };
-	return rewrite(bytes, trigraphs);
+	const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+	if (isMarked) bytes = bytes.subarray(3);
+	if (!needsCleaning(bytes, trigraphs)) return { bytes, splices: NONE, edits: NONE, isMarked, unclear: undefined };
+	return { ...rewrite(bytes, trigraphs), isMarked };
 }
 
 function needsCleaning(bytes: Buffer, trigraphs: boolean): boolean {
@@ -48,10 +53,11 @@ function endOfSplice(bytes: Buffer, from: number): number {
 	}
 }
 
-function rewrite(bytes: Buffer, trigraphs: boolean): Cleaned {
+function rewrite(bytes: Buffer, trigraphs: boolean): Omit<Cleaned, "isMarked"> {
 	const out = Buffer.allocUnsafe(bytes.length);
 	const splices: number[] = [];
 	const edits: number[] = [];
+	let unclear: number | undefined;
 	let o = 0;
 	for (let i = 0; i < bytes.length; ) {
 		let c = bytes[i]!;
@@ -67,6 +73,7 @@ function rewrite(bytes: Buffer, trigraphs: boolean): Cleaned {
 		if (c === BACKSLASH) {
 			const next = endOfSplice(bytes, i + length);
 			if (next >= 0) {
+				if (bytes.subarray(i, next).includes(0)) unclear ??= o;
 				splices.push(o);
 				edits.push(o);
 				i = next;
@@ -79,5 +86,5 @@ function rewrite(bytes: Buffer, trigraphs: boolean): Cleaned {
 		out[o++] = c;
 		i += length;
 	}
-	return { bytes: out.subarray(0, o), splices, edits };
+	return { bytes: out.subarray(0, o), splices, edits, unclear };
 }

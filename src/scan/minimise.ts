@@ -60,7 +60,9 @@ for (let c = 0; c < 256; c++) if (isBlank(c)) BLANK[c] = 1;
 const TIME_WORDS = ["__DATE__", "__TIME__", "__TIMESTAMP__"] as const;
 
 export function minimise(content: Uint8Array, language: ScanLanguage, dialect: Dialect, symbols: Symbols): Program {
-	return new Minimiser(clean(content, dialect.trigraphs), language, dialect, symbols).run();
+	const cleaned = clean(content, dialect.trigraphs);
+	const size = content.length - (cleaned.isMarked ? 3 : 0);
+	return new Minimiser(cleaned, size, language, dialect, symbols).run();
 }
 
 interface Conditional {
@@ -82,6 +84,8 @@ class Minimiser {
 	readonly #makers: PragmaMaker[] = [];
 	readonly #hasPragma: boolean;
 	readonly #stops: Uint8Array;
+	readonly #isMarked: boolean;
+	readonly #size: number;
 	#problem: Program["problem"];
 	#i = 0;
 	#line = 1;
@@ -92,15 +96,18 @@ class Minimiser {
 	#guard: Op | undefined;
 	#guardPossible = true;
 
-	constructor(cleaned: Cleaned, language: ScanLanguage, dialect: Dialect, symbols: Symbols) {
+	constructor(cleaned: Cleaned, size: number, language: ScanLanguage, dialect: Dialect, symbols: Symbols) {
 		this.#b = cleaned.bytes;
 		this.#splices = cleaned.splices;
 		this.#edits = cleaned.edits;
+		this.#isMarked = cleaned.isMarked;
+		this.#size = size;
 		this.#language = language;
 		this.#dialect = dialect;
 		this.#symbols = symbols;
 		this.#hasPragma = this.#b.indexOf("_Pragma") >= 0;
 		this.#stops = this.#hasPragma ? PRAGMA_STOPS : STOPS;
+		if (cleaned.unclear !== undefined) this.#fail("unsupported-character", 1, "NUL behind a backslash");
 	}
 
 	run(): Program {
@@ -116,6 +123,8 @@ class Minimiser {
 			problem: this.#problem,
 			namesTime: TIME_WORDS.some((w) => b.indexOf(w) >= 0),
 			makers: this.#makers,
+			isMarked: this.#isMarked,
+			size: this.#size,
 			weight: this.#weight + 200,
 		};
 	}
@@ -231,6 +240,7 @@ class Minimiser {
 		let start = at;
 		while (start > from && NAME_PART[b[start - 1]!] === 1) start--;
 		if (mark === APOSTROPHE && start < at && this.#dialect.digitSeparators && this.#inNumber(start, at, from)) {
+			if (isBeyondAscii(b, start, at) || b[at + 1]! >= 0x80) this.#unclear(start, at);
 			let i = at + 1;
 			while (i < b.length && (NAME_PART[b[i]!] === 1 || b[i] === APOSTROPHE)) {
 				if (b[i] === APOSTROPHE && NAME_PART[b[i + 1] ?? 0] !== 1) break;
@@ -239,8 +249,14 @@ class Minimiser {
 			return i > at + 1 ? i : this.#quoted(at);
 		}
 		if (mark === QUOTE && this.#dialect.rawStrings && b[at - 1] === 0x52 && start < at) {
-			const prefix = b.toString("latin1", start, at);
-			if (/^(?:[LuU]|u8)?R$/.test(prefix) && !(b[start - 1] === 0x2e && start > from)) return this.#raw(at, inText);
+			if (isBeyondAscii(b, start, at)) this.#unclear(start, at);
+			else if (/^(?:[LuU]|u8)?R$/.test(b.toString("latin1", start, at))) {
+				this.#notOfNumber(start, at, from);
+				const before = start > from ? b[start - 1] : 0;
+				// It is the suffix of a literal then, unless a macro has its name.
+				if (this.#dialect.cplusplus && (before === QUOTE || before === APOSTROPHE)) this.#unclear(start, at);
+				return this.#raw(at, inText);
+			}
 		}
 		return this.#quoted(at);
 	}
@@ -250,14 +266,20 @@ class Minimiser {
 		const b = this.#b;
 		const first = b[start]!;
 		if (first >= 0x30 && first <= 0x39) return true;
-		const before = start > from ? b[start - 1]! : 0;
-		if (before !== 0x2b && before !== 0x2d && before !== 0x2e) return false;
-		// A number's exponent or fraction, perhaps: rare enough not to be told apart.
-		const earlier = b.toString("latin1", Math.max(from, start - 64), start);
-		if (/[0-9][0-9A-Za-z_.']*[eEpP.][+-]?$/.test(earlier)) {
-			this.#fail("unsupported-character", this.#lineAt(at), b.toString("latin1", start - 1, at + 1));
-		}
+		this.#notOfNumber(start, at, from);
 		return false;
+	}
+
+	/** A number's exponent or fraction, perhaps: rare enough not to be told apart. */
+	#notOfNumber(start: number, at: number, from: number): void {
+		const before = start > from ? this.#b[start - 1]! : 0;
+		if (before !== 0x2b && before !== 0x2d && before !== 0x2e) return;
+		const earlier = this.#b.toString("latin1", Math.max(from, start - 64), start);
+		if (/[0-9][0-9A-Za-z_.']*(?:[eEpP][+-]|\.)$/.test(earlier)) this.#unclear(start - 1, at);
+	}
+
+	#unclear(start: number, at: number): void {
+		this.#fail("unsupported-character", this.#lineAt(at), this.#b.toString("latin1", start, at + 1));
 	}
 
 	#quoted(at: number): number {
@@ -305,7 +327,7 @@ class Minimiser {
 		if (!starts || end - at !== 7 || b.toString("latin1", at, end) !== "_Pragma") return end;
 		// As text it does at once what the pragma says, unless it stands in the argument of a macro: only the harmless pass.
 		const said = literalPragma(b.toString("latin1", end, Math.min(b.length, end + 400)));
-		if (said === undefined || meaning(said).kind !== "inert") {
+		if (said === undefined || !isInert(said)) {
 			const op = this.#add(program.REFUSED, this.#lineAt(at), `_Pragma ${said ?? "of something else"}`, false);
 			op.reason = "pragma";
 		}
@@ -470,7 +492,7 @@ class Minimiser {
 		for (const use of body.matchAll(/(?<![\w$])_Pragma(?![\w$])/g)) {
 			const said = literalPragma(body.slice(use.index + 7));
 			if (said === undefined) this.#makers.push({ name, body });
-			else if (meaning(said).kind !== "inert") this.#makeRefused(op, "pragma");
+			else if (!isInert(said)) this.#makeRefused(op, "pragma");
 		}
 	}
 
@@ -513,10 +535,21 @@ class Minimiser {
 	}
 }
 
+/** Which of these characters are part of a word depends on the compiler. */
+function isBeyondAscii(b: Buffer, from: number, to: number): boolean {
+	for (let i = from; i < to; i++) if (b[i]! >= 0x80) return true;
+	return false;
+}
+
 /** The text of `("…")` at the start, as _Pragma understands it; undefined if there is anything else. */
 function literalPragma(text: string): string | undefined {
 	const literal = /^\s*\(\s*L?"((?:[^"\\\n]|\\.)*)"\s*\)/.exec(text)?.[1];
 	return literal?.replace(/\\(["\\])/g, "$1");
+}
+
+/** To either compiler. */
+function isInert(pragma: string): boolean {
+	return meaning(pragma, "gcc").kind === "inert" && meaning(pragma, "clang").kind === "inert";
 }
 
 function plainHeader(op: Op): void {

@@ -74,6 +74,9 @@ export interface Program {
 	readonly namesTime: boolean;
 	/** `_Pragma` with anything but a literal in a macro's body. */
 	readonly makers: readonly PragmaMaker[];
+	/** The file begins with the mark of UTF-8; its size without. */
+	readonly isMarked: boolean;
+	readonly size: number;
 	/** For the bound of the cache. */
 	readonly weight: number;
 }

@@ -6,7 +6,7 @@ import { minimise } from "./minimise.js";
 import type { PragmaMaker, Program } from "./program.js";
 import * as program from "./program.js";
 import { Macro, type Sym, Symbols } from "./symbols.js";
-import type { ScanAnswer, ScanFile, ScanFiles, ScanSetup } from "./types.js";
+import type { RefusalReason, ScanAnswer, ScanFile, ScanFiles, ScanSetup } from "./types.js";
 import { BUILTINS, Walk } from "./walk.js";
 
 /** Text of directives kept, in characters; and names. Beyond, all is forgotten at once. */
@@ -17,6 +17,12 @@ interface Prepared {
 	readonly predefined: ReadonlyMap<Sym, Macro>;
 	readonly makers: readonly PragmaMaker[];
 	readonly programs: Map<string, Program>;
+}
+
+/** A macro of the command line is not understood. */
+interface NotPrepared {
+	readonly reason: RefusalReason;
+	readonly what: string;
 }
 
 /** Scans one source after another; nothing in it waits. */
@@ -40,6 +46,8 @@ export class Scanner {
 	scan(setup: ScanSetup, source: { readonly name: string }, cwd: string): ScanAnswer {
 		if (this.#weight > HEAVIEST || this.#symbols.size + this.#candidates.size > MOST_NAMES) this.#forget();
 		const prepared = this.#prepare(setup);
+		if ("reason" in prepared)
+			return { kind: "refused", reason: prepared.reason, where: "<command-line>", what: prepared.what };
 		const walk = new Walk(
 			{
 				setup,
@@ -75,7 +83,7 @@ export class Scanner {
 		return code;
 	}
 
-	#prepare(setup: ScanSetup): Prepared {
+	#prepare(setup: ScanSetup): Prepared | NotPrepared {
 		let prepared = this.#setups.get(setup);
 		if (prepared !== undefined) return prepared;
 		const d = setup.dialect;
@@ -85,12 +93,14 @@ export class Scanner {
 			programs = new Map();
 			this.#programs.set(key, programs);
 		}
-		prepared = { ...this.#predefine(setup, key), programs };
+		const predefined = this.#predefine(setup, key);
+		if ("reason" in predefined) return predefined;
+		prepared = { ...predefined, programs };
 		this.#setups.set(setup, prepared);
 		return prepared;
 	}
 
-	#predefine(setup: ScanSetup, key: string): { predefined: Map<Sym, Macro>; makers: readonly PragmaMaker[] } {
+	#predefine(setup: ScanSetup, key: string): Omit<Prepared, "programs"> | NotPrepared {
 		const predefined = new Map<Sym, Macro>();
 		for (const name of BUILTINS)
 			predefined.set(this.#symbols.get(name), this.#definition(`${key}${name} builtin`, "", true));
@@ -98,9 +108,10 @@ export class Scanner {
 			predefined.set(this.#symbols.get(name), this.#definition(`${key}${name} builtin`, "", true));
 		const text = Buffer.from(setup.predefines, "latin1");
 		const code = minimise(text, setup.language, setup.dialect, this.#symbols);
-		if (code.problem !== undefined) throw new Error(`Internal error: predefined macros: ${code.problem.what}`);
+		if (code.problem !== undefined) return code.problem;
 		for (const op of code.ops) {
-			if (op.sym === undefined || op.reason !== undefined) continue;
+			if (op.reason !== undefined) return { reason: op.reason, what: op.text };
+			if (op.sym === undefined) continue;
 			if (op.kind === program.UNDEF) predefined.delete(op.sym);
 			else if (op.kind === program.DEFINE) {
 				predefined.set(op.sym, this.#definition(`${key}#${op.text}`, op.macro!.text, false));

@@ -39,7 +39,7 @@ const FILE_MAP = /-f(?:file|macro)-prefix-map\b/;
 /** Flags that change how directives are read or files are found in ways that the scanner does not know. */
 const REFUSED = new Set(["-I-", "-remap", "-traditional", "-traditional-cpp", "--", "-Mmodules", "-Mno-modules"]);
 const REFUSED_FAMILY =
-	/^-f(?:(?:no-)?(?:pch|preprocessed|directives-only|extended-identifiers|operator-names|canonical-system-headers|modules|ms-|borland|module)|debug-cpp|input-charset|max-include-depth)/;
+	/^-f(?:(?:no-)?(?:pch|preprocessed|directives-only|extended-identifiers|operator-names|canonical-system-headers|modules|ms-|borland|module)|debug-cpp|(?:input|exec|wide-exec)-charset|max-include-depth)/;
 
 /** Variables that name folders between those of the command and the compiler's own. */
 const ENVIRONMENT = ["CPATH", "CCC_OVERRIDE_OPTIONS", "COMPILER_PATH", "GCC_EXEC_PREFIX"] as const;
@@ -162,7 +162,8 @@ class Collected {
 	}
 
 	#define(name: string, value: string): boolean {
-		if (/[\n\0]/.test(value) || value === "" || value.startsWith("=")) return false;
+		// What goes on beyond the end of its line would take the next one with it.
+		if (/[\n\r\0]|(?:\\|\?\?\/)\s*$|\/\*|R"/.test(value) || value === "" || value.startsWith("=")) return false;
 		if (name === "-U") this.defines.push(`#undef ${value}\n`);
 		else if (name === "-D") {
 			const equals = value.indexOf("=");

@@ -61,7 +61,10 @@ export function searchPath(
 			names.set(identity, path);
 		}
 	}
-	const found = input.flavour === "gcc" ? gccChains(quote, bracket, system) : clangChains(quote, bracket, system);
+	// gcc looks only at what was last before the missing ones were left out.
+	const endsThere = input.quote.length > 0 && !missing.includes(input.quote.at(-1)!);
+	const found =
+		input.flavour === "gcc" ? gccChains(quote, bracket, system, endsThere) : clangChains(quote, bracket, system);
 	return { quoteDirs: found.quote.map(plain), bracketDirs: found.bracket.map(plain), missing };
 }
 
@@ -69,11 +72,11 @@ function plain({ path, system }: Candidate): SearchDir {
 	return { path, system };
 }
 
-function gccChains(quote: Candidate[], bracket: Candidate[], system: Candidate[]) {
+function gccChains(quote: Candidate[], bracket: Candidate[], system: Candidate[], quoteEndsThere: boolean) {
 	const systems = unique(system, new Set(), undefined);
 	const inSystem = new Set(systems.map((d) => d.identity));
 	const brackets = [...unique(bracket, inSystem, systems[0]), ...systems];
-	return { quote: unique(quote, inSystem, brackets[0]), bracket: brackets };
+	return { quote: unique(quote, inSystem, quoteEndsThere ? brackets[0] : undefined), bracket: brackets };
 }
 
 /** Without what is in `taken`, what came before, and a last one that equals the first of the chain behind it. */

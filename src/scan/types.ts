@@ -71,12 +71,13 @@ export interface ScanSetup {
 	feature(test: FeatureTest, argument: string): number | undefined;
 }
 
-/** What a path holds. `modified` is in nanoseconds, for `#pragma once` (gcc: equal content, equal time in seconds). */
+/** What a path holds. */
 export interface ScanFile {
 	readonly content: Uint8Array;
 	/** Same identity: same bytes (a hash). */
 	readonly identity: string;
-	readonly modified: number;
+	/** When it was modified, in whole seconds, for `#pragma once` (gcc: equal content and equal st_mtime). */
+	readonly seconds: number;
 }
 
 /** Files as the scan sees them; absolute paths. Implementations remember; they never wait. */
@@ -125,6 +126,7 @@ export const REFUSAL_REASONS = [
 	"module", // import, export module
 	"precompiled", // a precompiled header stands beside a header
 	"pragma", // a pragma that can change what is read (push_macro, poison, GCC system_header is understood, …)
+	"target", // what `#pragma GCC target` changes for the compiler proper, and for older preprocessors does not
 	"unreadable", // a file that is there and cannot be read here
 	"unsupported-character", // bytes whose meaning depends on more than we look at
 ] as const;

@@ -34,6 +34,8 @@ const MOST_VERDICTS = 6;
 const OF_TARGET = /^__[A-Z0-9_]+__$/;
 const NOT_OF_TARGET = /^__(?:OPTIMIZE|NO_INLINE|LP64|ILP32|GNUC\w*|STDC\w*|VERSION|CHAR_\w+|SIZEOF_\w+|DISABLE_\w+)__$/;
 
+const BUILTIN_OF_TARGET = /^__builtin_(?:aarch64|altivec|arm|ia32|loongarch|neon|riscv|s390|sve|vec|vsx)/;
+
 /** gcc's intrinsics test for the target under such pragmas all the time, but never to include something. */
 const COMPILERS_OWN = /\/gcc\/[^/]+\/[0-9.]+\/include\//;
 
@@ -91,6 +93,8 @@ export class Walk implements MacroHost {
 	#source = "";
 	readonly #listed = new Set<string>();
 	#onceSeen = false;
+	/** Of UTF-8, at the start of a file. */
+	#markSeen = false;
 	#namesTime = false;
 	#steps = 0;
 	#reads = 0;
@@ -98,6 +102,8 @@ export class Walk implements MacroHost {
 	/** `#pragma GCC target` or `optimize` is in force, under so many push_options, and which of them. */
 	#targeted = 0;
 	#optimised = false;
+	/** Builtins that such a pragma brought stay. */
+	#everTargeted = false;
 	/** What the #if at hand rests on; undefined: on more than macros. */
 	#grounds: Map<Sym, Macro | undefined> | undefined;
 	#asked = false;
@@ -192,6 +198,7 @@ export class Walk implements MacroHost {
 		const file = found.file;
 		if (file === undefined) return undefined;
 		const code = this.#r.programOf(file);
+		if (code.isMarked) this.#markSeen = true;
 		if (found.state.stacked > 0 && code.guard !== undefined && this.#value(code.guard) !== undefined) return undefined;
 		if (this.#onceSeen && this.#readUnderAnotherName(found, isImport)) return undefined;
 		const below = this.#frames.at(-1);
@@ -224,18 +231,27 @@ export class Walk implements MacroHost {
 		const { file } = found;
 		if (this.flavour === "clang") {
 			// Here it is the inode that counts: two names of one are the same file, if no link is hard.
-			const twin = (f: Found): boolean => f.file?.identity === file!.identity && f.file.modified === file!.modified;
+			const twin = (f: Found): boolean => f.file?.identity === file!.identity && f.file.seconds === file!.seconds;
 			if (this.#lookup.all.some((f) => f.state !== found.state && f.state.once && twin(f))) {
 				throw new Refusal("pragma", `once, and a second ${found.path}`);
 			}
 			return false;
 		}
-		const seconds = Math.floor(file!.modified / 1e9);
 		for (const f of this.#lookup.all) {
 			if (f === found || !(isImport || f.state.once) || f.file === undefined) continue;
-			if (f.file.identity === file!.identity && Math.floor(f.file.modified / 1e9) === seconds) return true;
+			if (f.file.identity === file!.identity) {
+				if (f.file.seconds === file!.seconds) return true;
+			} else if (this.#markSeen && this.#differsByMark(f.file, file!)) {
+				throw new Refusal("pragma", `once, and a second ${found.path} but for its mark of UTF-8`);
+			}
 		}
 		return false;
+	}
+
+	/** To gcc two files are the same then. */
+	#differsByMark(a: ScanFile, b: ScanFile): boolean {
+		const [one, other] = [this.#r.programOf(a), this.#r.programOf(b)];
+		return one.isMarked !== other.isMarked && one.size === other.size && a.seconds === b.seconds;
 	}
 
 	#execute(frame: Frame): void {
@@ -380,7 +396,7 @@ export class Walk implements MacroHost {
 		if (macro !== undefined && this.#r.predefined.get(sym) !== macro) return;
 		const { path, dir } = this.#frames.at(-1)!.found;
 		if (dir?.system === true && COMPILERS_OWN.test(path)) return;
-		throw new Refusal("pragma", `${sym.name} under #pragma GCC target or optimize`);
+		throw new Refusal("target", `${sym.name} under #pragma GCC target or optimize`);
 	}
 
 	#define(op: Op): void {
@@ -460,7 +476,7 @@ export class Walk implements MacroHost {
 	}
 
 	#pragma(op: Op, frame: Frame): void {
-		const said = meaning(op.text);
+		const said = meaning(op.text, this.flavour);
 		switch (said.kind) {
 			case "inert":
 				this.#targetPragma(op.text);
@@ -504,6 +520,7 @@ export class Walk implements MacroHost {
 		if (word === undefined || this.flavour === "clang") return;
 		if (word === "target" || word === "optimize") {
 			if (this.#targeted === 0) this.#targeted = 1;
+			this.#everTargeted = true;
 			if (word === "optimize") this.#optimised = true;
 		} else if (word === "push_options") {
 			if (this.#targeted > 0) this.#targeted++;
@@ -573,6 +590,9 @@ export class Walk implements MacroHost {
 			argument += t.text;
 		}
 		from.preventExpansion -= verbatim;
+		if (this.#everTargeted && test === "__has_builtin" && BUILTIN_OF_TARGET.test(argument)) {
+			throw new Refusal("target", `${argument} after #pragma GCC target`);
+		}
 		const answer = this.#r.setup.feature(test, argument);
 		if (answer === undefined) this.#questions.set(`${test} ${argument}`, { test, argument });
 		return answer ?? 0;

@@ -49,6 +49,18 @@ describe("files for the include scanner", () => {
 		assert.equal(text(new DiskFiles(facts), "a.h"), "onetwo");
 	});
 
+	it("have the second in which they were modified, also just before it ends", () => {
+		const seconds = ["1970-01-02 00:00:00.999999999", "2020-01-01 00:00:00", "2020-01-01 00:00:00.999999999"].map(
+			(time) => {
+				writeFileSync(at("a.h"), time);
+				execFileSync("touch", ["-d", `${time} UTC`, at("a.h")]);
+				const file = make().open(at("a.h"));
+				return typeof file === "string" ? file : file.seconds;
+			},
+		);
+		assert.deepEqual(seconds, [86_400, 1_577_836_800, 1_577_836_800]);
+	});
+
 	it("have facts of this command's look at them, and of no earlier one", () => {
 		writeFileSync(at("a.h"), "one");
 		const files = make();

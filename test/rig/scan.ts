@@ -42,7 +42,7 @@ function readAny(path: string): ScanFile | "absent" | "folder" | "refused" {
 	if (stat.isDirectory()) return "folder";
 	if (!stat.isFile()) return "refused";
 	const content = readFileSync(path);
-	return { content, identity: identityOf(content), modified: Number(stat.mtimeNs) };
+	return { content, identity: identityOf(content), seconds: Number(stat.mtimeNs / 1_000_000_000n) };
 }
 
 /** Files of a map: absolute path to text. Folders are what paths go through. */
@@ -62,7 +62,7 @@ export class MemoryFiles implements ScanFiles {
 		const text = this.#texts.get(plain);
 		if (text === undefined) return [...this.#texts.keys()].some((p) => p.startsWith(`${plain}/`)) ? "folder" : "absent";
 		const content = typeof text === "string" ? Buffer.from(text, "latin1") : text;
-		return { content, identity: identityOf(content), modified: (this.#modified.get(plain) ?? 1) * 1e9 };
+		return { content, identity: identityOf(content), seconds: this.#modified.get(plain) ?? 1 };
 	}
 
 	realPath(path: string): string {

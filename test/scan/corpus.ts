@@ -342,6 +342,37 @@ const SOURCES: readonly Tree[] = [
 		'const char *s = R"x(\n#include "a.h"\n)" )x";\n#include "b.h"\nint LR = 1, xR; char *t = u8R"(\n#include "c.h"\n)"; char *v = xR"(";\n#include "d.h"\n',
 		{ source: "m.cc" },
 	),
+	tree(
+		"a raw string behind a member's dot",
+		'x = y.R"(\n#include "a.h"\n)";\nF(...R"(\n#include "b.h"\n)");\n#include "c.h"\n',
+	),
+	...['1.R"(', '1e+R"(', '\xe2\x80\x94R"(', '\xc3\xa9R"(', '\xffR"('].map((before) =>
+		tree(`what may be a raw string or not: ${before}`, `x = ${before}\n#include "a.h"\n)";\n#include "b.h"\n`, {
+			expect: "refused",
+		}),
+	),
+	tree("what may be a raw string or a suffix", 'x = "a"R"(\n#include "a.h"\n)";\n#include "b.h"\n', {
+		source: "m.cc",
+		expect: "refused",
+	}),
+	...["1'\xc3\xa9';", "1'\xe2\x80\x94';", "1\xe2\x80\x94'x';"].map((number) =>
+		tree(`a separator or a character: ${number}`, `int x = ${number}/*\n#include "a.h"\n*/\n#include "b.h"\n`, {
+			source: "m.cc",
+			expect: "refused",
+		}),
+	),
+	tree("a NUL behind a backslash", '// x \\\0\n#include "a.h"\n#include "b.h"\n', { expect: "refused" }),
+	...["once$", "once\xc3\xa9", 'push_macro(" A")'].map((pragma) =>
+		tree(`no pragma that is known: ${pragma}`, `#pragma ${pragma}\n#include "a.h"\n`, { expect: "refused" }),
+	),
+	tree("pragmas of clang", '#pragma clang poison A\n#pragma clang module import x\n#if A\n#endif\n#include "a.h"\n'),
+	tree(
+		"a builtin of a target pragma",
+		'#pragma GCC target("avx2")\n#if __has_builtin(__builtin_ia32_pbroadcastd256)\n#endif\n',
+		{
+			expect: "refused",
+		},
+	),
 	tree("no raw strings", 'const char *s = R"x(\n#include "a.h"\n', { flags: ["-std=c99"] }),
 	tree(
 		"digit separators",

@@ -175,6 +175,40 @@ describe("include scanner", () => {
 		assert.deepEqual(names(2), ["m.c", "x.h", "y.h"]);
 	});
 
+	it("does not know whether #pragma once leaves out a file that differs by its mark of UTF-8", () => {
+		const texts = {
+			"/w/m.c": '#include "x.h"\n#include "y.h"\n',
+			"/w/x.h": "#pragma once\n",
+			"/w/y.h": "\xef\xbb\xbf#pragma once\n",
+		};
+		assert.match(refusal(scan(texts)), /^pragma m\.c:2 once, and a second y\.h/);
+		const apart = new Scanner(new MemoryFiles(texts, { "/w/y.h": 2 }));
+		assert.equal(scanned(apart.scan(PLAIN, { name: "m.c" }, "/w")).files.length, 3);
+	});
+
+	it("takes no pragma of clang for one of gcc", () => {
+		const files = {
+			"/w/m.c": '#include "x.h"\n',
+			"/w/x.h": '#pragma clang system_header\n#include "y.h"\n',
+			"/w/y.h": "",
+		};
+		const system = (flavour: "gcc" | "clang"): boolean => scanned(scan(files, { flavour })).files[2]!.system;
+		assert.deepEqual([system("gcc"), system("clang")], [false, true]);
+	});
+
+	it("names folders that it passed over in the place of a header", () => {
+		const answer = scanned(scan({ "/w/m.c": "#include <x.h>\n", "/w/inc/x.h/y": "", "/sys/x.h": "" }));
+		assert.deepEqual([...answer.folders], ["/w/inc/x.h"]);
+		assert.equal(answer.absent.has("/w/inc/x.h"), false);
+	});
+
+	it("leaves macros of the command line that it does not understand to the compiler", () => {
+		const files = { "/w/m.c": "int x;\n" };
+		for (const line of ["#define A /*\n", '#define A R"(\n', "#define defined 1\n", "#define \xc3\xa9 1\n"]) {
+			assert.match(refusal(scan(files, { predefines: line })), /^[a-z-]+ <command-line> /, line);
+		}
+	});
+
 	describe("refuses, with the place and the reason", () => {
 		const cases: readonly [string, Texts, string][] = [
 			["an #error", { "/w/m.c": "int x;\n#error no\n" }, "bad-directive m.c:2 #error no"],

@@ -19,6 +19,8 @@ const WORDS = [
 	"-iquote a -I a",
 	"-iquote a -isystem a -I b",
 	"-iquote b -iquote a -iquote link -I a",
+	"-iquote a -iquote missing -I a",
+	"-iquote missing -iquote a -I a -I missing",
 	"-I a -I b -isystem b",
 	"-I b -I a -isystem a -I c",
 	"-I/usr/include -I a",
