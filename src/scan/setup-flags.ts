@@ -36,10 +36,11 @@ const IRRELEVANT = new Set(["-C", "-CC", "-H", "-N", "-P", "-Q", "-R", "-pipe", 
 const IRRELEVANT_FAMILY =
 	/^-W|^-f(?:debug-compilation-dir|debug-prefix-map|diagnostics|file-compilation-dir|file-prefix-map|macro-prefix-map|max-errors|message-length|no-diagnostics|profile-prefix-map|random-seed|tabstop)\b/;
 const FILE_MAP = /-f(?:file|macro)-prefix-map\b/;
-/** Flags that change how directives are read or files are found in ways that the scanner does not know. */
+/** Flags that change how directives are read or files are found in ways that the scanner does not know, or that lead to the
+ * newest of several folders: which it is may change from day to day. */
 const REFUSED = new Set(["-I-", "-remap", "-traditional", "-traditional-cpp", "--", "-Mmodules", "-Mno-modules"]);
 const REFUSED_FAMILY =
-	/^-f(?:(?:no-)?(?:pch|preprocessed|directives-only|extended-identifiers|operator-names|canonical-system-headers|modules|ms-|borland|module)|debug-cpp|(?:input|exec|wide-exec)-charset|max-include-depth)/;
+	/^--gcc-(?:toolchain|install-dir|triple)=|^-f(?:(?:no-)?(?:pch|preprocessed|directives-only|extended-identifiers|operator-names|canonical-system-headers|modules|ms-|borland|module)|debug-cpp|(?:input|exec|wide-exec)-charset|max-include-depth)/;
 
 /** Variables that name folders between those of the command and the compiler's own. */
 const ENVIRONMENT = ["CPATH", "CCC_OVERRIDE_OPTIONS", "COMPILER_PATH", "GCC_EXEC_PREFIX"] as const;

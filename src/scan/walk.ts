@@ -189,6 +189,10 @@ export class Walk implements MacroHost {
 
 	/** Begins to read the file, unless it was read and is to be read once. */
 	#stack(found: Found, isImport: boolean): Frame | undefined {
+		const below = this.#frames.at(-1);
+		const system = below !== undefined && found.dir !== undefined && (below.system || found.dir.system);
+		// It lists what it skips, too: a file that it knows may have another name here.
+		if (this.flavour === "clang" && found.file !== undefined) this.#list(found, system);
 		if (found.state.once) return undefined;
 		if (isImport) {
 			found.state.once = true;
@@ -201,9 +205,7 @@ export class Walk implements MacroHost {
 		if (code.isMarked) this.#markSeen = true;
 		if (found.state.stacked > 0 && code.guard !== undefined && this.#value(code.guard) !== undefined) return undefined;
 		if (this.#onceSeen && this.#readUnderAnotherName(found, isImport)) return undefined;
-		const below = this.#frames.at(-1);
-		const system = below !== undefined && found.dir !== undefined && (below.system || found.dir.system);
-		if (found.state.stacked === 0) this.#list(found, system);
+		if (this.flavour === "gcc" && found.state.stacked === 0) this.#list(found, system);
 		if (++this.#reads > MOST_READ) throw new Refusal("macro-limit", "too many files");
 		if (code.namesTime) this.#namesTime = true;
 		if (code.makers.length > 0 && !this.#read.has(code)) this.#makers.push(...code.makers);

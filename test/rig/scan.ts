@@ -138,7 +138,9 @@ export function setupOf(r: SetupRequest): ScanSetup {
 			digitSeparators: cplusplus && !r.flags.some((f) => /=(?:c|gnu)\+\+(?:98|03|11|0x)/.test(f)),
 			rawStrings: cplusplus
 				? !r.flags.some((f) => /=(?:c|gnu)\+\+(?:98|03)/.test(f))
-				: r.language === "c" && !r.flags.some((f) => /^-(?:ansi|std=(?:c|iso|gnu89|gnu90))/.test(f)),
+				: r.language === "c" &&
+					!r.compiler.includes("clang") &&
+					!r.flags.some((f) => /^-(?:ansi|std=(?:c|iso|gnu89|gnu90))/.test(f)),
 			elifdef: isSet("#if 0\n#elifndef nothing\nyes\n#endif\n"),
 			vaOpt: true,
 		},

@@ -365,6 +365,13 @@ const SOURCES: readonly Tree[] = [
 	...["once$", "once\xc3\xa9", 'push_macro(" A")'].map((pragma) =>
 		tree(`no pragma that is known: ${pragma}`, `#pragma ${pragma}\n#include "a.h"\n`, { expect: "refused" }),
 	),
+	...["#pragma once\n", "#ifndef G\n#define G\n#endif\n", "int x;\n"].map((header) =>
+		tree(
+			`many names of one file: ${header}`,
+			'#include "d/x.h"\n#include "e/../d/x.h"\n#include "d//x.h"\n#include "./d/x.h"\n#import "d/./x.h"\n#include "d/x.h"\n',
+			{ files: { "d/x.h": header, "e/x": "" } },
+		),
+	),
 	tree("pragmas of clang", '#pragma clang poison A\n#pragma clang module import x\n#if A\n#endif\n#include "a.h"\n'),
 	tree(
 		"a builtin of a target pragma",

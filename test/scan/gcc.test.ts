@@ -27,3 +27,21 @@ describe("include scanner beside gcc -M", () => {
 		});
 	}
 });
+
+describe("include scanner beside clang -M", () => {
+	it("finds what clang lists, or refuses", () => {
+		const root = mkdtempSync(join(tmpdir(), "gg-scan-"));
+		try {
+			let scanned = 0;
+			for (const { tree, compiler, answer } of outcomes(root, CORPUS, "clang")) {
+				if (compiler === undefined || answer.kind !== "scanned") continue;
+				scanned++;
+				const names = answer.files.map((f) => f.name);
+				assert.deepEqual(names, compiler, tree.name);
+			}
+			assert.ok(scanned > 200, `${scanned}`);
+		} finally {
+			rmSync(root, { recursive: true, force: true });
+		}
+	});
+});

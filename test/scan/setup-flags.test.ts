@@ -82,6 +82,7 @@ describe("the flags of a scan", () => {
 		"-D A=/*",
 		'-D A=R"(',
 		"-D A=\r",
+		"--gcc-toolchain=/x",
 		"-fexec-charset=x",
 		"-fwide-exec-charset=x",
 		"-B rel",
