@@ -69,7 +69,7 @@ function programFiles(c: Case, seen: Trace, probe: SystemProbe): Set<string> {
 const PASSING = new Set(["__pycache__", ".gg"]);
 
 /** What a folder holds, by name; `written` are absolute paths that do not count. */
-function listingDigest(folder: string, written: ReadonlySet<string>): string {
+export function listingDigest(folder: string, written: ReadonlySet<string>): string {
 	const counts = (name: string): boolean => !PASSING.has(name) && !written.has(posix.join(folder, name));
 	try {
 		const counted = readdirSync(folder).filter(counts).sort();

@@ -14,6 +14,7 @@ import { removeQuietly } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
+import { listingDigest } from "./generic-trace.js";
 import type { IncludeScanner, Includes } from "./include-scan.js";
 import { askTool } from "./scan-ask.js";
 import { compareIncludes, type ScanTally, type SourceIncludes } from "./scan-tally.js";
@@ -32,6 +33,8 @@ export interface ScanRequest {
 	readonly viewLibrary: string;
 	/** True for a file that is known to be a placeholder. */
 	readonly isPlaceholder: (path: string) => boolean;
+	/** True for what is below folders that do not change during a build. */
+	readonly isSystem: (path: string) => boolean;
 	/** A free name for trace and dependency files. */
 	readonly traceFile: string;
 	readonly toolchain: Toolchain;
@@ -178,6 +181,8 @@ function named(found: Includes & { readonly kind: "scanned" }, cwd: string): Sou
 	return { files, reads, absent, listed, depfile, looked };
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** What the compiler itself opens, watched. */
 async function compilersIncludes(r: ScanRequest, index: number): Promise<SourceIncludes | NotDiscovered> {
 	const { command } = r;
@@ -198,6 +203,8 @@ async function compilersIncludes(r: ScanRequest, index: number): Promise<SourceI
 			return { reason: "scan-failed", detail: end.kind === "exited" ? firstLine(end.stderr) : end.what };
 		}
 		if (!seen.complete) return { reason: "trace-incomplete", detail: r.real };
+		// It took the newest of what is in there, perhaps: that holds as long as nothing comes or goes.
+		for (const folder of seen.listings) if (!r.isSystem(`${folder}/`)) listed.set(folder, listingDigest(folder, NONE));
 		const reads = [...seen.reads].filter((path) => path !== depfile && r.probe.stat(path) === "file");
 		for (const path of seen.reads) if (r.probe.stat(path) === "directory") listed.set(path, "folder");
 		const absent = [...seen.absent].filter((path) => path !== depfile);

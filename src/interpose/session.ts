@@ -401,6 +401,7 @@ export class Session {
 				probe: this.#probe,
 				viewLibrary: this.#o.viewLibrary,
 				isPlaceholder: (path) => this.#o.placeholders.has(path),
+				isSystem: (path) => this.#o.facts.isSystem(path),
 				traceFile: this.#traceFile(),
 				toolchain: c.toolchain,
 				includes: this.#includes,

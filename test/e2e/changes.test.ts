@@ -200,6 +200,19 @@ clean: ; rm -f a.o
 		});
 	});
 
+	it("when another compiler's folders are the newest, among which clang chooses", async () => {
+		const p = project({
+			Makefile: "a.o: a.cc ; clang++ --gcc-toolchain=$(CURDIR)/tools -c a.cc\nclean: ; rm -f a.o\n",
+			"a.cc": "#include <which>\nint a = WHICH;\n",
+			"tools/lib/gcc/x86_64-linux-gnu/11/crtbegin.o": "",
+			"tools/include/c++/11/which": "#define WHICH 11\n",
+		});
+		await assertNoticed(p, () => {
+			p.write("tools/lib/gcc/x86_64-linux-gnu/12/crtbegin.o", "");
+			p.write("tools/include/c++/12/which", "#define WHICH 12\n");
+		});
+	});
+
 	it("when #pragma once goes by other times of two headers that say the same", async () => {
 		const header = "#pragma once\n#ifdef SEEN\nint twice;\n#endif\n#define SEEN\n";
 		const p = project({
