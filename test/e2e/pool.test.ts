@@ -70,7 +70,8 @@ describe("a pool of workers, 40 ms away", () => {
 	}
 
 	it("gives make's tree, although one is killed, one is cut off for a while, and one has no room", async function () {
-		// Three times a compiler has to be sent along a line that is processed here.
+		// Three times a compiler has to be sent along a line that is processed here: minutes, so not a part of every run.
+		if (process.env["GG_TEST_LONG"] === undefined) this.skip();
 		this.timeout(900_000);
 		const p = project(FILES);
 		const full = fullDisk();
@@ -83,11 +84,16 @@ describe("a pool of workers, 40 ms away", () => {
 		const cramped = await member(p, full);
 		const engines = [killed, cut, cramped].flatMap((m) => ["--jobs", "2", "--engine", `reapi=grpc://${m.line.target}`]);
 		const build = p.gg(["build", ...engines, "make", "-j6"]);
-		await busy(cut);
-		cut.line.cut();
-		await busy(killed);
-		killed.stop();
-		killed.line.close();
+		// Both are watched from the start: what the one does not run the other may have done by then, and be idle for good.
+		const struck = Promise.all([
+			busy(cut).then(() => cut.line.cut()),
+			busy(killed).then(() => {
+				killed.stop();
+				killed.line.close();
+			}),
+		]);
+		struck.catch(() => {}); // Whoever is still watched when the build has ended.
+		await Promise.race([struck, build]);
 		cut.line.mend();
 		const ended = await build;
 		assert.equal(ended.status, 0, ended.stderr);
