@@ -377,13 +377,16 @@ export function childEnvironment(env: NodeJS.ProcessEnv, within = false): string
 	const lines: string[] = [];
 	for (const [name, value] of Object.entries(env)) {
 		if (value === undefined || (!within && (name === "PATH" || name === "GG_SESSION"))) continue;
-		// A secret of gg's own.
-		if (name === "GG_REAPI_TOKEN") continue;
+		if (isSecret(name, value)) continue;
 		if (name === "GG_NODE_EXTRA_CA_CERTS") lines.push(`NODE_EXTRA_CA_CERTS=${value}`);
 		else lines.push(`${name}=${value}`);
 	}
 	return lines;
 }
+
+/** What a build could print, and only gg needs. */
+const isSecret = (name: string, value: string): boolean =>
+	name === "GG_REAPI_TOKEN" || (name === "GG_STORAGE_URI" && value.includes("@"));
 
 function notExecutable(program: string): string | undefined {
 	try {

@@ -7,25 +7,46 @@ import type { RedisPlace } from "./redis-uri.js";
 import type { Storage } from "./types.js";
 
 const CONNECT_MS = 10_000;
+/** Until a server that was asked is taken to be gone; an object has the time besides that a slow line takes for it. */
+const ANSWER_MS = 20_000;
+const BYTES_PER_MS = 100;
 /** How often a lost connection is made anew before the commands that wait for it fail. */
 const ATTEMPTS = 5;
 const FIRST_WAIT_MS = 50;
 
 /** A Redis server; one string an object. What is asked at one time travels together. */
-export async function redisStorage(place: RedisPlace): Promise<Storage> {
+export async function redisStorage(place: RedisPlace, answerMs = ANSWER_MS): Promise<Storage> {
 	const client = connect(place);
-	const ask = async <T>(what: () => Promise<T>): Promise<T> => {
+	let gone: UserError | undefined;
+	const ask = async <T>(what: () => Promise<T>, bytes = 0): Promise<T> => {
+		if (gone !== undefined) throw gone;
+		let timer: NodeJS.Timeout | undefined;
+		// The client itself waits for an answer for ever.
+		const late = new Promise<never>((_, reject) => {
+			timer = setTimeout(
+				() => {
+					gone ??= silent(place);
+					reject(gone);
+					client.destroy();
+				},
+				answerMs + bytes / BYTES_PER_MS,
+			);
+		});
 		try {
-			return await what();
+			return await Promise.race([what(), late]);
 		} catch (error) {
-			throw redisError(place, error);
+			throw gone ?? redisError(place, error);
+		} finally {
+			clearTimeout(timer);
 		}
 	};
 	await ask(() => client.connect());
 	const kept = place.ttl > 0 ? { expiration: { type: "EX" as const, value: place.ttl } } : {};
 	const write = async (key: string, bytes: Buffer): Promise<void> => {
-		await ask(() => client.set(key, bytes, kept));
+		await ask(() => client.set(key, bytes, kept), bytes.length);
 	};
+	const read = (key: string, size: number): Promise<Buffer | null> =>
+		ask(() => client.get(key) as Promise<unknown> as Promise<Buffer | null>, size);
 	return {
 		async has(hash) {
 			const size = sizeOfHash(hash);
@@ -34,19 +55,21 @@ export async function redisStorage(place: RedisPlace): Promise<Storage> {
 			return (await ask(() => client.strLen(hash))) === size;
 		},
 		async get(hash) {
-			const bytes = (await ask(() => client.get(hash))) as Buffer | null;
+			const bytes = await read(hash, sizeOfHash(hash));
 			return bytes !== null && hashBytes(bytes) === hash ? bytes : undefined;
 		},
 		async put(hash, path) {
 			await write(hash, readObject(hash, path));
 		},
+		putBytes: write,
 		async getRecord(thunk) {
-			const record = (await ask(() => client.get(`results/${thunk}`))) as Buffer | null;
+			const record = await read(`results/${thunk}`, 0);
 			return record === null || record.length > MAX_RECORD ? undefined : record;
 		},
 		putRecord: (thunk, record) => write(`results/${thunk}`, record),
 		async close() {
-			await client.close();
+			// It closes by itself when a lost connection cannot be made anew.
+			if (client.isOpen) await ask(() => client.close());
 		},
 	};
 }
@@ -93,11 +116,17 @@ const ANSWERS: Readonly<Record<string, readonly [what: string, hint: string]>> =
 	WRONGPASS: ["does not accept the user or the password", "check both in the URI"],
 };
 
+const named = (place: RedisPlace): string => `the Redis server ${place.host}:${place.port}`;
+const REACH = "check the URI, and that the server can be reached";
+
+const silent = (place: RedisPlace): UserError =>
+	new UserError({ reason: "storage", message: `${named(place)} does not answer`, hint: REACH });
+
 /** In one sentence, with what to do. The password is in none of them. */
 function redisError(place: RedisPlace, error: unknown): UserError {
 	if (error instanceof UserError) return error;
 	const { message, code } = error as Error & { readonly code?: string };
-	const server = `the Redis server ${place.host}:${place.port}`;
+	const server = named(place);
 	const answer = ANSWERS[/^[A-Z]+/.exec(message)?.[0] ?? ""];
 	if (answer !== undefined)
 		return new UserError({ reason: "storage", message: `${server} ${answer[0]}`, hint: answer[1] });
@@ -105,6 +134,6 @@ function redisError(place: RedisPlace, error: unknown): UserError {
 	return new UserError({
 		reason: "storage",
 		message: `${server} cannot be used (${what})`,
-		hint: "check the URI, and that the server can be reached",
+		hint: REACH,
 	});
 }

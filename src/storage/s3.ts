@@ -1,4 +1,5 @@
 import { hashBytes, sizeOfHash } from "../thunk/hash.js";
+import { withoutAdvice } from "../util/aws.js";
 import { Limiter } from "../util/limiter.js";
 import { UserError } from "../util/result.js";
 import { MAX_RECORD, readObject } from "./object.js";
@@ -8,14 +9,15 @@ import type { Storage } from "./types.js";
 
 /** Requests at a time; the service answers each alone, so that this many hide its latency. */
 const AT_ONCE = 32;
-const ATTEMPTS = 5;
+const ATTEMPTS = 3;
 const CONNECT_MS = 10_000;
-const ANSWER_MS = 60_000;
+/** Without a byte either way. */
+const ANSWER_MS = 20_000;
 
 /** A bucket of Amazon S3, or of a service that speaks its protocol; one object a key. */
-export function s3Storage(place: S3Place): Storage {
+export function s3Storage(place: S3Place, answerMs = ANSWER_MS): Storage {
 	const { bucket: Bucket, prefix } = place;
-	const client = quietly(
+	const client = withoutAdvice(
 		() =>
 			new S3Client({
 				...(place.region === "" && place.endpoint === ""
@@ -29,7 +31,8 @@ export function s3Storage(place: S3Place): Storage {
 				maxAttempts: ATTEMPTS,
 				requestHandler: {
 					connectionTimeout: CONNECT_MS,
-					requestTimeout: ANSWER_MS,
+					// The SDK's requestTimeout only warns.
+					socketTimeout: answerMs,
 					httpsAgent: { maxSockets: AT_ONCE },
 				},
 			}),
@@ -73,6 +76,7 @@ export function s3Storage(place: S3Place): Storage {
 		async put(hash, path) {
 			await write(hash, readObject(hash, path));
 		},
+		putBytes: write,
 		getRecord: (thunk) => read(`results/${thunk}`, 0, MAX_RECORD),
 		putRecord: (thunk, record) => write(`results/${thunk}`, record),
 		async close() {
@@ -81,19 +85,7 @@ export function s3Storage(place: S3Place): Storage {
 	};
 }
 
-const QUIET = "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED";
-
-/** Without the SDK's word on which Node.js its later versions will want: the one that gg has is pinned. */
-function quietly<T>(make: () => T): T {
-	const before = process.env[QUIET];
-	process.env[QUIET] = "true";
-	try {
-		return make();
-	} finally {
-		if (before === undefined) Reflect.deleteProperty(process.env, QUIET);
-		else process.env[QUIET] = before;
-	}
-}
+const REACH = "check the URI, and that the service can be reached";
 
 interface Refusal {
 	/** The service's code, or that of the system. */
@@ -138,6 +130,8 @@ function s3Error(place: S3Place, { name, status, detail }: Refusal): UserError {
 				`there are no credentials for ${bucket}`,
 				"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or put KEY:SECRET@ into the URI",
 			);
+		case "TimeoutError":
+			return say(`${bucket} does not answer`, REACH);
 		default:
 	}
 	if (/region is missing/i.test(detail))
@@ -147,5 +141,5 @@ function s3Error(place: S3Place, { name, status, detail }: Refusal): UserError {
 		return say(`${bucket} denies access (${code})`, "check the credentials, and that they may read, write and list it");
 	if (status === 503 || status === 429)
 		return say(`${bucket} is asked too much (${code}), after ${ATTEMPTS} attempts`, "try again later, with fewer jobs");
-	return say(`${bucket} cannot be used (${code})`, "check the URI, and that the service can be reached");
+	return say(`${bucket} cannot be used (${code})`, REACH);
 }

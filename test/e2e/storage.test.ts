@@ -12,10 +12,14 @@ import {
 	rmSync,
 	writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openStorage } from "../../src/storage/open.js";
+import { redisStorage } from "../../src/storage/redis.js";
+import { parseRedis } from "../../src/storage/redis-uri.js";
+import { s3Storage } from "../../src/storage/s3.js";
+import { parseS3 } from "../../src/storage/s3-uri.js";
 import type { Storage } from "../../src/storage/types.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { UserError } from "../../src/util/result.js";
@@ -44,6 +48,19 @@ async function refusal(what: Promise<unknown>): Promise<readonly (string | undef
 		return [error.failure.message, error.failure.hint];
 	}
 	throw new assert.AssertionError({ message: "it was not refused" });
+}
+
+/** Something listens at `port` and never says a word, while `use` runs. */
+async function silent(use: (port: number) => Promise<void>): Promise<void> {
+	const sockets = new Set<Socket>();
+	const listener = createServer((socket) => sockets.add(socket.on("error", () => {})));
+	await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+	try {
+		await use((listener.address() as AddressInfo).port);
+	} finally {
+		for (const socket of sockets) socket.destroy();
+		await new Promise((resolve) => listener.close(resolve));
+	}
 }
 
 /** A folder for the whole suite, for servers that take seconds to start. */
@@ -172,6 +189,34 @@ describe("a Redis server as storage", () => {
 		]);
 	});
 
+	it("does not wait for ever for a server that accepts and never answers", () =>
+		silent(async (port) => {
+			const place = parseRedis(`redis://127.0.0.1:${port}`);
+			assert.ok(place.ok);
+			assert.deepEqual(await refusal(redisStorage(place.value, 50)), [
+				`the Redis server 127.0.0.1:${port} does not answer`,
+				"check the URI, and that the server can be reached",
+			]);
+		}));
+
+	it("does not wait for ever for a server that stops answering", async () => {
+		const stopping = await startRedis(folder.path);
+		try {
+			const place = parseRedis(`redis://127.0.0.1:${stopping.port}`);
+			assert.ok(place.ok);
+			const storage = await redisStorage(place.value, 200);
+			const hash = hashBytes(Buffer.from("x"));
+			assert.equal(await storage.has(hash), false);
+			stopping.pause();
+			const says = `the Redis server 127.0.0.1:${stopping.port} does not answer`;
+			assert.equal((await refusal(storage.has(hash)))[0], says);
+			assert.equal((await refusal(storage.get(hash)))[0], says);
+			await storage.close();
+		} finally {
+			await stopping.stop();
+		}
+	});
+
 	it("says that it is full, and goes on after it evicts", async () => {
 		const full = await startRedis(folder.path, ["maxmemory 3mb", "maxmemory-policy noeviction"]);
 		const put = async (storage: Storage, seed: string) => {
@@ -290,6 +335,18 @@ describe("an S3 bucket as storage", () => {
 		}
 	});
 
+	it("does not wait for ever for a service that accepts and never answers", () =>
+		silent(async (port) => {
+			const place = parseS3(`s3://K:S@bucket/?region=r&endpoint=http://127.0.0.1:${port}`);
+			assert.ok(place.ok);
+			const storage = s3Storage(place.value, 50);
+			assert.deepEqual(await refusal(storage.has(hashBytes(Buffer.from("x")))), [
+				`the S3 bucket bucket at http://127.0.0.1:${port} does not answer`,
+				"check the URI, and that the service can be reached",
+			]);
+			await storage.close();
+		}));
+
 	it("takes its credentials from the environment where the URI has none", () => {
 		const env = {
 			GG_STORAGE_URI: uri("ggbucket", ""),
@@ -403,6 +460,25 @@ describe("a storage backend as a shared cache", () => {
 		const gone = await build(store);
 		assert.match(gone, NONE);
 		assert.match(gone, /^gg: no store is used: the Redis server 127\.0\.0\.1:\d+ cannot be used \(ECONNREFUSED\)$/m);
+	});
+
+	it("loses nothing when Redis dies in the middle", async function () {
+		if (!hasRedis()) this.skip();
+		const p = project({
+			...FILES,
+			Makefile: `${FILES.Makefile}stop:; kill -9 $(PID); while kill -0 $(PID) 2>&-; do :; done\n`,
+		});
+		const plain = await p.run(["make"]);
+		assert.equal(plain.status, 0);
+		const aside = p.aside();
+		p.fresh();
+		const server = await startRedis(folder.path);
+		servers.push(server);
+		const store = `redis://127.0.0.1:${server.port}`;
+		const ended = await p.gg(["build", "--store", store, "make", `PID=${server.pid}`, "one.o", "stop", "main"]);
+		assert.equal(ended.status, 0, ended.stderr);
+		assert.match(ended.stderr, /^gg: the store is left alone[^\n]*: the Redis server 127\.0\.0\.1:\d+ /m);
+		p.assertSameTree(aside);
 	});
 
 	it("makes again what it has lost, or holds wrongly", async () => {

@@ -14,8 +14,15 @@ export interface StorageServer {
 	stop(): Promise<void>;
 }
 
+/** A server that is one process. */
+export interface OneServer extends StorageServer {
+	readonly pid: number;
+	/** From here on it holds its connections and answers nothing. */
+	pause(): void;
+}
+
 /** A Redis server that keeps everything in memory. `settings` are lines of redis.conf. */
-export async function startRedis(folder: string, settings: readonly string[] = []): Promise<StorageServer> {
+export async function startRedis(folder: string, settings: readonly string[] = []): Promise<OneServer> {
 	const port = await freePort();
 	const conf = join(folder, `redis-${port}.conf`);
 	const tls = settings.some((line) => line.startsWith("tls-cert-file"));
@@ -25,7 +32,7 @@ export async function startRedis(folder: string, settings: readonly string[] = [
 	return started("redis-server", [conf], "Ready to accept connections", port);
 }
 
-async function started(program: string, args: readonly string[], sign: string, port: number): Promise<StorageServer> {
+async function started(program: string, args: readonly string[], sign: string, port: number): Promise<OneServer> {
 	const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
 	const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
 	await new Promise<void>((resolve, reject) => {
@@ -39,6 +46,8 @@ async function started(program: string, args: readonly string[], sign: string, p
 	});
 	return {
 		port,
+		pid: child.pid!,
+		pause: () => child.kill("SIGSTOP"),
 		stop: () => {
 			child.kill("SIGKILL");
 			return ended;
