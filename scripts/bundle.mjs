@@ -21,7 +21,7 @@ const options = {
 };
 /** What hardly a start needs lies in a file of its own, CLIENT → file in dist; large libraries, and nothing of gg's own. */
 const chunks = new Map();
-const CLIENT = /\/(s3|redis)-client\.js$/;
+const CLIENT = /\/(s3|redis|lambda)-client\.js$/;
 const apart = {
 	name: "apart",
 	setup({ onResolve }) {
@@ -48,9 +48,9 @@ const digestOf = (file) => createHash("sha256").update(readFileSync(file)).diges
 
 try {
 	mkdirSync(staging, { recursive: true });
-	for (const name of ["s3", "redis"]) {
+	for (const [name, folder] of Object.entries({ s3: "storage", redis: "storage", lambda: "engines/lambda" })) {
 		const outfile = join(staging, `${name}.js`);
-		await build({ ...options, entryPoints: [join(root, `src/storage/${name}-client.ts`)], outfile });
+		await build({ ...options, entryPoints: [join(root, `src/${folder}/${name}-client.ts`)], outfile });
 		const chunk = `chunk-${name}-${digestOf(outfile)}.js`;
 		renameSync(outfile, join(staging, chunk));
 		chunks.set(name, chunk);
@@ -92,10 +92,12 @@ try {
 		outfile: join(staging, "gg.js"),
 		define: { BUNDLE: JSON.stringify(digest) },
 	});
+	// What `gg lambda deploy` packs: the function and the storage clients, in one file.
+	await build({ ...options, entryPoints: [join(root, "src/lambda/handler.ts")], outfile: join(staging, "lambda.js") });
 	writeFileSync(join(staging, "package.json"), '{"type":"commonjs"}\n');
 	// gg.js last: whoever starts meanwhile finds what it loads.
 	const names = { "main.js": `main-${digest}.js`, "package.json": "package.json" };
-	for (const name of [...chunks.values(), ...alone.map((a) => `gg-${a}-static`), "gg.js"]) names[name] = name;
+	for (const name of [...chunks.values(), ...alone.map((a) => `gg-${a}-static`), "lambda.js", "gg.js"]) names[name] = name;
 	for (const [from, to] of Object.entries(names)) renameSync(join(staging, from), join(dist, to));
 	// Those of earlier builds, but for the one that a gg started just now may still load.
 	for (const name of readdirSync(dist)) {

@@ -1,8 +1,8 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { errorCode } from "../util/files.js";
+import { VERSION } from "../util/version.js";
 import { processIo, runNamed } from "./main.js";
 import type { Io, Run } from "./types.js";
-import { VERSION } from "./version.js";
 
 /** Every subcommand, loaded only when it is asked for: starting must not cost more than the build it starts. */
 const COMMANDS: Readonly<
@@ -36,6 +36,7 @@ const COMMANDS: Readonly<
 		load: () => import("./worker.js"),
 	},
 	workers: { about: "what the workers of a pool are doing", load: () => import("./workers.js") },
+	lambda: { about: "the function on AWS Lambda that runs thunks", load: () => import("./lambda.js") },
 	"force-and-run": {
 		about: "force a program that is a placeholder, then run it",
 		load: () => import("./force-and-run.js"),

@@ -36,7 +36,7 @@ export interface EngineChoice {
 }
 
 /** Engines that exist. */
-export const ENGINES = ["local", "reapi", "remote"] as const;
+export const ENGINES = ["local", "reapi", "remote", "lambda"] as const;
 /** What to do with a thunk that a server could not run. */
 export const ON_REMOTE_FAILURE = ["local", "fail", "race"] as const;
 

@@ -10,10 +10,10 @@ import type { FileFacts } from "../store/filefacts.js";
 import type { LocalStore } from "../store/local.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
+import { VERSION } from "../util/version.js";
 import { defaultAccess } from "./access.js";
 import type { EngineChoice } from "./options.js";
 import { give } from "./project.js";
-import { VERSION } from "./version.js";
 
 export interface RemoteParts {
 	readonly store: LocalStore;

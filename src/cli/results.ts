@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { storageResults } from "../engines/results.js";
 import type { Access, ResultStore } from "../engines/stored.js";
-import { openStorageAt } from "../storage/open.js";
+import { openStorageAt, storageName } from "../storage/open.js";
 import { UserError } from "../util/result.js";
 import { defaultAccess } from "./access.js";
 import { give } from "./project.js";
@@ -22,7 +22,7 @@ export async function openResults(text: string, parts: RemoteParts): Promise<Res
 			objects: parts.store.objects,
 			access: access ?? defaultAccess(parts.env),
 			...keys(parts.env),
-			name: withoutSecrets(uri),
+			name: storageName(uri),
 			troubled({ message, hint }) {
 				if (told.has(message)) return;
 				told.add(message);
@@ -49,11 +49,6 @@ export function takeAccess(text: string): { readonly uri: string; readonly acces
 		});
 	const uri = text.slice(0, match.index) + (after === "" ? "" : before) + text.slice(match.index + whole.length);
 	return { uri, access };
-}
-
-function withoutSecrets(uri: string): string {
-	const url = new URL(uri);
-	return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
 /** Who signs can also check what others of the same key have signed. */

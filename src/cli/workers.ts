@@ -3,10 +3,10 @@ import { type Endpoint, parseEndpoint } from "../engines/reapi/endpoint.js";
 import { failureOf } from "../engines/reapi/failures.js";
 import { CODE, RETRIES, RemoteError } from "../reapi/errors.js";
 import { METHODS, type WorkerStatus } from "../reapi/messages.js";
+import { VERSION } from "../util/version.js";
 import { parse } from "./parse.js";
 import { give } from "./project.js";
 import type { Run } from "./types.js";
-import { VERSION } from "./version.js";
 
 const SPEC = {
 	name: "workers",

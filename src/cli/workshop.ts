@@ -174,6 +174,14 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					if (remoteStore === undefined) return near;
 					return storedEngine(near, remoteStore);
 				}
+				if (choice.name === "lambda") {
+					const { openLambdaEngine } = await import("./lambda-engine.js");
+					const far = await openLambdaEngine(choice, options.store, { ...parts, keeps: false });
+					closing.push(() => far.close());
+					// A straggler gets a second invocation: most stragglers are slow instances.
+					const twice = raceEngine({ far, near: far, at: "on AWS Lambda", now: () => performance.now(), after });
+					return remoteStore === undefined ? twice : storedEngine(twice, remoteStore);
+				}
 				const { openRemote } = await import("./remote.js");
 				const remote = await openRemote(choice, {
 					...parts,

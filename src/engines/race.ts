@@ -7,6 +7,8 @@ import type { Declined, Engine } from "./types.js";
 export interface RaceOptions {
 	readonly far: Engine;
 	readonly near: Engine;
+	/** Where the near engine is; here if it is not told. */
+	readonly at?: string;
 	/** Milliseconds since some moment. */
 	readonly now: () => number;
 	/** Calls `then` after so many milliseconds, unless the answer is called before. */
@@ -65,7 +67,7 @@ export function raceEngine(o: RaceOptions): Engine {
 							// What went wrong here says nothing about the run that is still under way.
 							if (execution.kind !== "finished") return;
 							const why = `it was late on ${o.far.name}: not back after ${Math.round(late)} ms`;
-							resolve({ ...execution, place: { remembered: false, at: "here", why } });
+							resolve({ ...execution, place: { remembered: false, at: o.at ?? "here", why } });
 						})
 						.catch(() => undefined);
 				});

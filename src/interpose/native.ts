@@ -42,6 +42,11 @@ function sourceFolder(): string | undefined {
 	return undefined;
 }
 
+/** The folder that gg is installed in. */
+export function installation(): string {
+	return dirname(sourceFolder() ?? "/");
+}
+
 /** Compiles what is missing into the user's cache, named by the sources' content, and says so through `say`. */
 export function nativePrograms(
 	cacheDir: string,

@@ -15,6 +15,9 @@ export function folderStorage(folder: string): Storage {
 		async put(hash, path) {
 			if (!(await has(hash))) copyFileAtomic(path, join(folder, hash), 0o444);
 		},
+		async putBytes(hash, bytes) {
+			if (!(await has(hash))) writeFileAtomic(join(folder, hash), bytes, 0o444);
+		},
 		async getRecord(thunk) {
 			return readIfThere(join(folder, "results", thunk));
 		},

@@ -46,3 +46,10 @@ export async function openStorageAt(uri: string, name: string): Promise<Result<S
 	const what = scheme === "" ? `${name} is not a URI` : `${name} names a backend that gg cannot use (${scheme}:)`;
 	return err({ reason: "no-such-storage", message: what, hint: `what exists: ${STORAGE_FORMS}` });
 }
+
+/** How a backend is called where people read it: without user, password and settings. Empty for what is no URI. */
+export function storageName(uri: string): string {
+	if (!URL.canParse(uri)) return "";
+	const url = new URL(uri);
+	return `${url.protocol}//${url.host}${url.pathname}`;
+}

@@ -7,6 +7,8 @@ export interface Storage {
 	get(hash: ObjectHash): Promise<Buffer | undefined>;
 	/** Sends the file at `path`, whose content has the name `hash`. */
 	put(hash: ObjectHash, path: string): Promise<void>;
+	/** Sends bytes whose name is `hash`. */
+	putBytes(hash: ObjectHash, bytes: Buffer): Promise<void>;
 	/** What a thunk came to, as `putRecord` was given it: whoever may write there may have written anything. */
 	getRecord(thunk: ObjectHash): Promise<Buffer | undefined>;
 	putRecord(thunk: ObjectHash, record: Buffer): Promise<void>;

@@ -55,14 +55,19 @@ export interface Incoming {
 export class Disk {
 	readonly folder: string;
 	readonly #limit: number;
+	readonly #mounts: boolean;
 	readonly #entries = new Map<string, Entry>();
 	readonly #pins = new Map<string, number>();
 	#turn = 0;
 	#size = 0;
 
-	/** `limit` in bytes; 0: none. What an earlier worker left half-written is removed. */
-	constructor(folder: string, limit: number) {
+	/**
+	 * `limit` in bytes; 0: none. What an earlier worker left half-written is removed. Without `mounts` all is copied that
+	 * an action uses.
+	 */
+	constructor(folder: string, limit: number, mounts = true) {
 		this.folder = folder;
+		this.#mounts = mounts;
 		this.#limit = limit;
 		rmSync(join(folder, "tmp"), { recursive: true, force: true });
 		for (const name of ["cas", "ac", "tmp"]) makeFolders(join(folder, name), 0o700);
@@ -186,7 +191,7 @@ export class Disk {
 		if (!this.has(digest)) return "absent";
 		const from = this.path(digest.hash);
 		try {
-			if (digest.sizeBytes >= MOUNT_FROM && executable) {
+			if (this.#mounts && digest.sizeBytes >= MOUNT_FROM && executable) {
 				const mount = this.#executable(digest.hash);
 				writeFileSync(path, "", { flag: "wx", mode: 0o755 });
 				return { mount };
@@ -230,6 +235,14 @@ export class Disk {
 			}
 			this.#evict();
 		};
+	}
+
+	/** Removes what was not used for longest until no more than `bytes` are left, but nothing that is pinned. */
+	shrink(bytes: number): void {
+		for (const hash of this.#entries.keys()) {
+			if (this.#size <= bytes) break;
+			if (!this.#pins.has(hash)) this.drop(hash);
+		}
 	}
 
 	drop(hash: string): void {
@@ -312,11 +325,7 @@ export class Disk {
 	}
 
 	#evict(): void {
-		if (this.#limit === 0 || this.#size <= this.#limit) return;
-		for (const hash of this.#entries.keys()) {
-			if (this.#size <= this.#limit * 0.9) break;
-			if (!this.#pins.has(hash)) this.drop(hash);
-		}
+		if (this.#limit > 0 && this.#size > this.#limit) this.shrink(this.#limit * 0.9);
 	}
 }
 

@@ -243,7 +243,8 @@ function bytesOf(blob: Blob): Buffer {
 	return data;
 }
 
-function check(data: Buffer, digest: Digest): Buffer {
+/** Throws for bytes that are not those of the digest. */
+export function check(data: Buffer, digest: Digest): Buffer {
 	if (data.length === digest.sizeBytes && createHash("sha256").update(data).digest("hex") === digest.hash) return data;
 	throw lied(digest);
 }

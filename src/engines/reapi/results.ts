@@ -20,7 +20,7 @@ const RUNNER_SAYS = "gg-runner: ";
 const STREAM_LIMIT = 16 << 20;
 
 export interface ResultOptions {
-	readonly cas: Cas;
+	readonly cas: Pick<Cas, "fetch">;
 	readonly objects: ObjectStore;
 	/** Given when outputs are left on the server: called with the name of each. */
 	readonly keep?: (hash: ObjectHash) => void;
@@ -125,7 +125,7 @@ async function takeFolder(thunk: Thunk, result: ActionResult, o: ResultOptions):
 	);
 }
 
-async function stream(raw: Buffer, digest: Digest | null | undefined, cas: Cas): Promise<Buffer> {
+async function stream(raw: Buffer, digest: Digest | null | undefined, cas: Pick<Cas, "fetch">): Promise<Buffer> {
 	if (raw.length > 0 || !digest || digest.sizeBytes === 0) return raw;
 	if (digest.sizeBytes > STREAM_LIMIT)
 		throw new RemoteError(CODE.OUT_OF_RANGE, `the command printed ${digest.sizeBytes} bytes, more than gg takes`);

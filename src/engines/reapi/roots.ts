@@ -125,13 +125,13 @@ export class InputRoots {
 		return tools;
 	}
 
-	/** All of a root that the server is not known to have, and how to note that it has. */
-	unsent(root: Folder): { readonly blobs: Blob[]; readonly done: () => void } {
+	/** All of a root that the server is not known to have, and how to note that it has; with `all`, what it has as well. */
+	unsent(root: Folder, all = false): { readonly blobs: Blob[]; readonly done: () => void } {
 		const blobs = new Map<string, Blob>();
 		const walked: Folder[] = [];
 		const stack = [root];
 		for (let folder = stack.pop(); folder !== undefined; folder = stack.pop()) {
-			if (folder.sent === this.#round) continue;
+			if (folder.sent === this.#round && !all) continue;
 			walked.push(folder);
 			const { digest, bytes } = folder;
 			blobs.set(digest.hash, { digest, read: () => bytes });

@@ -1,0 +1,73 @@
+import { lstatSync } from "node:fs";
+import { DEFAULT_FUNCTION, parseLambda } from "../engines/lambda/address.js";
+import { PRICES } from "../engines/lambda/cost.js";
+import { type LambdaEngine, openLambda } from "../engines/lambda/engine.js";
+import { lambdaInvoker } from "../engines/lambda/invoker.js";
+import { nativeRunner } from "../interpose/native.js";
+import { openStorageAt, storageName } from "../storage/open.js";
+import { UserError } from "../util/result.js";
+import { VERSION } from "../util/version.js";
+import type { EngineChoice } from "./options.js";
+import { give } from "./project.js";
+import type { RemoteParts } from "./remote.js";
+import { takeAccess } from "./results.js";
+
+/** The engine that runs thunks on AWS Lambda, and the storage backend that it shares with the function. */
+export async function openLambdaEngine(
+	choice: EngineChoice,
+	store: string,
+	parts: RemoteParts,
+): Promise<LambdaEngine & { close(): Promise<void> }> {
+	const address = give(parseLambda(choice.argument));
+	if (store === "" || store.startsWith("reapi="))
+		throw new UserError({
+			reason: "no-storage-uri",
+			message: "the engine lambda needs a storage backend, through which files get to the function",
+			hint: "set GG_STORAGE_URI, or give --store, with an S3 bucket or a Redis server that the function reaches as well",
+		});
+	const { uri } = takeAccess(store);
+	const storage = give(await openStorageAt(uri, "--store"));
+	try {
+		const engine = await openLambda({
+			name: `AWS Lambda${address.name === DEFAULT_FUNCTION ? "" : ` ${address.name}`}`,
+			jobs: choice.jobs,
+			invoker: lambdaInvoker(address, choice.jobs),
+			storage,
+			storageName: storageName(uri),
+			files: parts.facts,
+			objects: parts.store.objects,
+			modes: parts.modes,
+			runner: give(nativeRunner(parts.cacheDir, parts.env, parts.say)),
+			view: parts.view,
+			timeoutMs: parts.timeout * 1000,
+			version: VERSION,
+			now: () => performance.now(),
+			after: (ms, then) => void setTimeout(then, ms),
+			random: Math.random,
+			modeOfFile(path) {
+				const s = lstatSync(path, { throwIfNoEntry: false });
+				return s === undefined ? undefined : s.mode & 0o7777;
+			},
+		});
+		return {
+			...engine,
+			async close() {
+				engine.close();
+				await storage.close();
+				parts.say(`${summary(engine)}\n`);
+			},
+		};
+	} catch (error) {
+		await storage.close();
+		throw error;
+	}
+}
+
+function summary(engine: LambdaEngine): string {
+	const { usage, dollars, timings } = engine.spent();
+	const requests = usage.puts + usage.gets;
+	return (
+		`AWS Lambda: ${usage.invocations} invocations (${timings.cold} cold), ${(usage.billedMs / 1000).toFixed(1)} s billed, ` +
+		`${requests} storage requests; about $${dollars.toFixed(4)} (prices of ${PRICES.asOf})`
+	);
+}

@@ -1,0 +1,282 @@
+import type { Execution, ExecutionFailure } from "../../executor/types.js";
+import { objectOf } from "../../lambda/names.js";
+import {
+	digestNamed,
+	type LambdaReply,
+	type LambdaRequest,
+	nameOfDigest,
+	PROTOCOL,
+	type Timings,
+} from "../../lambda/payload.js";
+import { CODE, RemoteError } from "../../reapi/errors.js";
+import { ACTION_RESULT, type ActionResult, type Digest } from "../../reapi/messages.js";
+import type { Storage } from "../../storage/types.js";
+import type { ObjectStore } from "../../store/types.js";
+import { type ObjectHash, sizeOfHash } from "../../thunk/hash.js";
+import type { Thunk } from "../../thunk/types.js";
+import { UserError } from "../../util/result.js";
+import { allBlobs, makeAction } from "../reapi/action.js";
+import { BlobGone, check } from "../reapi/cas.js";
+import { Collision, type Folder } from "../reapi/merkle.js";
+import { type ModesOptions, modeOf } from "../reapi/modes.js";
+import { isRelocatable } from "../reapi/relocatable.js";
+import { takeResult } from "../reapi/results.js";
+import { InputRoots, TreeMissing } from "../reapi/roots.js";
+import type { Declined, Engine } from "../types.js";
+import { type Carried, Carrier } from "./blobs.js";
+import { costOf, type Usage } from "./cost.js";
+import type { Invoker } from "./invoker.js";
+import { Throttle } from "./throttle.js";
+
+export interface LambdaOptions extends ModesOptions {
+	/** How the function is called where people read it. */
+	readonly name: string;
+	readonly jobs: number;
+	readonly invoker: Invoker;
+	readonly storage: Storage;
+	/** The storage backend, without secrets. */
+	readonly storageName: string;
+	readonly objects: ObjectStore;
+	/** The runner's program. */
+	readonly runner: string;
+	/** gg-view.so. */
+	readonly view: string;
+	/** Milliseconds, for thunks that name no limit; 0 is none. */
+	readonly timeoutMs: number;
+	readonly version: string;
+	/** Milliseconds since some moment. */
+	readonly now: () => number;
+	readonly after: (ms: number, then: () => void) => void;
+	readonly random: () => number;
+}
+
+export interface LambdaEngine extends Engine {
+	/** What the run has used and, in US dollars, about cost. */
+	spent(): { readonly usage: Readonly<Usage>; readonly dollars: number; readonly timings: Readonly<Spent> };
+	close(): void;
+}
+
+/** Sums over all invocations that answered. */
+type Spent = Record<"fetch" | "stage" | "run" | "outputs" | "fetchedBytes" | "knownBytes" | "cold", number>;
+
+/** How often a function that failed is asked again, and one that lacks blobs is given them. */
+const ATTEMPTS = 3;
+const ROUNDS = 4;
+/** Milliseconds for which the account may have no room at all before the thunk goes elsewhere. */
+const NO_ROOM_MS = 60_000;
+/** Of the function's /tmp: beside the inputs there stand what it keeps, and the outputs. */
+const ROOM_SHARE = 0.4;
+
+/** Runs thunks on AWS Lambda. Asks the function first what it is; throws a UserError when it is not one of this gg's. */
+export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
+	const usage: Usage = { invocations: 0, billedMs: 0, puts: 0, gets: 0 };
+	const timings: Spent = { fetch: 0, stage: 0, run: 0, outputs: 0, fetchedBytes: 0, knownBytes: 0, cold: 0 };
+	const throttle = new Throttle({ most: o.jobs, now: o.now, after: o.after, random: o.random });
+	const roots = new InputRoots({ files: o.files, objects: o.objects, modes: o.modes, runner: o.runner, view: o.view });
+	const carrier = new Carrier(o.storage, usage);
+	const declined = (message: string, hint?: string): Declined => {
+		const failure: ExecutionFailure = { reason: "remote", message: `${o.name}: ${message}` };
+		return { kind: "declined", failure: hint === undefined ? failure : { ...failure, hint } };
+	};
+	/** Asks until there is an answer that is one; every other end is a Declined. */
+	async function ask(request: LambdaRequest): Promise<LambdaReply | Declined> {
+		const payload = Buffer.from(JSON.stringify(request));
+		for (let attempt = 1; ; ) {
+			await throttle.begin();
+			const started = o.now();
+			const invoked = await o.invoker.invoke(payload);
+			throttle.end(invoked.kind === "throttled" ? "refused" : "done");
+			if (invoked.kind === "throttled") {
+				if (throttle.refusedFor > NO_ROOM_MS) return declined(`the service has no room: ${invoked.message}`, LIMITS);
+				continue;
+			}
+			usage.invocations += 1;
+			if (invoked.kind === "refused") return declined(invoked.message, invoked.hint);
+			usage.billedMs += invoked.billedMs ?? Math.ceil(o.now() - started);
+			if (invoked.kind === "reply") {
+				const reply = soundReply(invoked.reply);
+				if (reply !== undefined) return reply;
+			}
+			const message = invoked.kind === "broken" ? invoked.message : "the function's answer is none of gg's";
+			if (attempt++ >= ATTEMPTS) return declined(message);
+		}
+	}
+
+	const hello = await ask({ protocol: PROTOCOL, version: o.version, action: "", blobs: "", blocks: [] });
+	const func = usable(hello, o);
+
+	async function run(hash: ObjectHash, thunk: Thunk): Promise<Execution | Declined> {
+		const root = roots.build(thunk, hash);
+		const size = sizeOf(root);
+		if (size > func.room * ROOM_SHARE)
+			return declined(
+				`its inputs have ${megabytes(size)}, too much for the function's /tmp of ${megabytes(func.room)}`,
+			);
+		const action = makeAction(hash, thunk, root.digest, { platform: [], timeoutMs: o.timeoutMs });
+		const { blobs, done } = roots.unsent(root);
+		let wanted = allBlobs(action, blobs);
+		for (let round = 1; round <= ROUNDS; round++) {
+			const carried: Carried = await carrier.carry(wanted);
+			const reply = await ask({
+				protocol: PROTOCOL,
+				version: o.version,
+				action: nameOfDigest(action.digest),
+				blobs: carried.inline.toString("base64"),
+				blocks: carried.blocks,
+			});
+			if (reply.kind === "declined") return reply;
+			if (reply.kind === "hello") return declined("the function is of another version of gg", UPDATE);
+			count(reply.timings);
+			if (reply.kind === "result") {
+				done();
+				return take(thunk, reply.result);
+			}
+			if (reply.kind === "failed") return declined(reply.message, reply.reason === "storage" ? STORAGE : undefined);
+			const missing = new Set(reply.blobs.map((name) => digestNamed(name)?.hash ?? ""));
+			// An instance that is new lacks what others had long ago. What was stored and is not there any more is stored again.
+			if (round > 1) carrier.forget(missing);
+			wanted = allBlobs(action, roots.unsent(root, true).blobs);
+		}
+		return declined(`the function does not find what was put into ${o.storageName}`, STORAGE);
+	}
+
+	async function take(thunk: Thunk, encoded: string): Promise<Execution | Declined> {
+		const result = decoded(encoded);
+		if (result === undefined) return declined("the function's answer is none of gg's");
+		const fetch = async (digest: Digest, given?: Buffer): Promise<Buffer> => {
+			if (given !== undefined) return check(given, digest);
+			if (digest.sizeBytes === 0) return check(Buffer.alloc(0), digest);
+			usage.gets += 1;
+			const bytes = await o.storage.get(objectOf(digest));
+			if (bytes === undefined) throw new RemoteError(CODE.NOT_FOUND, `an output is not in ${o.storageName}`);
+			return bytes;
+		};
+		const outcome = await takeResult(thunk, result, {
+			cas: { fetch },
+			objects: o.objects,
+			modeOf: (of, tag, executable) => modeOf(o, of, tag, executable),
+		});
+		if (outcome.kind === "not-run") return declined(outcome.why);
+		if (outcome.kind !== "finished") return outcome;
+		return { ...outcome, place: { remembered: false, at: `on ${o.name}`, why: "" } };
+	}
+
+	function count(t: Timings): void {
+		for (const phase of ["fetch", "stage", "run", "outputs", "fetchedBytes", "knownBytes"] as const)
+			timings[phase] += t[phase];
+		if (t.served === 1) timings.cold += 1;
+		usage.gets += t.requests;
+	}
+
+	return {
+		name: "lambda",
+		jobs: o.jobs,
+		spent: () => ({ usage, dollars: costOf(usage, func), timings }),
+		close: () => o.invoker.close(),
+		refuses(thunk) {
+			if (thunk.cwd === "") return "AWS Lambda runs no thunks in the original's form";
+			if (thunk.envars.some((line) => line.startsWith("GG_CPU=")))
+				return "it is for this machine's processor (-march=native)";
+			if (!isRelocatable(thunk)) return "only compiles by gcc and g++ are known to give the same bytes on AWS Lambda";
+			return "";
+		},
+		async execute(hash, thunk) {
+			try {
+				const twin = roots.twin(thunk);
+				if (twin !== undefined)
+					return declined(`${twin} is there twice, and #pragma once tells files apart by their times`);
+				return await run(hash, thunk);
+			} catch (error) {
+				return declined(...wordsOf(error));
+			}
+		},
+	};
+}
+
+const LIMITS = "ask for fewer jobs, or for a larger limit of concurrent executions";
+const UPDATE = "bring it up to date: gg lambda update";
+const STORAGE = "GG_STORAGE_URI must name the same storage backend here and in the function";
+
+type Hello = Extract<LambdaReply, { kind: "hello" }>;
+
+/** What the function is; throws a UserError for one that cannot work with this gg. */
+function usable(reply: LambdaReply | Declined, o: LambdaOptions): Hello {
+	const bad = (message: string, hint?: string) =>
+		new UserError({
+			reason: "unusable-function",
+			message: `${o.name}: ${message}`,
+			...(hint === undefined ? {} : { hint }),
+		});
+	if (reply.kind === "declined") throw new UserError(reply.failure);
+	if (reply.kind !== "hello") throw bad("the function's answer is none of gg's", UPDATE);
+	if (reply.protocol !== PROTOCOL)
+		throw bad(`the function is of gg ${reply.version}, and this is gg ${o.version}`, UPDATE);
+	if (reply.arch !== process.arch)
+		throw bad(
+			`the function runs on ${reply.arch}, and the tools here are for ${process.arch}`,
+			"deploy it anew: gg lambda deploy --arch",
+		);
+	if (reply.storage === "") throw bad("the function has no storage backend", "deploy it with GG_STORAGE_URI set");
+	return reply;
+}
+
+/** Checks what came from the function before anything is made of it. */
+function soundReply(reply: unknown): LambdaReply | undefined {
+	if (typeof reply !== "object" || reply === null) return undefined;
+	const { kind, timings } = reply as { readonly kind?: unknown; readonly timings?: unknown };
+	const r = reply as Record<string, unknown>;
+	const texts = (...names: string[]): boolean => names.every((name) => typeof r[name] === "string");
+	const numbers = (of: unknown, ...names: string[]): boolean =>
+		typeof of === "object" &&
+		of !== null &&
+		names.every(
+			(name) =>
+				Number.isFinite((of as Record<string, unknown>)[name]) && Number((of as Record<string, unknown>)[name]) >= 0,
+		);
+	if (kind === "hello")
+		return texts("version", "arch", "storage") && numbers(r, "protocol", "memoryMb", "room")
+			? (reply as LambdaReply)
+			: undefined;
+	if (!numbers(timings, "fetch", "stage", "run", "outputs", "fetchedBytes", "knownBytes", "requests", "served"))
+		return undefined;
+	if (kind === "result") return texts("result") ? (reply as LambdaReply) : undefined;
+	if (kind === "failed") return texts("reason", "message") ? (reply as LambdaReply) : undefined;
+	if (kind === "missing") return Array.isArray(r["blobs"]) ? (reply as LambdaReply) : undefined;
+	return undefined;
+}
+
+function decoded(text: string): ActionResult | undefined {
+	try {
+		return ACTION_RESULT.decode(Buffer.from(text, "base64"));
+	} catch {
+		return undefined;
+	}
+}
+
+/** What is said of an error on the way; throws what is none of the services'. */
+function wordsOf(error: unknown): [message: string, hint?: string] {
+	if (error instanceof RemoteError) return [error.message];
+	if (error instanceof BlobGone || error instanceof TreeMissing)
+		return [error.message, "infer the build again: gg infer make"];
+	if (error instanceof Collision)
+		return [`${error.message} is a file and a folder at once, which no input root can hold`];
+	if (!(error instanceof UserError) || error.failure.reason !== "storage") throw error;
+	const { message, hint } = error.failure;
+	return hint === undefined ? [message] : [message, hint];
+}
+
+const sizes = new WeakMap<Folder, number>();
+
+/** Bytes of all files in a folder and below it. */
+function sizeOf(folder: Folder): number {
+	let size = sizes.get(folder);
+	if (size === undefined) {
+		size = 0;
+		for (const { hash } of folder.files.values()) size += sizeOfHash(hash);
+		for (const child of folder.folders.values()) size += sizeOf(child);
+		sizes.set(folder, size);
+	}
+	return size;
+}
+
+const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;

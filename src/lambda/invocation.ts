@@ -1,0 +1,292 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { CODE, RemoteError } from "../reapi/errors.js";
+import { ACTION, ACTION_RESULT, type ActionResult, DIRECTORY, type Digest } from "../reapi/messages.js";
+import type { Storage } from "../storage/types.js";
+import { isObjectHash, type ObjectHash } from "../thunk/hash.js";
+import { errorCode } from "../util/files.js";
+import { Limiter } from "../util/limiter.js";
+import { UserError } from "../util/result.js";
+import type { Spawner } from "../util/spawner.js";
+import { type Disk, isDigest } from "../worker/disk.js";
+import { stageInputs } from "../worker/inputs.js";
+import { collectOutputs, outputPaths } from "../worker/outputs.js";
+import { readAction } from "../worker/run.js";
+import { objectOf } from "./names.js";
+import {
+	BLOCK_BYTES,
+	digestNamed,
+	type LambdaReply,
+	type LambdaRequest,
+	nameOfDigest,
+	STORED_FROM,
+	type Timings,
+	unpackBlobs,
+} from "./payload.js";
+
+export interface InvocationOptions {
+	readonly disk: Disk;
+	readonly spawner: Spawner;
+	/** Rejects with a UserError when there is none, or it cannot be reached. */
+	readonly storage: () => Promise<Storage>;
+	/** Milliseconds that are left. */
+	readonly timeLeft: () => number;
+	/** Invocations before this one. */
+	readonly served: number;
+}
+
+/** Requests to the storage backend at a time. */
+const AT_ONCE = 16;
+/** Milliseconds that are kept for the outputs and the answer. */
+const MARGIN_MS = 2_000;
+const OUTPUT_BYTES = 1 << 30;
+
+/** Runs one action, in a folder of its own, and answers with what it came to, or with what it lacks. */
+export async function invocation(request: LambdaRequest, o: InvocationOptions): Promise<LambdaReply> {
+	const meter = new Meter(o.served + 1);
+	try {
+		return await serve(request, o, meter);
+	} catch (error) {
+		return { kind: "failed", ...failureOf(error), timings: meter.timings };
+	}
+}
+
+async function serve(request: LambdaRequest, o: InvocationOptions, meter: Meter): Promise<LambdaReply> {
+	const digest = digestNamed(request.action);
+	if (digest === undefined) throw new RemoteError(CODE.INVALID_ARGUMENT, "the request names no action");
+	const unpin: (() => void)[] = [];
+	try {
+		const missing = await meter.time("fetch", () => bringAll(digest, request, o, meter, unpin));
+		if (missing.length > 0) return { kind: "missing", blobs: missing.map(nameOfDigest), timings: meter.timings };
+		const result = await run(digest, o, meter);
+		const whole = await meter.time("outputs", () => deliver(result, o, meter));
+		const encoded = ACTION_RESULT.encode(whole);
+		return { kind: "result", result: Buffer.from(encoded).toString("base64"), timings: meter.timings };
+	} finally {
+		for (const end of unpin) end();
+	}
+}
+
+/** Takes what the request holds, fetches what the storage backend has, and answers with what is still missing. */
+async function bringAll(
+	action: Digest,
+	request: LambdaRequest,
+	o: InvocationOptions,
+	meter: Meter,
+	unpin: (() => void)[],
+): Promise<Digest[]> {
+	const { disk } = o;
+	const keep = (block: Buffer): void => {
+		const blobs = unpackBlobs(block);
+		if (!blobs.ok) throw new RemoteError(CODE.INVALID_ARGUMENT, blobs.error);
+		unpin.push(disk.pin(blobs.value.map((bytes) => disk.add(bytes).hash)));
+	};
+	if (request.blobs !== "") keep(Buffer.from(request.blobs, "base64"));
+	const limiter = new Limiter(AT_ONCE);
+	const fetch = (hash: ObjectHash): Promise<Buffer | undefined> =>
+		limiter.run(async () => {
+			meter.requests += 1;
+			const bytes = await (await o.storage()).get(hash);
+			meter.fetchedBytes += bytes?.length ?? 0;
+			return bytes;
+		});
+	let wanted = wantedBlobs(disk, action);
+	if (wanted.missing.some((d) => d.sizeBytes < STORED_FROM)) {
+		for (const bytes of await Promise.all(request.blocks.filter(isObjectHash).map(fetch)))
+			if (bytes !== undefined) keep(bytes);
+		wanted = wantedBlobs(disk, action);
+	}
+	meter.knownBytes = wanted.known.reduce((sum, d) => sum + d.sizeBytes, 0);
+	unpin.push(disk.pin(wanted.known.map((d) => d.hash)));
+	const missing = wanted.missing.filter((d) => d.sizeBytes < STORED_FROM);
+	// The request is sent again with those: what is large can be fetched then.
+	if (missing.length > 0) return wanted.missing;
+	await Promise.all(
+		wanted.missing.map(async (d) => {
+			const bytes = await fetch(objectOf(d));
+			if (bytes === undefined || !disk.put(d, bytes)) missing.push(d);
+			else unpin.push(disk.pin([d.hash]));
+		}),
+	);
+	return missing;
+}
+
+/** What the action needs, as far as its folders are here. */
+function wantedBlobs(disk: Disk, action: Digest): { readonly known: Digest[]; readonly missing: Digest[] } {
+	const found = new Map<string, Digest>();
+	const missing = new Map<string, Digest>();
+	const look = (digest: Digest | null | undefined): Buffer | undefined => {
+		if (!isDigest(digest)) throw new RemoteError(CODE.INVALID_ARGUMENT, "a digest is not sound");
+		if (found.has(digest.hash)) return undefined;
+		const bytes = disk.get(digest);
+		(bytes === undefined ? missing : found).set(digest.hash, digest);
+		return bytes;
+	};
+	const bytes = look(action);
+	if (bytes !== undefined) {
+		const { commandDigest, inputRootDigest } = decoded(ACTION, bytes);
+		look(commandDigest);
+		const stack = [inputRootDigest];
+		while (stack.length > 0) {
+			const folder = look(stack.pop());
+			if (folder === undefined) continue;
+			const { files, directories } = decoded(DIRECTORY, folder);
+			for (const { digest } of files) {
+				if (!isDigest(digest) || found.has(digest.hash)) continue;
+				(disk.has(digest) ? found : missing).set(digest.hash, digest);
+			}
+			for (const child of directories) stack.push(child.digest);
+		}
+	}
+	return { known: [...found.values()], missing: [...missing.values()] };
+}
+
+function decoded<T>(codec: { decode(bytes: Uint8Array): T }, bytes: Buffer): T {
+	try {
+		return codec.decode(bytes);
+	} catch {
+		throw new RemoteError(CODE.INVALID_ARGUMENT, "a blob is not the message that it should be");
+	}
+}
+
+async function run(digest: Digest, o: InvocationOptions, meter: Meter): Promise<ActionResult> {
+	const { disk } = o;
+	const { action, command } = readAction(disk, digest);
+	const root = disk.temporary();
+	mkdirSync(root, { mode: 0o755 });
+	try {
+		const cwd = join(root, command.workingDirectory ?? "");
+		await meter.time("stage", async () => {
+			stageInputs(disk, action.inputRootDigest!, root);
+			mkdirSync(cwd, { recursive: true });
+			for (const { path } of outputPaths(command)) mkdirSync(dirname(join(cwd, path)), { recursive: true });
+		});
+		const limit = action.timeout
+			? action.timeout.seconds * 1000 + action.timeout.nanos / 1e6
+			: Number.POSITIVE_INFINITY;
+		const left = o.timeLeft() - MARGIN_MS;
+		const [program, ...words] = command.arguments;
+		const end = await meter.time(
+			"run",
+			() =>
+				o.spawner.run({
+					path: join(cwd, program!),
+					argv: [program!, ...words],
+					env: ["PATH=/usr/bin:/bin"],
+					cwd,
+					stdio: "capture",
+					umask: 0o22,
+					timeoutMs: Math.max(1, Math.ceil(Math.min(limit, left))),
+				}).done,
+		);
+		if (end.kind === "not-started") throw new RemoteError(CODE.INTERNAL, `the function cannot start it: ${end.what}`);
+		if (end.timedOut)
+			throw new RemoteError(
+				CODE.DEADLINE_EXCEEDED,
+				`the command was not done after ${Math.round(meter.timings.run)} ms`,
+			);
+		if (end.truncated) throw new RemoteError(CODE.RESOURCE_EXHAUSTED, "the command printed more than 16 MiB");
+		return {
+			...collectOutputs(disk, root, cwd, command, { outputBytes: OUTPUT_BYTES }),
+			exitCode: end.status,
+			stdoutRaw: end.stdout,
+			stderrRaw: end.stderr,
+			executionMetadata: { worker: "", ...span(meter.timings.run) },
+		};
+	} finally {
+		rmSync(root, { recursive: true, force: true });
+	}
+}
+
+/** A span of so many milliseconds: only its length is told. */
+function span(ms: number) {
+	const end = { seconds: Math.floor(ms / 1000), nanos: Math.round(ms % 1000) * 1_000_000 };
+	return { executionStartTimestamp: { seconds: 0, nanos: 0 }, executionCompletedTimestamp: end };
+}
+
+/** Puts outputs into the answer as far as it holds them, the others into the storage backend. */
+async function deliver(result: ActionResult, o: InvocationOptions, meter: Meter): Promise<ActionResult> {
+	const { disk } = o;
+	let left = BLOCK_BYTES - FIXED;
+	const send = async (digest: Digest, bytes: Buffer): Promise<void> => {
+		const path = disk.file(disk.add(bytes));
+		if (path === undefined) throw new RemoteError(CODE.INTERNAL, "an output is gone");
+		meter.requests += 1;
+		await (await o.storage()).put(objectOf(digest), path);
+	};
+	const stream = async (raw: Buffer) => {
+		if (raw.length <= left) {
+			left -= raw.length;
+			return { raw };
+		}
+		const digest = disk.add(raw);
+		await send(digest, raw);
+		return { raw: Buffer.alloc(0), digest };
+	};
+	const stdout = await stream(result.stdoutRaw);
+	const stderr = await stream(result.stderrRaw);
+	const outputFiles = [];
+	for (const file of result.outputFiles) {
+		const bytes = disk.get(file.digest!);
+		if (bytes === undefined) throw new RemoteError(CODE.INTERNAL, "an output is gone");
+		left -= OVERHEAD;
+		if (bytes.length <= left) {
+			left -= bytes.length;
+			outputFiles.push({ ...file, contents: bytes });
+		} else {
+			await send(file.digest!, bytes);
+			outputFiles.push(file);
+		}
+	}
+	return {
+		...result,
+		outputFiles,
+		stdoutRaw: stdout.raw,
+		...(stdout.digest === undefined ? {} : { stdoutDigest: stdout.digest }),
+		stderrRaw: stderr.raw,
+		...(stderr.digest === undefined ? {} : { stderrDigest: stderr.digest }),
+	};
+}
+
+/** Bytes of an answer beside outputs and streams, and of an output beside its content. */
+const FIXED = 16 << 10;
+const OVERHEAD = 400;
+
+function failureOf(error: unknown) {
+	const message = error instanceof Error ? error.message : String(error);
+	if (/^(?:ENOSPC|EDQUOT)$/.test(errorCode(error)))
+		return { reason: "full" as const, message: "the function's /tmp is full" };
+	if (error instanceof UserError) return { reason: "storage" as const, message };
+	if (error instanceof RemoteError) {
+		if (error.code === CODE.DEADLINE_EXCEEDED) return { reason: "late" as const, message };
+		if (error.code === CODE.INVALID_ARGUMENT) return { reason: "invalid" as const, message };
+	}
+	return { reason: "internal" as const, message };
+}
+
+/** What one invocation took. */
+class Meter {
+	requests = 0;
+	fetchedBytes = 0;
+	knownBytes = 0;
+	readonly #spent = { fetch: 0, stage: 0, run: 0, outputs: 0 };
+	readonly #served: number;
+
+	constructor(served: number) {
+		this.#served = served;
+	}
+
+	async time<T>(phase: "fetch" | "stage" | "run" | "outputs", what: () => Promise<T>): Promise<T> {
+		const started = performance.now();
+		try {
+			return await what();
+		} finally {
+			this.#spent[phase] += performance.now() - started;
+		}
+	}
+
+	get timings(): Timings {
+		const { requests, fetchedBytes, knownBytes } = this;
+		return { ...this.#spent, requests, fetchedBytes, knownBytes, served: this.#served };
+	}
+}

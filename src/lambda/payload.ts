@@ -1,0 +1,111 @@
+import { gunzipSync, gzipSync } from "node:zlib";
+import type { Digest } from "../reapi/messages.js";
+import { err, ok, type Result } from "../util/result.js";
+
+/** Grows when a function of one side could misread the other. */
+export const PROTOCOL = 1;
+
+/** Blobs from this size on travel through the storage backend, smaller ones in the request. */
+export const STORED_FROM = 256 << 10;
+/** Bytes that the service takes as a request, and gives as a reply, of a call that waits for its end. */
+export const MOST_BYTES = 6 << 20;
+/** Room for what is around the bytes in base64. */
+const FRAME = 64 << 10;
+/** Bytes of a block that fits into one request or reply. */
+export const BLOCK_BYTES = Math.floor(((MOST_BYTES - FRAME) * 3) / 4);
+
+/** What the client asks the function. The action and its inputs are named as in the Remote Execution API: HASH/SIZE. */
+export interface LambdaRequest {
+	readonly protocol: number;
+	/** Of the client's gg. */
+	readonly version: string;
+	/** Empty: the function only says what it is. */
+	readonly action: string;
+	/** Small blobs, as `packBlobs` makes them, in base64. */
+	readonly blobs: string;
+	/** Names of blocks in the storage backend, for more small blobs than a request holds. */
+	readonly blocks: readonly string[];
+}
+
+/** Where the time of one invocation went, in milliseconds, and how much of its inputs was there already. */
+export interface Timings {
+	readonly fetch: number;
+	readonly stage: number;
+	readonly run: number;
+	readonly outputs: number;
+	readonly fetchedBytes: number;
+	readonly knownBytes: number;
+	/** Requests to the storage backend. */
+	readonly requests: number;
+	/** Invocations that this instance has served, this one too. */
+	readonly served: number;
+}
+
+export type LambdaReply =
+	| {
+			readonly kind: "hello";
+			readonly protocol: number;
+			readonly version: string;
+			/** x64 or arm64. */
+			readonly arch: string;
+			/** The storage backend, without secrets; empty: none is set. */
+			readonly storage: string;
+			/** Of the function; 0: not told. */
+			readonly memoryMb: number;
+			/** Bytes of its /tmp. */
+			readonly room: number;
+	  }
+	/** `result` is an ActionResult in base64; outputs that are not in it are in the storage backend. */
+	| { readonly kind: "result"; readonly result: string; readonly timings: Timings }
+	/** Neither here nor in the storage backend: HASH/SIZE of each. */
+	| { readonly kind: "missing"; readonly blobs: readonly string[]; readonly timings: Timings }
+	/** `storage`: the backend cannot be used. `full`: no room. `late`: the command took too long. `invalid`: not to be run by anyone. */
+	| {
+			readonly kind: "failed";
+			readonly reason: "storage" | "full" | "late" | "invalid" | "internal";
+			readonly message: string;
+			readonly timings: Timings;
+	  };
+
+export function nameOfDigest({ hash, sizeBytes }: Digest): string {
+	return `${hash}/${sizeBytes}`;
+}
+
+/** Undefined for a text that is no HASH/SIZE. */
+export function digestNamed(text: unknown): Digest | undefined {
+	const match = typeof text === "string" ? /^([0-9a-f]{64})\/(\d{1,15})$/.exec(text) : null;
+	return match === null ? undefined : { hash: match[1]!, sizeBytes: Number(match[2]) };
+}
+
+/** Length and bytes of each, compressed. They need no names: whoever unpacks them hashes them. */
+export function packBlobs(blobs: readonly Buffer[]): Buffer {
+	const parts: Buffer[] = [];
+	for (const bytes of blobs) {
+		const length = Buffer.alloc(4);
+		length.writeUInt32BE(bytes.length);
+		parts.push(length, bytes);
+	}
+	return gzipSync(Buffer.concat(parts), { level: 1 });
+}
+
+/** Bytes that a block may unpack to: more than any client packs, far less than a function's memory. */
+const UNPACKED = 256 << 20;
+
+export function unpackBlobs(block: Buffer): Result<Buffer[], string> {
+	let bytes: Buffer;
+	try {
+		bytes = gunzipSync(block, { maxOutputLength: UNPACKED });
+	} catch {
+		return err("a block of blobs cannot be unpacked");
+	}
+	const found: Buffer[] = [];
+	for (let at = 0; at < bytes.length; ) {
+		if (at + 4 > bytes.length) return err("a block of blobs is cut short");
+		const length = bytes.readUInt32BE(at);
+		at += 4;
+		if (at + length > bytes.length) return err("a block of blobs is cut short");
+		found.push(bytes.subarray(at, at + length));
+		at += length;
+	}
+	return ok(found);
+}

@@ -1,0 +1,275 @@
+/** Builds whose compiles run in the function of AWS Lambda, with a folder or a Redis server between them. */
+import { strict as assert } from "node:assert";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import {
+	type Fault,
+	type LambdaService,
+	type LambdaServiceOptions,
+	startLambdaService,
+} from "../rig/lambda-service.js";
+import { type Project, projects } from "../rig/project.js";
+
+const INSTANCE = join(import.meta.dirname, "../../../test/rig/lambda-instance.cjs");
+const BUNDLE = join(import.meta.dirname, "../../../dist/lambda.js");
+const CREDENTIALS = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
+
+const FILES = {
+	Makefile: `CFLAGS = -g -O2 -Wall -I$(CURDIR)/h
+CXXFLAGS = -g -O2
+main: main.o libparts.a more.o
+	$(CXX) -o $@ main.o more.o -L. -lparts
+libparts.a: one.o two.o
+	ar rcs $@ one.o two.o
+%.o: %.c
+	$(CC) $(CFLAGS) -MMD -c -o $@ $<
+%.o: %.cc
+	$(CXX) $(CXXFLAGS) -c -o $@ $<
+-include main.d one.d two.d
+`,
+	"h/parts.h": "int one(void);\nint two(void);\n",
+	"main.c": `#include <stdio.h>\n#include "parts.h"\nint more(void);\nint main(void) { printf("%s %d\\n", __FILE__, one() + two() + more()); return 0; }\n`,
+	"one.c": `#include "parts.h"\nint one(void) { int unused; return 1; }\n`,
+	"two.c": `#include "parts.h"\nint two(void) { return 2; }\n`,
+	"more.cc": `#include <string>\nextern "C" int more(void) { return std::string("four").size(); }\n`,
+};
+
+describe("the engine lambda", () => {
+	const project = projects();
+	const services: LambdaService[] = [];
+	afterEach(async () => {
+		for (const service of services.splice(0)) await service.stop();
+	});
+
+	async function service(
+		p: Project,
+		more: Partial<LambdaServiceOptions> = {},
+	): Promise<{ readonly lambda: LambdaService; readonly store: string; readonly engine: string }> {
+		const folder = join(p.folder, "lambda");
+		mkdirSync(folder, { recursive: true });
+		const store = `file://${join(p.folder, "shared")}`;
+		const lambda = await startLambdaService({
+			folder,
+			bundle: BUNDLE,
+			env: { GG_STORAGE_URI: store, PATH: "/bin" },
+			...more,
+		});
+		services.push(lambda);
+		return { lambda, store, engine: `lambda=us-east-1?endpoint=${lambda.endpoint}` };
+	}
+
+	/** A tree that make alone has left, to compare with. */
+	async function plain(p: Project): Promise<{ readonly aside: string; readonly stderr: string }> {
+		const ended = await p.run(["make", "-j2"]);
+		assert.equal(ended.status, 0, ended.stderr);
+		const { stderr } = ended;
+		const aside = p.aside();
+		p.fresh();
+		return { aside, stderr };
+	}
+
+	it("gives the tree that make gives, with debugging information and warnings", async () => {
+		const p = project(FILES);
+		const expected = await plain(p);
+		const { lambda, engine, store } = await service(p);
+		const ended = await p.gg(["build", "--store", store, "-j", "4", "--engine", engine, "make", "-j4"], {
+			env: CREDENTIALS,
+		});
+		assert.equal(ended.status, 0, ended.stderr);
+		p.assertSameTree(expected.aside);
+		assert.equal(lambda.replies.filter((r) => r.kind === "result").length, 4);
+		assert.match(
+			ended.stderr,
+			/^gg: AWS Lambda: \d+ invocations \(\d+ cold\), [\d.]+ s billed, \d+ storage requests; about \$0\.\d{4} /m,
+		);
+		assert.match(ended.stderr, /unused variable/);
+		assert.match((await p.gg(["explain", "main.o"])).stdout, /on AWS Lambda/);
+	});
+
+	const RESULTS = (lambda: LambdaService): number => lambda.replies.filter((r) => r.kind === "result").length;
+	const built = (p: Project, store: string, engine: string, ...goals: string[]) =>
+		p.gg(["build", "--store", store, "-j", "4", "--engine", engine, "make", "-j4", ...goals], { env: CREDENTIALS });
+
+	const FAULTS: Readonly<Record<string, readonly [claim: string, fault: (call: number) => Fault | undefined]>> = {
+		throttled: ["waits where the account has no room", (call) => (call < 6 ? "throttled" : undefined)],
+		killed: [
+			"asks again where an instance dies in the middle",
+			(call) => (call % 2 === 0 && call < 5 ? "killed" : undefined),
+		],
+		lost: [
+			"asks again where the answer is lost after the work was done",
+			(call) => (call < 2 ? "reply-lost" : undefined),
+		],
+		twice: ["takes no harm from an event that is delivered twice", () => "twice"],
+		broken: ["asks again where the service fails", (call) => (call === 1 || call === 3 ? "service-error" : undefined)],
+	};
+	for (const [name, [claim, fault]] of Object.entries(FAULTS)) {
+		it(`${claim} (${name})`, async () => {
+			const p = project(FILES);
+			const expected = await plain(p);
+			const { lambda, engine, store } = await service(p, { fault });
+			const ended = await built(p, store, engine);
+			assert.equal(ended.status, 0, ended.stderr);
+			p.assertSameTree(expected.aside);
+			assert.ok(RESULTS(lambda) >= 4, `${RESULTS(lambda)} results`);
+			for (const object of ["main.o", "one.o", "two.o", "more.o"])
+				assert.match((await p.gg(["explain", object])).stdout, /on AWS Lambda/);
+		});
+	}
+
+	it("runs here what the function cannot, and believes nothing that is not an answer", async () => {
+		const p = project(FILES);
+		const expected = await plain(p);
+		const { engine, store } = await service(p, { fault: () => "garbage" });
+		const ended = await built(p, store, engine);
+		assert.equal(ended.status, 0, ended.stderr);
+		p.assertSameTree(expected.aside);
+		assert.match((await p.gg(["explain", "one.o"])).stdout, /the function's answer is none of gg's/);
+	});
+
+	it("never asks for more at once than the account has room for, once that has said so", async () => {
+		const p = project(FILES);
+		const expected = await plain(p);
+		const { lambda, engine, store } = await service(p, { most: 1 });
+		const ended = await built(p, store, engine);
+		assert.equal(ended.status, 0, ended.stderr);
+		p.assertSameTree(expected.aside);
+		assert.deepEqual([lambda.instances, RESULTS(lambda)], [1, 4]);
+	});
+
+	it("stores again what the storage backend has lost", async () => {
+		const p = project({ ...FILES, Makefile: `${FILES.Makefile}empty: one.o; rm -rf $(SHARED)/*\n` });
+		const expected = await plain(p);
+		// The instance that has kept everything dies, and the next one finds an empty bucket.
+		const { engine, store, lambda } = await service(p, {
+			most: 1,
+			fault: (call) => (RESULTS(lambda) === 1 && call > 0 && !died ? die() : undefined),
+		});
+		let died = false;
+		const die = (): Fault => {
+			died = true;
+			return "killed";
+		};
+		const args = [
+			"build",
+			"--store",
+			store,
+			"-j",
+			"1",
+			"--engine",
+			engine,
+			"make",
+			`SHARED=${p.folder}/shared`,
+			"empty",
+			"main",
+		];
+		const ended = await p.gg(args, { env: CREDENTIALS });
+		assert.equal(ended.status, 0, ended.stderr);
+		p.assertSameTree(expected.aside);
+		assert.deepEqual([died, RESULTS(lambda)], [true, 4]);
+	});
+
+	it("tells another machine all results by the same storage backend", async () => {
+		const p = project(FILES);
+		const expected = await plain(p);
+		const { lambda, engine, store } = await service(p);
+		assert.equal((await built(p, store, engine)).status, 0);
+		p.fresh();
+		const ended = await built(p, store, engine);
+		assert.equal(ended.status, 0, ended.stderr);
+		p.assertSameTree(expected.aside);
+		assert.equal(RESULTS(lambda), 4);
+	});
+
+	it("says in one sentence what is wrong with the function or the words about it", async () => {
+		const p = project(FILES);
+		const { engine, store, lambda } = await service(p);
+		const say = async (args: readonly string[], env: Record<string, string> = {}): Promise<string> => {
+			const ended = await p.gg(["build", ...args, "make"], {
+				env: { ...CREDENTIALS, AWS_EC2_METADATA_DISABLED: "true", HOME: p.folder, ...env },
+			});
+			assert.equal(ended.status, 1, ended.stderr);
+			return ended.stderr;
+		};
+		assert.match(
+			await say(["--engine", engine]),
+			/^gg-build: the engine lambda needs a storage backend, through which/m,
+		);
+		assert.match(
+			await say(["--store", store, "--engine", `${engine}&function=other`]),
+			/^gg-build: AWS Lambda other: there is no function other\n {4}make it: gg lambda deploy/m,
+		);
+		assert.match(
+			await say(["--store", store, "--engine", `lambda=?endpoint=${lambda.endpoint}`], { AWS_REGION: "" }),
+			/^gg-build: AWS Lambda: no region is set\n/m,
+		);
+		assert.match(
+			await say(["--store", store, "--engine", engine], { AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "" }),
+			/^gg-build: AWS Lambda: there are no credentials for AWS Lambda\n/m,
+		);
+		assert.match(
+			await say(["--store", store, "--engine", "lambda=nowhere"]),
+			/^gg-build: "nowhere" is no name of a region\n/m,
+		);
+		assert.match(
+			await say(["--store", store, "--engine", "lambda=us-east-1?endpoint=http://127.0.0.1:9"]),
+			/^gg-build: AWS Lambda: the service cannot be reached or fails \(ECONNREFUSED\)\n/m,
+		);
+	});
+
+	describe("in a jail like the service's: nothing to write to but /tmp, no compiler, no headers, no namespaces", () => {
+		/** An instance with `megabytes` of /tmp. */
+		const jailed =
+			(megabytes: number, shared: string) =>
+			(_n: number, _tmp: string, env: Readonly<Record<string, string>>): ChildProcess => {
+				const hidden = ["/usr/include", "/usr/lib/gcc", "/usr/local/include"].filter((path) => existsSync(path));
+				const args = [
+					"--unshare-user",
+					"--disable-userns",
+					"--unshare-pid",
+					"--ro-bind",
+					"/",
+					"/",
+					"--dev",
+					"/dev",
+					"--proc",
+					"/proc",
+				];
+				for (const path of hidden) args.push("--tmpfs", path);
+				args.push("--size", String(megabytes << 20), "--tmpfs", "/tmp", "--ro-bind", INSTANCE, "/tmp/instance.cjs");
+				args.push("--ro-bind", BUNDLE, "/tmp/lambda.js", "--bind", shared, shared);
+				return spawn("/usr/bin/bwrap", [...args, process.execPath, "/tmp/instance.cjs", "/tmp/lambda.js"], {
+					env: { ...env },
+					stdio: ["ignore", "inherit", "inherit", "ipc"],
+				});
+			};
+		before(function () {
+			const tried = spawnSync("/usr/bin/bwrap", ["--unshare-user", "--disable-userns", "--ro-bind", "/", "/", "true"]);
+			if (tried.status !== 0) this.skip();
+		});
+
+		it("gives the tree that make gives", async () => {
+			const p = project(FILES);
+			const expected = await plain(p);
+			mkdirSync(join(p.folder, "shared"));
+			const { lambda, engine, store } = await service(p, { start: jailed(512, join(p.folder, "shared")) });
+			const ended = await built(p, store, engine);
+			assert.equal(ended.status, 0, ended.stderr);
+			p.assertSameTree(expected.aside);
+			assert.equal(RESULTS(lambda), 4);
+		});
+
+		it("leaves to this machine what does not fit into /tmp", async () => {
+			const p = project(FILES);
+			const expected = await plain(p);
+			mkdirSync(join(p.folder, "shared"));
+			const { lambda, engine, store } = await service(p, { start: jailed(64, join(p.folder, "shared")) });
+			const ended = await built(p, store, engine);
+			assert.equal(ended.status, 0, ended.stderr);
+			p.assertSameTree(expected.aside);
+			assert.equal(RESULTS(lambda), 0);
+			assert.match((await p.gg(["explain", "one.o"])).stdout, /too much for the function's \/tmp of \d+ MB/);
+		});
+	});
+});
