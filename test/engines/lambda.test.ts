@@ -1,0 +1,187 @@
+import { strict as assert } from "node:assert";
+import { createHash } from "node:crypto";
+import { parseLambda } from "../../src/engines/lambda/address.js";
+import { Carrier } from "../../src/engines/lambda/blobs.js";
+import { costOf } from "../../src/engines/lambda/cost.js";
+import { Throttle } from "../../src/engines/lambda/throttle.js";
+import type { Blob } from "../../src/engines/reapi/cas.js";
+import { digestNamed, nameOfDigest, packBlobs, unpackBlobs } from "../../src/lambda/payload.js";
+import type { Storage } from "../../src/storage/types.js";
+import { hashBytes } from "../../src/thunk/hash.js";
+
+describe("the address of a function", () => {
+	it("is a region, a name and an endpoint, each with a default", () => {
+		assert.deepEqual(parseLambda(""), { ok: true, value: { region: "", name: "gg-lambda-function", endpoint: "" } });
+		assert.deepEqual(parseLambda("eu-west-1?function=big:7&endpoint=http://localhost:3002"), {
+			ok: true,
+			value: { region: "eu-west-1", name: "big:7", endpoint: "http://localhost:3002" },
+		});
+	});
+
+	it("is refused with a word on what is wrong", () => {
+		for (const [text, message] of [
+			["europe", '"europe" is no name of a region'],
+			["eu-west-1?name=x", 'the engine lambda has no setting "name"'],
+			["?function=a/b", '"a/b" is no name of a function'],
+			["?endpoint=ftp://x", "the endpoint is no URL of a server"],
+		] as const) {
+			const parsed = parseLambda(text);
+			assert.equal(parsed.ok ? "" : parsed.error.message, message);
+		}
+	});
+});
+
+describe("a block of blobs", () => {
+	it("unpacks to what was packed", () => {
+		const blobs = [Buffer.from("one"), Buffer.alloc(0), Buffer.alloc(100_000, 7)];
+		const unpacked = unpackBlobs(packBlobs(blobs));
+		assert.ok(unpacked.ok);
+		assert.deepEqual(unpacked.value, blobs);
+	});
+
+	it("is refused when it is cut short, or none", () => {
+		const whole = packBlobs([Buffer.from("one")]);
+		assert.equal(unpackBlobs(whole.subarray(0, -9)).ok, false);
+		assert.equal(unpackBlobs(Buffer.from("text")).ok, false);
+	});
+
+	it("has names that are checked", () => {
+		const digest = { hash: "ab".repeat(32), sizeBytes: 5 };
+		assert.deepEqual(digestNamed(nameOfDigest(digest)), digest);
+		for (const bad of ["", "x/5", `${"ab".repeat(32)}/-1`, `../${"ab".repeat(32)}/5`, 7, undefined])
+			assert.equal(digestNamed(bad), undefined);
+	});
+});
+
+/** A clock that stands still until it is moved. */
+function clock() {
+	let now = 0;
+	let timers: { at: number; then: () => void }[] = [];
+	return {
+		now: () => now,
+		after: (ms: number, then: () => void) => void timers.push({ at: now + ms, then }),
+		async move(ms: number) {
+			now += ms;
+			const due = timers.filter((t) => t.at <= now);
+			timers = timers.filter((t) => t.at > now);
+			for (const t of due) t.then();
+			await Promise.resolve();
+		},
+	};
+}
+
+describe("how many invocations are under way", () => {
+	const begun = (throttle: Throttle, count: number): { readonly n: number } => {
+		const state = { n: 0 };
+		for (let i = 0; i < count; i++) void throttle.begin().then(() => (state.n += 1));
+		return state;
+	};
+
+	it("is what was asked for, as long as nothing is refused", async () => {
+		const throttle = new Throttle({ most: 3, random: () => 1, ...clock() });
+		const state = begun(throttle, 5);
+		await Promise.resolve();
+		assert.equal(state.n, 3);
+		throttle.end("done");
+		for (let i = 0; i < 3; i++) await Promise.resolve();
+		assert.equal(state.n, 4);
+	});
+
+	it("falls after a refusal, waits, and grows again with success", async () => {
+		const time = clock();
+		const throttle = new Throttle({ most: 100, random: () => 1, ...time });
+		begun(throttle, 100);
+		await Promise.resolve();
+		for (let i = 0; i < 40; i++) throttle.end("refused");
+		assert.equal(throttle.allowed, 75);
+		for (let i = 0; i < 60; i++) throttle.end("done");
+		const state = begun(throttle, 100);
+		await Promise.resolve();
+		assert.equal(state.n, 0, "none while it waits");
+		await time.move(200);
+		await Promise.resolve();
+		assert.equal(state.n, 75);
+		for (let i = 0; i < 75; i++) throttle.end("done");
+		assert.ok(throttle.allowed > 75, `${throttle.allowed}`);
+	});
+
+	it("never falls to nothing, and says for how long there was no room", async () => {
+		const time = clock();
+		const throttle = new Throttle({ most: 1, random: () => 0, ...time });
+		for (let i = 0; i < 8; i++) {
+			const state = begun(throttle, 1);
+			await time.move(10_000);
+			await Promise.resolve();
+			assert.equal(state.n, 1);
+			throttle.end("refused");
+		}
+		assert.equal(throttle.allowed, 1);
+		assert.equal(throttle.refusedFor, 70_000);
+	});
+});
+
+/** Storage that notes what is put. */
+function noting() {
+	const objects = new Map<string, Buffer>();
+	const storage: Storage = {
+		has: async (hash) => objects.has(hash),
+		get: async (hash) => objects.get(hash),
+		put: async () => assert.fail("no files"),
+		putBytes: async (hash, bytes) => void objects.set(hash, bytes),
+		getRecord: async () => undefined,
+		putRecord: async () => {},
+		close: async () => {},
+	};
+	return { objects, storage };
+}
+
+function blobOf(bytes: Buffer): Blob {
+	return {
+		digest: { hash: createHash("sha256").update(bytes).digest("hex"), sizeBytes: bytes.length },
+		read: () => bytes,
+	};
+}
+
+describe("what a call carries", () => {
+	const usage = () => ({ invocations: 0, billedMs: 0, puts: 0, gets: 0 });
+	const some = (count: number, size: number): Blob[] =>
+		Array.from({ length: count }, (_, i) => blobOf(Buffer.alloc(size, `${i} `)));
+
+	it("is a few small blobs itself, many as a block that is stored once, and large ones as objects", async () => {
+		const { objects, storage } = noting();
+		const used = usage();
+		const carrier = new Carrier(storage, used);
+		const few = await carrier.carry(some(3, 100));
+		assert.ok(few.inline.length > 0);
+		assert.deepEqual([few.blocks, objects.size], [[], 0]);
+		const many = await carrier.carry(some(60, 10_000));
+		assert.deepEqual([many.inline.length, many.blocks.length, objects.size], [0, 1, 1]);
+		const again = await carrier.carry(some(61, 10_000));
+		assert.deepEqual(again.blocks, many.blocks);
+		assert.ok(again.inline.length > 0, "the new one");
+		const large = blobOf(Buffer.alloc(300_000, "x"));
+		await carrier.carry([large]);
+		await carrier.carry([large]);
+		assert.ok(objects.get(hashBytes(large.read()!))!.equals(large.read()!));
+		assert.equal(used.puts, 2);
+	});
+
+	it("is stored again after it was lost", async () => {
+		const { objects, storage } = noting();
+		const carrier = new Carrier(storage, usage());
+		const large = blobOf(Buffer.alloc(300_000, "x"));
+		await carrier.carry([large]);
+		objects.clear();
+		carrier.forget(new Set([large.digest.hash]));
+		await carrier.carry([large]);
+		assert.equal(objects.size, 1);
+	});
+});
+
+describe("what a run costs", () => {
+	it("is seconds times memory, calls and requests", () => {
+		const usage = { invocations: 1_000_000, billedMs: 1_000_000, puts: 1_000, gets: 1_000 };
+		assert.equal(costOf(usage, { memoryMb: 2048, arch: "x64" }).toFixed(4), (0.0333334 + 0.2 + 0.0054).toFixed(4));
+		assert.ok(costOf(usage, { memoryMb: 2048, arch: "arm64" }) < costOf(usage, { memoryMb: 2048, arch: "x64" }));
+	});
+});
