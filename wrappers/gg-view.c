@@ -832,7 +832,7 @@ INTERPOSE("opendir", DIR *, v_opendir, (const char *path))
 		return errno = ENOSYS, NULL;
 	if (look(&n, AT_FDCWD, path, 'r'))
 		return absent(), NULL;
-	DIR *d = real.opendir(path);
+	DIR *d = real.opendir(base_length ? n.use : path);
 	if (shared && d)
 		note('D', &n);
 	else if (shared && gone(errno) && *path)

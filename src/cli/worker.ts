@@ -1,11 +1,13 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { join, resolve } from "node:path";
+import { quote } from "shell-quote";
 import { nativePrograms, nativeRunner } from "../interpose/native.js";
 import { isLoopback } from "../util/addresses.js";
 import { makeFolders } from "../util/files.js";
 import { UserError } from "../util/result.js";
 import { startSpawner } from "../util/spawner.js";
+import { claimFolder } from "../worker/claim.js";
 import { Disk } from "../worker/disk.js";
 import { makeIdentity } from "../worker/identity.js";
 import { startWorker } from "../worker/server.js";
@@ -46,8 +48,13 @@ export const run: Run = async (args, io) => {
 	const own = join(folder, "identity");
 	if (flags.init === true) {
 		const identity = makeIdentity(own);
+		// On the loopback address a worker asks nobody who he is.
+		const at = isLoopback(host) ? "0.0.0.0" : host;
+		const serving = ["gg", "worker", "--listen", `${bracketed(at)}:${port}`];
+		if (flags.cache !== undefined) serving.push("--cache", folder);
 		io.out(`certificate ${identity.cert}\ntoken       ${identity.tokenFile}\n`);
-		io.out(`Copy both to the clients. There:\n    ${clientLine(host, port, identity)}\n`);
+		io.out(`Start the worker:\n    ${quote(serving)}\n`);
+		io.out(`Copy certificate and token to the clients. There:\n    ${clientLine(at, port, identity)}\n`);
 		return 0;
 	}
 	const jobs = flags.jobs ?? availableParallelism();
@@ -57,6 +64,7 @@ export const run: Run = async (args, io) => {
 	const say = (text: string): void => io.err(`gg: ${text}`);
 	const natives = give(nativePrograms(cacheDir, io.env, say));
 	const runner = give(nativeRunner(cacheDir, io.env, say));
+	const giveBack = await claimFolder(realpathSync(folder));
 	const spawner = startSpawner(natives.spawner);
 	try {
 		const worker = await startWorker({
@@ -84,6 +92,7 @@ export const run: Run = async (args, io) => {
 		return 0;
 	} finally {
 		await spawner.close();
+		giveBack();
 	}
 };
 
@@ -154,6 +163,16 @@ function readToken(path: string): string {
 }
 
 function clientLine(host: string, port: number, identity: { cert: string; tokenFile: string }): string {
-	const name = isLoopback(host) || host === "0.0.0.0" || host === "::" ? hostname() : host;
-	return `gg build --engine 'reapi=grpcs://${name}:${port}?ca=${identity.cert}&token-file=${identity.tokenFile}' make -j16`;
+	const name = host === "0.0.0.0" || host === "::" ? hostname() : bracketed(host);
+	const files = `ca=${inUrl(identity.cert)}&token-file=${inUrl(identity.tokenFile)}`;
+	return `gg build --engine 'reapi=grpcs://${name}:${port}?${files}' make -j16`;
+}
+
+function bracketed(host: string): string {
+	return host.includes(":") ? `[${host}]` : host;
+}
+
+/** A path as the value of a URL's parameter, within single quotes of a shell. */
+function inUrl(path: string): string {
+	return encodeURIComponent(path).replaceAll("%2F", "/").replaceAll("'", "%27");
 }

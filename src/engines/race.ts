@@ -51,32 +51,35 @@ export function raceEngine(o: RaceOptions): Engine {
 		async execute(hash, thunk): Promise<Execution | Declined> {
 			const tool = toolOf(thunk);
 			const started = o.now();
-			const far = o.far.execute(hash, thunk).then((execution) => {
-				if (execution.kind === "finished") learn(tool, o.now() - started);
-				return execution;
+			const unwanted = new AbortController();
+			let ended = false;
+			let second: Promise<Execution | undefined> | undefined;
+			const far = o.far.execute(hash, thunk, unwanted.signal).then(async (execution) => {
+				// What a server remembered says nothing about the time that a run takes.
+				if (execution.kind === "finished" && execution.place?.remembered !== true) learn(tool, o.now() - started);
+				return execution.kind === "declined" ? ((await second) ?? execution) : execution;
 			});
 			const late = lateAfter(tool);
 			if (late === undefined || o.near.refuses(thunk) !== "") return far;
-			let ended = false;
-			const second = new Promise<Execution | Declined>((resolve) => {
+			const why = `it was late on ${o.far.name}: not back after ${Math.round(late)} ms`;
+			/** What went wrong here says nothing about the run that is still under way. */
+			const runHere = async (): Promise<Execution | undefined> => {
+				const execution = ended ? undefined : await o.near.execute(hash, thunk);
+				if (execution?.kind !== "finished") return undefined;
+				return { ...execution, place: { remembered: false, at: o.at ?? "here", why } };
+			};
+			const here = new Promise<Execution>((resolve) => {
 				const cancel = o.after(late, () => {
-					void near
-						.run(async () => {
-							if (ended) return;
-							const execution = await o.near.execute(hash, thunk);
-							// What went wrong here says nothing about the run that is still under way.
-							if (execution.kind !== "finished") return;
-							const why = `it was late on ${o.far.name}: not back after ${Math.round(late)} ms`;
-							resolve({ ...execution, place: { remembered: false, at: o.at ?? "here", why } });
-						})
-						.catch(() => undefined);
+					second = near.run(runHere).catch(() => undefined);
+					void second.then((execution) => execution !== undefined && resolve(execution));
 				});
 				void far.then(cancel, cancel);
 			});
 			try {
-				return await Promise.race([far, second]);
+				return await Promise.race([far, here]);
 			} finally {
 				ended = true;
+				unwanted.abort();
 			}
 		},
 	};

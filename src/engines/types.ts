@@ -15,5 +15,6 @@ export interface Engine {
 	readonly jobs: number;
 	/** Empty when it can run this thunk, else the reason why not. */
 	refuses(thunk: Thunk): string;
-	execute(hash: ObjectHash, thunk: Thunk): Promise<Execution | Declined>;
+	/** `signal` says that nobody wants the result any more; an engine may end the run then. */
+	execute(hash: ObjectHash, thunk: Thunk, signal?: AbortSignal): Promise<Execution | Declined>;
 }

@@ -118,7 +118,8 @@ export interface RetryPolicy {
 	readonly most: number;
 	/** In [0, 1): where in the interval a delay lies. */
 	readonly random: () => number;
-	readonly sleep: (ms: number) => Promise<void>;
+	/** Shorter when the signal comes. */
+	readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
 export const RETRIES: RetryPolicy = {
@@ -126,7 +127,14 @@ export const RETRIES: RetryPolicy = {
 	first: 100,
 	most: 10_000,
 	random: Math.random,
-	sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+	sleep: (ms, signal) =>
+		new Promise((resolve) => {
+			const timer = setTimeout(resolve, ms);
+			signal?.addEventListener("abort", () => {
+				clearTimeout(timer);
+				resolve();
+			});
+		}),
 };
 
 /** Before attempt `n` (1 is the second): half to all of the exponential step, or what the server asks for and a little. */

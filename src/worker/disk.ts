@@ -8,8 +8,9 @@ import {
 	openSync,
 	readdirSync,
 	readFileSync,
+	readSync,
+	realpathSync,
 	renameSync,
-	rmSync,
 	unlinkSync,
 	utimesSync,
 	writeFileSync,
@@ -17,6 +18,7 @@ import {
 import { join } from "node:path";
 import type { Digest } from "../reapi/messages.js";
 import { errorCode, makeFolders, removeQuietly, statIfThere } from "../util/files.js";
+import { removeTree } from "./remove.js";
 
 /** What a client sent as a digest is none, or is too large to be one of ours. */
 export function isDigest(digest: Digest | null | undefined): digest is Digest {
@@ -35,6 +37,8 @@ interface Entry {
 	readonly size: number;
 	/** There is a second, executable copy beside it. */
 	copied: boolean;
+	/** Its bytes are known to be right: what an earlier worker wrote is read once before it is used. */
+	sound: boolean;
 	/** Of the last use; grows. */
 	turn: number;
 }
@@ -58,30 +62,33 @@ export class Disk {
 	readonly #mounts: boolean;
 	readonly #entries = new Map<string, Entry>();
 	readonly #pins = new Map<string, number>();
+	/** Results and the room that each takes, in the order of use. */
+	readonly #results = new Map<string, number>();
+	#resultSize = 0;
 	#turn = 0;
 	#size = 0;
 
 	/**
-	 * `limit` in bytes; 0: none. What an earlier worker left half-written is removed. Without `mounts` all is copied that
-	 * an action uses.
+	 * `limit` in bytes; 0: none. What an earlier worker left half-written is removed: no other may be at work there. Without
+	 * `mounts` all is copied that an action uses.
 	 */
 	constructor(folder: string, limit: number, mounts = true) {
-		this.folder = folder;
 		this.#mounts = mounts;
 		this.#limit = limit;
-		rmSync(join(folder, "tmp"), { recursive: true, force: true });
-		for (const name of ["cas", "ac", "tmp"]) makeFolders(join(folder, name), 0o700);
-		const found: { hash: string; size: number; used: number; copied: boolean }[] = [];
-		for (const prefix of readdirSync(join(folder, "cas"))) {
-			for (const hash of readdirSync(join(folder, "cas", prefix))) {
-				const path = join(folder, "cas", prefix, hash);
-				const s = statIfThere(path);
-				if (s === undefined || !/^[0-9a-f]{64}$/.test(hash)) continue;
-				found.push({ hash, size: s.size, used: s.mtimeMs, copied: existsSync(`${path}.x`) });
-			}
+		makeFolders(folder, 0o700);
+		// Where an output lies is compared by real paths.
+		this.folder = realpathSync(folder);
+		removeTree(join(this.folder, "tmp"));
+		for (const name of ["cas", "ac", "tmp"]) makeFolders(join(this.folder, name), 0o700);
+		for (const prefix of readdirSync(join(this.folder, "cas")))
+			for (const name of readdirSync(join(this.folder, "cas", prefix)))
+				if (name.endsWith(".x")) removeQuietly(join(this.folder, "cas", prefix, name));
+		for (const { hash, size } of filesBelow(join(this.folder, "cas"))) this.#add(hash, size, false);
+		for (const { hash, size } of filesBelow(join(this.folder, "ac"))) {
+			this.#addResult(hash, size);
+			// Where the machine lost its power there may be a name and no bytes, which would be a result without outputs.
+			if (size === 0) this.dropResult(hash);
 		}
-		found.sort((a, b) => a.used - b.used);
-		for (const { hash, size, copied } of found) this.#add(hash, size, copied);
 	}
 
 	get size(): number {
@@ -120,9 +127,19 @@ export class Disk {
 		return undefined;
 	}
 
-	/** The file, for whoever reads it in pieces or links it; not checked. */
+	/** The file, for whoever reads it in pieces. */
 	file(digest: Digest): string | undefined {
-		return this.has(digest) && existsSync(this.path(digest.hash)) ? this.path(digest.hash) : undefined;
+		return this.has(digest) && this.#isSound(digest.hash) ? this.path(digest.hash) : undefined;
+	}
+
+	/** Reads what an earlier worker wrote, once; a machine that lost its power may have kept the name and not the bytes. */
+	#isSound(hash: string): boolean {
+		const entry = this.#entries.get(hash);
+		if (entry === undefined) return false;
+		if (entry.sound) return existsSync(this.path(hash));
+		entry.sound = hashOfFile(this.path(hash)) === hash;
+		if (!entry.sound) this.drop(hash);
+		return entry.sound;
 	}
 
 	/** False when the bytes are not what the digest says. */
@@ -188,7 +205,7 @@ export class Disk {
 			writeFileSync(path, "", { flag: "wx", mode: executable ? 0o755 : 0o644 });
 			return "copied";
 		}
-		if (!this.has(digest)) return "absent";
+		if (!this.has(digest) || !this.#isSound(digest.hash)) return "absent";
 		const from = this.path(digest.hash);
 		try {
 			if (this.#mounts && digest.sizeBytes >= MOUNT_FROM && executable) {
@@ -255,9 +272,15 @@ export class Disk {
 	}
 
 	getResult(hash: string): Buffer | undefined {
+		if (!this.#results.has(hash)) return undefined;
+		const path = join(this.folder, "ac", hash);
 		try {
-			return readFileSync(join(this.folder, "ac", hash));
+			const bytes = readFileSync(path);
+			this.#addResult(hash, bytes.length);
+			touch(path);
+			return bytes;
 		} catch {
+			this.dropResult(hash);
 			return undefined;
 		}
 	}
@@ -266,10 +289,25 @@ export class Disk {
 		const temporary = this.temporary();
 		writeFileSync(temporary, bytes, { flag: "wx", mode: 0o600 });
 		renameSync(temporary, join(this.folder, "ac", hash));
+		this.#addResult(hash, bytes.length);
+		if (this.#limit === 0) return;
+		for (const oldest of this.#results.keys()) {
+			if (this.#resultSize <= this.#limit * RESULTS) break;
+			if (oldest !== hash) this.dropResult(oldest);
+		}
 	}
 
 	dropResult(hash: string): void {
+		this.#resultSize -= this.#results.get(hash) ?? 0;
+		this.#results.delete(hash);
 		removeQuietly(join(this.folder, "ac", hash));
+	}
+
+	#addResult(hash: string, bytes: number): void {
+		const size = Math.ceil(bytes / BLOCK) * BLOCK;
+		this.#resultSize += size - (this.#results.get(hash) ?? 0);
+		this.#results.delete(hash);
+		this.#results.set(hash, size);
 	}
 
 	#write(digest: Digest, bytes: Buffer): void {
@@ -297,15 +335,15 @@ export class Disk {
 			}
 			throw error;
 		}
-		this.#add(hash, sizeBytes);
+		this.#add(hash, sizeBytes, true);
 		this.#evict();
 	}
 
-	#add(hash: string, size: number, copied = this.#entries.get(hash)?.copied ?? false): void {
+	#add(hash: string, size: number, sound: boolean): void {
 		const known = this.#entries.get(hash);
 		if (known !== undefined) this.#size -= spaceOf(known);
 		this.#entries.delete(hash);
-		const entry = { size, copied, turn: ++this.#turn };
+		const entry = { size, copied: known?.copied ?? false, sound, turn: ++this.#turn };
 		this.#entries.set(hash, entry);
 		this.#size += spaceOf(entry);
 	}
@@ -316,17 +354,32 @@ export class Disk {
 		this.#entries.delete(hash);
 		entry.turn = ++this.#turn;
 		this.#entries.set(hash, entry);
-		try {
-			const now = new Date();
-			utimesSync(this.path(hash), now, now);
-		} catch {
-			// Found out when it is read.
-		}
+		touch(this.path(hash));
 	}
 
 	#evict(): void {
 		if (this.#limit > 0 && this.#size > this.#limit) this.shrink(this.#limit * 0.9);
 	}
+}
+
+function touch(path: string): void {
+	try {
+		const now = new Date();
+		utimesSync(path, now, now);
+	} catch {
+		// Found out when it is read.
+	}
+}
+
+/** What an earlier worker has left, the least recently used first. */
+function filesBelow(folder: string): { readonly hash: string; readonly size: number }[] {
+	const found: { hash: string; size: number; used: number }[] = [];
+	for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+		if (!/^[0-9a-f]{64}$/.test(entry.name)) continue;
+		const s = statIfThere(join(entry.parentPath, entry.name));
+		if (s?.isFile() === true) found.push({ hash: entry.name, size: s.size, used: s.mtimeMs });
+	}
+	return found.sort((a, b) => a.used - b.used);
 }
 
 /** Bytes on the disk, for a limit that means what it says. */
@@ -336,6 +389,27 @@ function spaceOf(entry: Entry): number {
 
 /** Smaller files are copied: a copy costs no more than a mount. */
 const MOUNT_FROM = 256 << 10;
+
+/** Which part of the limit results may take beside the blobs, in whole blocks: they are many, and small. */
+const RESULTS = 1 / 16;
+const BLOCK = 4096;
+
+/** Empty for a file that cannot be read. */
+function hashOfFile(path: string): string {
+	const hash = createHash("sha256");
+	const piece = Buffer.allocUnsafe(1 << 20);
+	try {
+		const fd = openSync(path, "r");
+		try {
+			for (let n = readSync(fd, piece); n > 0; n = readSync(fd, piece)) hash.update(piece.subarray(0, n));
+		} finally {
+			closeSync(fd);
+		}
+	} catch {
+		return "";
+	}
+	return hash.digest("hex");
+}
 
 function sha256(bytes: Uint8Array): string {
 	return createHash("sha256").update(bytes).digest("hex");

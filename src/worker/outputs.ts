@@ -66,10 +66,7 @@ function executable(s: Stats): { isExecutable?: true } {
 
 function readOutput(file: string, s: Stats, limits: Limits): Buffer {
 	if (s.size > limits.outputBytes)
-		throw new RemoteError(
-			CODE.RESOURCE_EXHAUSTED,
-			`an output has ${s.size} bytes; this worker takes ${limits.outputBytes}`,
-		);
+		throw new RemoteError(CODE.OUT_OF_RANGE, `an output has ${s.size} bytes; this worker takes ${limits.outputBytes}`);
 	return readFileSync(file);
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CODE, RemoteError } from "../reapi/errors.js";
 import {
@@ -14,6 +14,7 @@ import type { Exit, Spawner } from "../util/spawner.js";
 import { type Disk, isDigest } from "./disk.js";
 import { isInsidePath, type Mounted, missingBlobs, stageInputs } from "./inputs.js";
 import { collectOutputs, outputPaths } from "./outputs.js";
+import { removeTree } from "./remove.js";
 
 export interface RunnerOptions {
 	readonly disk: Disk;
@@ -96,7 +97,8 @@ export async function runAction(o: RunnerOptions, action: Action, command: Comma
 		const completed = now();
 		if (end.kind === "not-started") throw new RemoteError(CODE.INTERNAL, `the worker cannot start it: ${end.what}`);
 		if (end.timedOut) throw new RemoteError(CODE.DEADLINE_EXCEEDED, "the action took longer than it may");
-		if (end.truncated) throw new RemoteError(CODE.RESOURCE_EXHAUSTED, "the command printed more than 16 MiB");
+		// It will print as much the next time: nobody is to try again.
+		if (end.truncated) throw new RemoteError(CODE.OUT_OF_RANGE, "the command printed more than 16 MiB");
 		return {
 			...collectOutputs(o.disk, root, cwd, command, o.limits),
 			...streams(o.disk, end),
@@ -153,20 +155,6 @@ function timeLimit(timeout: Duration | null | undefined, limits: WorkerLimits): 
 function now(): Duration {
 	const ms = Date.now();
 	return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1_000_000 };
-}
-
-/** Also what the action has made unwritable. */
-function removeTree(folder: string): void {
-	try {
-		rmSync(folder, { recursive: true, force: true });
-	} catch {
-		try {
-			chmodSync(folder, 0o700);
-			rmSync(folder, { recursive: true, force: true });
-		} catch {
-			// The worker's next start removes it.
-		}
-	}
 }
 
 function invalid(message: string): RemoteError {

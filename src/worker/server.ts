@@ -15,13 +15,16 @@ export interface WorkerOptions extends ServicesOptions {
 export interface Worker {
 	readonly port: number;
 	status(): WorkerStatus;
-	/** Takes no new actions, lets those that were taken end, and closes. */
+	/** Takes no new actions, lets those that were taken end and their outputs be fetched, and closes. */
 	drain(): Promise<void>;
 	/** Closes at once. */
 	close(): void;
 }
 
 const LARGEST = 8 << 20;
+/** Milliseconds without a call after which clients have what they waited for, and the most that they are given. */
+const QUIET_MS = 1_000;
+const FETCHING_MS = 30_000;
 
 /** Starts a worker. Throws a UserError when it may not listen there. */
 export async function startWorker(o: WorkerOptions): Promise<Worker> {
@@ -48,7 +51,11 @@ export async function startWorker(o: WorkerOptions): Promise<Worker> {
 		port,
 		status: services.status,
 		async drain() {
+			const { running, queued } = services.operations;
 			await services.operations.drain();
+			const end = performance.now() + (running + queued > 0 ? FETCHING_MS : 0);
+			for (let left = QUIET_MS; left > 0 && performance.now() < end; left = QUIET_MS - services.idle())
+				await new Promise((resolve) => setTimeout(resolve, left));
 			await new Promise<void>((resolve) => {
 				server.tryShutdown(() => resolve());
 				// A client that holds its connection open must not keep a worker alive that has nothing to do.

@@ -41,6 +41,8 @@ export interface Services {
 	readonly definition: ServiceDefinition;
 	readonly handlers: UntypedServiceImplementation;
 	readonly operations: Operations;
+	/** Milliseconds since anybody asked for anything. */
+	idle(): number;
 	status(): WorkerStatus;
 }
 
@@ -58,6 +60,7 @@ export function makeServices(o: ServicesOptions): Services {
 	const operations = new Operations(o.jobs);
 	let hits = 0;
 	let misses = 0;
+	let lastCall = performance.now();
 	const definition: Record<string, ServiceDefinition[string]> = {};
 	const handlers: Record<string, UntypedServiceImplementation[string]> = {};
 	const expected = Buffer.from(`Bearer ${o.token}`);
@@ -76,6 +79,7 @@ export function makeServices(o: ServicesOptions): Services {
 	}
 	/** Throws for a call without the token. */
 	const admit = (metadata: Metadata): void => {
+		lastCall = performance.now();
 		if (o.token === "") return;
 		const given = Buffer.from(String(metadata.get("authorization")[0] ?? ""));
 		if (given.length === expected.length && timingSafeEqual(given, expected)) return;
@@ -243,7 +247,7 @@ export function makeServices(o: ServicesOptions): Services {
 		bytes: disk.size,
 	});
 	unary(METHODS.status, status);
-	return { definition, handlers, operations, status };
+	return { definition, handlers, operations, idle: () => performance.now() - lastCall, status };
 }
 
 const FINE = { code: CODE.OK, message: "", details: [] };

@@ -26,13 +26,17 @@ function result(stdout: string): Execution {
 /** An engine that ends when it is told to. */
 function heldEngine(name: string) {
 	const running: ((execution: Execution | Declined) => void)[] = [];
+	let last: AbortSignal | undefined;
 	const engine: Engine = {
 		name,
 		jobs: 2,
 		refuses: () => "",
-		execute: () => new Promise((resolve) => void running.push(resolve)),
+		execute(_hash, _thunk, signal) {
+			last = signal;
+			return new Promise((resolve) => void running.push(resolve));
+		},
 	};
-	return { engine, running };
+	return { engine, running, signal: () => last };
 }
 
 function race() {
@@ -105,6 +109,43 @@ describe("a race", () => {
 		r.far.running.pop()!(result("far"));
 		assert.equal(said(await late), "far");
 		assert.deepEqual(r.timers, []);
+	});
+
+	it("learns nothing from what the far engine knew already", async () => {
+		const r = race();
+		for (let i = 0; i < 5; i++) {
+			const one = r.engine.execute(PROGRAM, THUNK);
+			r.far.running.pop()!({ ...result("far"), place: { remembered: true, at: "there", why: "" } } as Execution);
+			await one;
+		}
+		const first = r.engine.execute(PROGRAM, THUNK);
+		await r.pass(3_600_000);
+		assert.equal(r.near.running.length, 0);
+		r.far.running.pop()!(result("far"));
+		await first;
+	});
+
+	it("tells the far engine when its result is not wanted any more", async () => {
+		const r = race();
+		await r.learn();
+		const late = r.engine.execute(PROGRAM, THUNK);
+		const { signal } = r.far;
+		await r.pass(5000);
+		assert.equal(signal()!.aborted, false);
+		r.near.running.pop()!(result("near"));
+		assert.equal(said(await late), "near");
+		assert.equal(signal()!.aborted, true);
+	});
+
+	it("waits for the second run when the far engine declines after it has begun", async () => {
+		const r = race();
+		await r.learn();
+		const late = r.engine.execute(PROGRAM, THUNK);
+		await r.pass(5000);
+		r.far.running.pop()!({ kind: "declined", failure: { reason: "remote", message: "gone" } });
+		await r.pass(0);
+		r.near.running.pop()!(result("near"));
+		assert.equal(said(await late), "near");
 	});
 
 	it("is not lost by a failure of the second run", async () => {

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openCas } from "../../src/engines/reapi/cas.js";
 import { executeAction } from "../../src/engines/reapi/execute.js";
@@ -15,6 +15,7 @@ import {
 	type Directory,
 	METHODS,
 } from "../../src/reapi/messages.js";
+import { claimFolder } from "../../src/worker/claim.js";
 import { Disk } from "../../src/worker/disk.js";
 import { isInsidePath, staysInside } from "../../src/worker/inputs.js";
 import { testFolder } from "../rig/folder.js";
@@ -177,10 +178,42 @@ describe("a worker", () => {
 		assert.deepEqual(w.disk.get(digestOf(program)), program);
 	});
 
-	it("leaves nothing of an action behind", async () => {
+	it("leaves nothing of an action behind, though no path names it whole", async () => {
 		const w = await worker();
 		await run(w, sh("mkdir -p a/b; echo x > a/b/c; chmod -R a-w a; exit 1"));
+		const name = "d".repeat(200);
+		await run(w, sh(`for i in $(seq 50); do mkdir ${name} && cd -P ${name} || exit 1; done; exit 1`));
 		assert.deepEqual(readdirSync(join(w.folder, "tmp")), []);
+	});
+
+	it("finds outputs where its folder is reached by a link", async () => {
+		const link = join(outside.path, "link");
+		mkdirSync(join(outside.path, "real"));
+		symlinkSync(join(outside.path, "real"), link);
+		const w = await worker({ disk: new Disk(join(link, "cache"), 0) });
+		const result = await run(w, sh("echo x > out", ["out"]));
+		assert.deepEqual(result.outputFiles[0]?.digest, digestOf(Buffer.from("x\n")));
+	});
+
+	it("does not run again what prints too much", async () => {
+		const w = await worker();
+		const error = await refused(run(w, sh("head -c 20000000 /dev/zero")));
+		assert.match(error.message, /printed more than 16 MiB/);
+		assert.equal(w.channel.counters.calls.get("Execute"), 1);
+	});
+
+	it("takes no output that is larger than it may be", async () => {
+		const w = await worker({ limits: { timeMs: 60_000, memoryBytes: 0, outputBytes: 1 << 20, processes: 0 } });
+		const result = await run(w, sh("head -c 2000000 /dev/zero > out", ["out"]));
+		assert.notEqual(result.exitCode, 0);
+		assert.equal(result.outputFiles[0]?.digest?.sizeBytes, 1 << 20);
+	});
+
+	it("gives a process no more memory than it may have", async () => {
+		const limits = { timeMs: 60_000, memoryBytes: 64 << 20, outputBytes: 1 << 20, processes: 0 };
+		const w = await worker({ limits });
+		const result = await run(w, sh("dd if=/dev/zero of=/dev/null bs=200M count=1"));
+		assert.match(result.stderrRaw.toString(), /memory exhausted/);
 	});
 
 	it("ends an action that takes longer than it may, and all that it started", async () => {
@@ -282,17 +315,26 @@ describe("a worker", () => {
 
 	it("ends what was taken before it goes, and takes nothing more", async () => {
 		const w = await worker();
-		const digest = await send(
-			w,
-			sh("while [ ! -e go ]; do sleep 0.01; n=$((n+1)); [ $n -gt 30 ] && exit 0; done"),
-			EMPTY,
-			[],
-		);
-		const running = executeAction({ channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 }, digest);
+		const script = "n=0; while [ $n -lt 30 ]; do sleep 0.01; n=$((n+1)); done; echo made > out";
+		const action = await send(w, sh(script, ["out"]), EMPTY, []);
+		const running = executeAction({ channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 }, action);
 		while (w.worker.status().running === 0) await new Promise((resolve) => setImmediate(resolve));
 		const drained = w.worker.drain();
-		assert.equal((await running).result.exitCode, 0);
+		const { result } = await running;
+		assert.equal(result.exitCode, 0);
+		const cas = openCas({ channel: w.channel, instance: "", maxBatchBytes: 0 });
+		const digest = result.outputFiles[0]!.digest!;
+		assert.equal((await cas.fetch(digest)).toString(), "made\n", "what was made can still be fetched");
 		await drained;
+	});
+
+	it("goes at once when it has nothing to do", async () => {
+		const w = await worker();
+		await w.channel.unary(METHODS.getCapabilities, { instanceName: "" });
+		const started = performance.now();
+		w.channel.close();
+		await w.worker.drain();
+		assert.ok(performance.now() - started < 900);
 	});
 });
 
@@ -319,7 +361,6 @@ describe("the worker's disk", () => {
 		const program = disk.add(Buffer.alloc(400 << 10, "#"));
 		disk.place(program, join(folder.path, "program"), true);
 		assert.equal(disk.size, 2 * program.sizeBytes);
-		assert.equal(new Disk(path, 1 << 20).size, 2 * program.sizeBytes);
 		// Each of them would fit beside the program alone.
 		disk.add(Buffer.alloc(300 << 10, "1"));
 		assert.equal(disk.has(program), false);
@@ -332,6 +373,52 @@ describe("the worker's disk", () => {
 		const again = new Disk(folder.path, 0);
 		assert.deepEqual(again.get(digest), bytes(1));
 		assert.equal(existsSync(join(folder.path, "tmp", "half")), false);
+	});
+
+	it("neither places nor hands out what an earlier worker did not write whole", () => {
+		const before = new Disk(folder.path, 0);
+		const digests = [1, 2].map((n) => before.add(bytes(n)));
+		for (const { hash } of digests) {
+			chmodSync(before.path(hash), 0o600);
+			// As long as it was: a machine that lost its power may keep a file's length without its bytes.
+			writeFileSync(before.path(hash), Buffer.alloc(1000));
+		}
+		const disk = new Disk(folder.path, 0);
+		assert.equal(disk.place(digests[0]!, join(folder.path, "copy"), false), "absent");
+		assert.equal(disk.file(digests[1]!), undefined);
+		assert.deepEqual(
+			digests.map((d) => disk.has(d)),
+			[false, false],
+		);
+	});
+
+	it("keeps results within a part of its limit, the oldest go first, also after a restart", () => {
+		const name = (n: number): string => n.toString(16).repeat(64);
+		const disk = new Disk(folder.path, 16 * 4096 * 3);
+		for (const n of [1, 2, 3]) disk.putResult(name(n), bytes(n));
+		utimesSync(join(folder.path, "ac", name(1)), 1, 1);
+		utimesSync(join(folder.path, "ac", name(3)), 2, 2);
+		const again = new Disk(folder.path, 16 * 4096 * 3);
+		again.putResult(name(4), bytes(4));
+		const kept = (d: Disk) => [1, 2, 3, 4].filter((n) => d.getResult(name(n)) !== undefined);
+		assert.deepEqual(kept(again), [2, 3, 4]);
+		again.getResult(name(2));
+		again.putResult(name(5), bytes(5));
+		assert.deepEqual(kept(again), [2, 4]);
+		assert.equal(disk.getResult(name(1)), undefined);
+	});
+
+	it("takes an empty file that an earlier worker has left for no result", () => {
+		new Disk(folder.path, 0).putResult("a".repeat(64), Buffer.alloc(0));
+		assert.equal(new Disk(folder.path, 0).getResult("a".repeat(64)), undefined);
+	});
+
+	it("belongs to one worker at a time", async () => {
+		const giveBack = await claimFolder(folder.path);
+		await assert.rejects(claimFolder(folder.path), /another gg worker is at work in /);
+		(await claimFolder(join(folder.path, "else")))();
+		giveBack();
+		(await claimFolder(folder.path))();
 	});
 
 	it("hands out no file that was damaged", () => {

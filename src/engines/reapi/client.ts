@@ -175,9 +175,10 @@ function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 			const cached = await cachedAction(executing, action.digest);
 			if (cached === undefined) return undefined;
 			try {
-				return await take(thunk, cached, true);
+				const taken = await take(thunk, cached, true);
+				return taken.kind === "impossible" ? undefined : taken;
 			} catch (error) {
-				// The server remembers the result and has lost an output: it is made again.
+				// The server remembers the result and has lost an output, or never had it: it is made again.
 				if (error instanceof RemoteError && error.code === CODE.NOT_FOUND) return undefined;
 				throw error;
 			}

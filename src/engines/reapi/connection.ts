@@ -5,6 +5,7 @@ export interface ConnectionProblem {
 }
 
 const ADDRESS = "check the address, and that the server is up";
+const BROKEN_OFF = "disconnected before secure TLS connection";
 const CLOCKS = "check the clock of this machine";
 
 /** What Node, OpenSSL and grpc-js say, and what it means; the first that fits counts. `$1` is the first group. */
@@ -31,9 +32,19 @@ const PROBLEMS: readonly (readonly [said: RegExp, message: string, hint: string]
 		"have the server's TLS brought up to date",
 	],
 	[
-		/alert (?:handshake failure|certificate required|bad certificate|unknown ca)/,
+		/alert certificate (?:expired|revoked)/,
+		"it says that this client's certificate has expired, or was revoked",
+		"have it renewed (cert=FILE and key=FILE), or check the server's clock",
+	],
+	[
+		/alert (?:handshake failure|certificate required|certificate unknown|(?:bad|unsupported) certificate|unknown ca|access denied)/,
 		"it refuses this client's certificate, or wants one",
 		"name one that it knows: cert=FILE and key=FILE",
+	],
+	[
+		/disconnected before secure TLS connection/,
+		"it broke off when TLS had begun; it may refuse this client's certificate",
+		"name a certificate that it knows, and that has not expired: cert=FILE and key=FILE",
 	],
 	[
 		/wrong version number|packet length too long/,
@@ -51,8 +62,10 @@ const PROBLEMS: readonly (readonly [said: RegExp, message: string, hint: string]
 	],
 ];
 
-/** Undefined for what is not known to be the connection's fault. `said` is what grpc-js says of it. */
-export function connectionProblem(said: string): ConnectionProblem | undefined {
+/** Undefined for what is not known to be the connection's fault. `said` is what grpc-js says of it; `secure`: TLS was asked for. */
+export function connectionProblem(said: string, secure: boolean): ConnectionProblem | undefined {
+	// A server may look at a client's certificate after its own part of TLS is done.
+	if (secure && /Last error: Failed to connect/.test(said)) return connectionProblem(BROKEN_OFF, secure);
 	for (const [pattern, message, hint] of PROBLEMS) {
 		const match = pattern.exec(said);
 		if (match !== null) return { message: message.replace("$1", match[1] ?? ""), hint };

@@ -16,6 +16,8 @@ export interface ChannelSecurity {
 
 /** Milliseconds for which the helper's answer is used when it names no time. */
 const HELPER_MS = 300_000;
+const PEM = "ca=, cert= and key= name files in PEM form";
+const HEADER = /^[0-9a-z_.-]+$/i;
 /** Milliseconds for which a token file is not read again. */
 const FILE_MS = 10_000;
 
@@ -27,7 +29,16 @@ export async function channelSecurity(endpoint: Endpoint): Promise<ChannelSecuri
 	const more = headers === undefined ? {} : { headers };
 	if (endpoint.tls === undefined) return { credentials: credentials.createInsecure(), ...more };
 	const { ca, cert, key, serverName } = endpoint.tls;
-	const read = (path: string, what: string): Buffer | null => (path === "" ? null : readFile(path, what));
+	const read = (path: string, what: "ca" | "cert" | "key"): Buffer | null => {
+		const pem = path === "" ? null : readFile(path, what);
+		// Node takes a file without one for an empty list, and then believes nobody.
+		if (pem === null || what === "key" || pem.includes("-----BEGIN ")) return pem;
+		throw new UserError({
+			reason: "bad-credentials",
+			message: `the file that ${what}= names holds no certificate: ${path}`,
+			hint: PEM,
+		});
+	};
 	const host = endpoint.target.slice(0, endpoint.target.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
 	// TLS sends no addresses as names, and Node warns on every connection that tries.
 	const byAddress = serverName === "" && isIP(host) !== 0;
@@ -44,7 +55,7 @@ export async function channelSecurity(endpoint: Endpoint): Promise<ChannelSecuri
 	} catch (error) {
 		if (error instanceof UserError) throw error;
 		const message = `the certificates cannot be used: ${error instanceof Error ? error.message : String(error)}`;
-		throw new UserError({ reason: "bad-credentials", message, hint: "ca=, cert= and key= name files in PEM form" });
+		throw new UserError({ reason: "bad-credentials", message, hint: PEM });
 	}
 }
 
@@ -115,7 +126,12 @@ async function askHelper(endpoint: Endpoint): Promise<Headers> {
 	try {
 		const answer = JSON.parse(text) as { headers?: Record<string, readonly string[]>; expires?: string };
 		const headers: Record<string, string> = {};
-		for (const [name, values] of Object.entries(answer.headers ?? {})) headers[name.toLowerCase()] = values.join(", ");
+		for (const [name, values] of Object.entries(answer.headers ?? {})) {
+			const value = values.join(", ");
+			// Whoever checks it later puts the whole secret into the message.
+			if (!HEADER.test(name) || /-bin$/i.test(name) || /[^\x20-\x7e]/.test(value)) throw new Error("no header");
+			headers[name.toLowerCase()] = value;
+		}
 		const expires = answer.expires === undefined ? Number.NaN : Date.parse(answer.expires) - 5_000;
 		return { headers, until: Number.isNaN(expires) ? Date.now() + HELPER_MS : expires };
 	} catch {

@@ -3,6 +3,7 @@ import { CODE, RemoteError } from "../../reapi/errors.js";
 import { isInside } from "../../thunk/codec.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
+import { UserError } from "../../util/result.js";
 import type { Declined, Engine } from "../types.js";
 import { allBlobs } from "./action.js";
 import { BlobGone } from "./cas.js";
@@ -37,7 +38,9 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 	let down: { readonly until: number; readonly message: string } | undefined;
 	let noNamespace = "";
 
-	async function run(hash: ObjectHash, thunk: Thunk): Promise<RemoteOutcome> {
+	const running = new Set<AbortController>();
+
+	async function run(hash: ObjectHash, thunk: Thunk, signal: AbortSignal): Promise<RemoteOutcome> {
 		const { root, action } = client.actionOf(hash, thunk);
 		const known = await client.recall(thunk, action);
 		if (known !== undefined) return known;
@@ -46,7 +49,7 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 			await cas.ensure(allBlobs(action, blobs));
 			done();
 			try {
-				const { result, remembered } = await executeAction(client.executing, action.digest);
+				const { result, remembered } = await executeAction(client.executing, action.digest, signal);
 				return await client.take(thunk, result, remembered);
 			} catch (error) {
 				if (!(error instanceof RemoteError) || uploads >= UPLOADS || !lacksBlobs(error)) throw error;
@@ -60,7 +63,11 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 		name: "reapi",
 		jobs: o.jobs,
 		channel,
-		close: () => channel.close(),
+		close() {
+			// A stream that is open keeps the process, whatever becomes of the channel.
+			for (const controller of running) controller.abort();
+			channel.close();
+		},
 		keeps: (hash) => kept.has(hash),
 		async bring(hash) {
 			o.objects.put(await cas.fetch(digestOfObject(hash)));
@@ -73,16 +80,22 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 			if (noNamespace !== "" && !isRelocatable(thunk)) return noNamespace;
 			return down !== undefined && now() < down.until ? down.message : "";
 		},
-		async execute(hash, thunk) {
+		async execute(hash, thunk, signal) {
 			if (down !== undefined && now() < down.until) return declined({ reason: "remote", message: down.message });
+			const controller = new AbortController();
+			signal?.addEventListener("abort", () => controller.abort());
+			running.add(controller);
 			try {
 				const twin = thunk.cwd === "" ? undefined : roots.twin(thunk);
 				if (twin !== undefined) {
 					const message = `${twin} is there twice, and #pragma once tells files apart by their times, which a server does not keep`;
 					return declined({ reason: "remote", message });
 				}
-				const outcome = await run(hash, thunk);
+				const outcome = await run(hash, thunk, controller.signal);
 				down = undefined;
+				const unbelieved = doubtOf(outcome);
+				if (unbelieved !== undefined)
+					return declined({ ...unbelieved, message: `${endpoint.target}: ${unbelieved.message}` });
 				if (outcome.kind !== "not-run") return outcome;
 				if (outcome.why.startsWith("this worker allows no namespace")) noNamespace = outcome.why;
 				return declined({ reason: "remote", message: `${endpoint.target}: ${outcome.why}` });
@@ -93,6 +106,8 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 					down = { until: now() + DOWN_MS, message: failure.message };
 				}
 				return declined(failure);
+			} finally {
+				running.delete(controller);
 			}
 		},
 	};
@@ -103,8 +118,20 @@ function hasSafeNames(thunk: Thunk): boolean {
 	return names.every((name) => name === "" || isInside(name));
 }
 
+/** Ends that say more about the server than about the command: without its outputs, or killed, for memory as a rule. */
+function doubtOf(outcome: RemoteOutcome): ExecutionFailure | undefined {
+	if (outcome.kind === "impossible") return outcome.failure;
+	const status = outcome.kind === "finished" ? outcome.result.status : 0;
+	if (status <= 128 || status > 128 + LAST_SIGNAL) return undefined;
+	return { reason: "remote", message: `the command was killed there by signal ${status - 128}` };
+}
+
+const LAST_SIGNAL = 64;
+
 /** Whoever says so after all attempts is left alone for a while. */
 function isDown(error: unknown): boolean {
+	// Without a token there is no use in asking.
+	if (error instanceof UserError) return true;
 	if (!(error instanceof RemoteError)) return false;
 	const { code, method } = error;
 	// No answer to a question that takes a moment says as much as no connection; a full disk fails what comes next, too.

@@ -44,7 +44,7 @@ export async function cachedAction(o: ExecuteOptions, digest: Digest): Promise<A
 /**
  * Has an action executed, all of whose blobs the server has. A stream that breaks is taken up again by WaitExecution; an
  * operation that the server has forgotten is asked for anew. Throws a RemoteError, with the blobs that are missing if the
- * server says so.
+ * server says so; CANCELLED after the signal.
  */
 export async function executeAction(o: ExecuteOptions, digest: Digest, signal?: AbortSignal): Promise<Executed> {
 	const now = o.now ?? Date.now;
@@ -52,6 +52,7 @@ export async function executeAction(o: ExecuteOptions, digest: Digest, signal?: 
 	const { retries } = o.channel;
 	let name = "";
 	let breaks = 0;
+	let ends = 0;
 	for (let failures = 0; ; ) {
 		const left = end - now();
 		if (left <= 0) throw overdue(o);
@@ -83,10 +84,15 @@ export async function executeAction(o: ExecuteOptions, digest: Digest, signal?: 
 			if (!forgotten && !isTransient(error)) throw error;
 			// An operation that has ended, with a failure that may pass, is no use to wait for.
 			if (forgotten || error.method === "") name = "";
+			if (error.method === "") ends += 1;
 			failures += 1;
 			breaks += 1;
-			if (failures >= retries.attempts || breaks >= MOST_BREAKS) throw error;
-			await retries.sleep(Math.min(delayBefore(failures, error.retryAfter, retries), Math.max(0, end - now())));
+			if (Math.max(failures, ends) >= retries.attempts || breaks >= MOST_BREAKS) throw error;
+			const delay = Math.min(
+				delayBefore(Math.max(failures, ends), error.retryAfter, retries),
+				Math.max(0, end - now()),
+			);
+			await retries.sleep(delay, signal);
 		}
 	}
 }

@@ -1,5 +1,6 @@
 import type { ExecutionFailure } from "../../executor/types.js";
 import { CODE, nameOfCode, RemoteError } from "../../reapi/errors.js";
+import { UserError } from "../../util/result.js";
 import { BlobGone } from "./cas.js";
 import { connectionProblem } from "./connection.js";
 import type { Endpoint } from "./endpoint.js";
@@ -10,7 +11,7 @@ import { TreeMissing } from "./roots.js";
 export function failureOf(endpoint: Endpoint, error: unknown): ExecutionFailure {
 	if (error instanceof RemoteError) {
 		const unconnected = error.code === CODE.UNAVAILABLE && UNCONNECTED.test(error.message);
-		const problem = unconnected ? connectionProblem(error.message) : undefined;
+		const problem = unconnected ? connectionProblem(error.message, endpoint.tls !== undefined) : undefined;
 		if (problem !== undefined)
 			return { reason: "remote", message: `${endpoint.target}: ${problem.message}`, hint: problem.hint };
 		const call = error.method === "" ? "" : ` (${error.method.slice(error.method.lastIndexOf("/") + 1)})`;
@@ -24,6 +25,8 @@ export function failureOf(endpoint: Endpoint, error: unknown): ExecutionFailure 
 	if (error instanceof BlobGone || error instanceof TreeMissing) {
 		return { reason: "input-changed", message: error.message, hint: "infer the build again: gg infer make" };
 	}
+	// Certificates and tokens may go while gg is at work.
+	if (error instanceof UserError) return { ...error.failure, reason: "remote" };
 	if (error instanceof Collision)
 		return {
 			reason: "remote",

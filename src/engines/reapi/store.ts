@@ -3,6 +3,7 @@ import { RemoteError } from "../../reapi/errors.js";
 import { type ActionResult, METHODS, type OutputFile } from "../../reapi/messages.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
+import { UserError } from "../../util/result.js";
 import { type Access, quietly, type ResultStore } from "../stored.js";
 import { outputName, outputsOf } from "./action.js";
 import type { Blob } from "./cas.js";
@@ -26,7 +27,7 @@ export async function openRemoteStore(o: RemoteStoreOptions): Promise<ResultStor
 		now: o.now ?? Date.now,
 		failureOf(error) {
 			const failure = failureOf(o.endpoint, error);
-			return error instanceof RemoteError ? failure : undefined;
+			return error instanceof RemoteError || error instanceof UserError ? failure : undefined;
 		},
 		troubled: o.troubled,
 	});

@@ -4,11 +4,12 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer as createWebServer } from "node:http";
 import { createServer as createHttp2Server, createSecureServer } from "node:http2";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createConnection, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import type { sendUnaryData } from "@grpc/grpc-js";
 import { connect } from "../../../src/engines/reapi/client.js";
+import { connectionProblem } from "../../../src/engines/reapi/connection.js";
 import { parseEndpoint } from "../../../src/engines/reapi/endpoint.js";
 import { CODE } from "../../../src/reapi/errors.js";
 import { METHODS, type ServerCapabilities, SHA256 } from "../../../src/reapi/messages.js";
@@ -42,8 +43,8 @@ describe("a server that cannot be used", () => {
 	}
 
 	/** What is said of it, with the port left out. */
-	async function said(url: string, use: "execution" | "cache" = "execution"): Promise<string> {
-		const endpoint = parseEndpoint(`${url}${url.includes("?") ? "&" : "?"}deadline=5`, {});
+	async function said(url: string, use: "execution" | "cache" = "execution", env = {}): Promise<string> {
+		const endpoint = parseEndpoint(`${url}${url.includes("?") ? "&" : "?"}deadline=5`, env);
 		assert.ok(endpoint.ok, JSON.stringify(endpoint));
 		try {
 			const client = await connect(
@@ -167,6 +168,75 @@ describe("a server that cannot be used", () => {
 		);
 	});
 
+	/** In front of a worker: asks each client for a certificate that `ca` has signed. */
+	async function guarded(ca: string, options = {}): Promise<{ url: string; ca: string }> {
+		const w = await worker();
+		const own = makeCertificate(join(folder.path, "server"), ...VALID);
+		const pem = { cert: readFileSync(own.cert), key: readFileSync(own.key), ca: readFileSync(ca) };
+		const wanting = { requestCert: true, rejectUnauthorized: true, ALPNProtocols: ["h2"] };
+		const server = createTlsServer({ ...pem, ...wanting, ...options }, (near) => {
+			const far = createConnection(w.worker.port, "127.0.0.1");
+			for (const socket of [near, far]) socket.on("error", () => undefined);
+			near.pipe(far).pipe(near);
+			ends.push(() => far.destroy());
+		});
+		return { url: `grpcs://${await listen(server)}?ca=${own.cert}`, ca: own.cert };
+	}
+
+	for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+		it(`wants a client's certificate, by ${maxVersion}`, async function () {
+			if (spawnSync("openssl", ["version"]).status !== 0) this.skip();
+			const client = makeCertificate(join(folder.path, "client"), ...VALID);
+			const { url } = await guarded(client.cert, { maxVersion });
+			await assert.rejects(said(`${url}&cert=${client.cert}&key=${client.key}`), /it was accepted/);
+			const env = { GG_REAPI_CERT: client.cert, GG_REAPI_KEY: client.key };
+			await assert.rejects(said(url, "execution", env), /it was accepted/);
+			assert.equal(
+				await said(url),
+				`${CANNOT}it refuses this client's certificate, or wants one | name one that it knows: cert=FILE and key=FILE`,
+			);
+			// Node's server says no more to such a client; what OpenSSL's says is below.
+			const wanted = `${CANNOT}it broke off when TLS had begun; it may refuse this client's certificate | name a certificate that it knows, and that has not expired: cert=FILE and key=FILE`;
+			const stranger = makeCertificate(join(folder.path, "stranger"), ...VALID);
+			assert.equal(await said(`${url}&cert=${stranger.cert}&key=${stranger.key}`), wanted, "a stranger's");
+			const old = makeCertificate(join(folder.path, "old"), "20200101000000Z", "20200102000000Z");
+			const { url: other } = await guarded(old.cert, { maxVersion });
+			assert.equal(await said(`${other}&cert=${old.cert}&key=${old.key}`), wanted, "one that has expired");
+		});
+	}
+
+	it("says by TLS what is wrong with a client's certificate", () => {
+		const said = (alert: string): string =>
+			connectionProblem(`No connection established. Last error: SSL routines:ssl3_read_bytes:${alert}:x.c:1`, true)!
+				.message;
+		assert.equal(
+			said("sslv3 alert certificate expired"),
+			"it says that this client's certificate has expired, or was revoked",
+		);
+		const refused = "it refuses this client's certificate, or wants one";
+		for (const alert of [
+			"tlsv1 alert unknown ca",
+			"tlsv13 alert certificate required",
+			"sslv3 alert handshake failure",
+		])
+			assert.equal(said(alert), refused, alert);
+	});
+
+	it("is not even asked with certificates that are none", async function () {
+		if (spawnSync("openssl", ["version"]).status !== 0) this.skip();
+		const [one, two] = ["one", "two"].map((name) => makeCertificate(join(folder.path, name), ...VALID));
+		const url = "grpcs://127.0.0.1:1";
+		const pem = " | ca=, cert= and key= name files in PEM form";
+		assert.match(
+			await said(`${url}?cert=${one!.cert}&key=${two!.key}`),
+			/^the certificates cannot be used: .*key values mismatch \| ca=, cert= and key= name files in PEM form$/,
+		);
+		const none = join(folder.path, "none");
+		writeFileSync(none, "nothing of the kind\n");
+		assert.equal(await said(`${url}?ca=${none}`), `the file that ca= names holds no certificate: ${none}${pem}`);
+		assert.equal(await said(`${url}?ca=${none}.gone`), `cannot read the file that ca= names: ${none}.gone | `);
+	});
+
 	async function capable(change: (good: ServerCapabilities) => ServerCapabilities): Promise<string> {
 		const w = await worker();
 		const good = await w.channel.unary(METHODS.getCapabilities, { instanceName: "" });
@@ -236,6 +306,22 @@ describe("a server that cannot be used", () => {
 		writeFileSync(helper, `#!/bin/sh\necho '${JSON.stringify(answer)}'\n`);
 		chmodSync(helper, 0o755);
 		await assert.rejects(said(`grpc://${w.target}?credential-helper=${helper}`), /it was accepted/);
+	});
+
+	it("is not asked with a helper's secret that no header can hold, and the secret is not shown", async () => {
+		const helper = join(folder.path, "helper");
+		for (const headers of [
+			'{"authorization": ["Bearer s3cret\\nmore"]}',
+			'{"a b": ["s3cret"]}',
+			'{"x-bin": ["s3cret"]}',
+		]) {
+			writeFileSync(helper, `#!/bin/sh\ncat <<'E'\n{"headers": ${headers}}\nE\n`);
+			chmodSync(helper, 0o755);
+			assert.equal(
+				await said(`grpc://127.0.0.1:1?credential-helper=${helper}`),
+				`the credential helper ${helper} printed something else than its answer | it is started with the argument get, and prints JSON with headers`,
+			);
+		}
 	});
 
 	it("sends what must not reach a terminal", async () => {

@@ -12,7 +12,16 @@ import { digestOf } from "../../../src/engines/reapi/merkle.js";
 import type { Declined } from "../../../src/engines/types.js";
 import type { Execution } from "../../../src/executor/types.js";
 import { CODE, RemoteError } from "../../../src/reapi/errors.js";
-import { ACTION_RESULT, type ActionResult, METHODS, type Operation, STATUS } from "../../../src/reapi/messages.js";
+import {
+	ACTION_RESULT,
+	type ActionResult,
+	EXECUTE_RESPONSE,
+	type ExecuteResponse,
+	METHODS,
+	type Operation,
+	RETRY_INFO,
+	STATUS,
+} from "../../../src/reapi/messages.js";
 import { memoryStore } from "../../../src/store/memory.js";
 import type { Store } from "../../../src/store/types.js";
 import { encodeThunk, encodeTree } from "../../../src/thunk/codec.js";
@@ -268,29 +277,49 @@ describe("the reapi engine", () => {
 		assert.match(declined(await b.run()), /DATA_LOSS: the server sent other bytes/);
 	});
 
+	/** A server that says this of every action, from its cache and as the end of a run. */
 	function resultIs(change: (result: ActionResult) => ActionResult) {
+		const empty = Buffer.alloc(0);
+		const none: ActionResult = { outputFiles: [], exitCode: 0, stdoutRaw: empty, stderrRaw: empty };
+		const result = ACTION_RESULT.decode(ACTION_RESULT.encode(change(none)));
 		return faulty((handlers) => {
-			handlers[METHODS.getActionResult.path] = (_call: unknown, answer: sendUnaryData<ActionResult>) => {
-				const empty = Buffer.alloc(0);
-				const none: ActionResult = { outputFiles: [], exitCode: 0, stdoutRaw: empty, stderrRaw: empty };
-				answer(null, ACTION_RESULT.decode(ACTION_RESULT.encode(change(none))));
-			};
+			handlers[METHODS.getActionResult.path] = (_call: unknown, answer: sendUnaryData<ActionResult>) =>
+				answer(null, result);
+			handlers[METHODS.execute.path] = (call: ServerWritableStream<unknown, Operation>) =>
+				ended(call, { result, cachedResult: true, message: "" });
 		});
+	}
+
+	function ended(call: ServerWritableStream<unknown, Operation>, response: ExecuteResponse): void {
+		const value = EXECUTE_RESPONSE.encode(response);
+		call.write({ name: "operations/x", done: true, response: { typeUrl: "x/ExecuteResponse", value } });
+		call.end();
 	}
 
 	it("takes no link for an output", async () => {
 		const { target } = await resultIs((r) => ({ ...r, outputSymlinks: [{ path: "out/0", target: "/etc/passwd" }] }));
-		const execution = await (await bench(target)).run();
-		assert.equal(execution.kind, "impossible");
-		assert.match(JSON.stringify(execution), /is a symbolic link/);
+		assert.match(declined(await (await bench(target)).run()), /^127\S+: copy ended .* \S+out is a symbolic link$/);
+	});
+
+	it("executes again what a cache says has made none of its outputs", async () => {
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.getActionResult.path] = (_call: unknown, answer: sendUnaryData<ActionResult>) =>
+				answer(null, { outputFiles: [], exitCode: 0, stdoutRaw: Buffer.alloc(0), stderrRaw: Buffer.alloc(0) });
+		});
+		assert.equal(finished(await (await bench(target)).run()).outputs.length, 1);
+	});
+
+	it("takes a command that was killed there for no failure of the command", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		const killed = { ...b.thunk, args: [...b.thunk.args, "137"] };
+		assert.match(declined(await b.run(killed)), /^127\S+: the command was killed there by signal 9$/);
 	});
 
 	it("does not look at outputs that it has not asked for", async () => {
 		const digest = digestOf(Buffer.from("harm"));
 		const { target } = await resultIs((r) => ({ ...r, outputFiles: [{ path: "../../etc/passwd", digest }] }));
-		const execution = await (await bench(target)).run();
-		assert.equal(execution.kind, "impossible");
-		assert.match(JSON.stringify(execution), /is missing/);
+		assert.match(declined(await (await bench(target)).run()), /out is missing$/);
 	});
 
 	it("takes no more output than it can use", async () => {
@@ -409,6 +438,41 @@ describe("the reapi engine", () => {
 		);
 	});
 
+	it("asks for an action again after the time that the server names", async () => {
+		const slept: number[] = [];
+		let refusals = 2;
+		const { target } = await faulty((handlers) => {
+			const good = handlers[METHODS.execute.path] as (call: unknown) => void;
+			handlers[METHODS.execute.path] = (call: ServerWritableStream<unknown, Operation>) => {
+				refusals -= 1;
+				if (refusals < 0) return good(call);
+				const value = RETRY_INFO.encode({ retryDelay: { seconds: 7, nanos: 0 } });
+				const details = [{ typeUrl: "type.googleapis.com/google.rpc.RetryInfo", value }];
+				const status = { code: CODE.RESOURCE_EXHAUSTED, message: "no room", details };
+				// Once as the end of an operation, once as the end of the call.
+				if (refusals === 1) return ended(call, { cachedResult: false, status, message: "" });
+				const error = { code: status.code, details: "no room", metadata: withDetails(status) };
+				call.emit("error", Object.assign(new Error("no room"), error));
+			};
+		});
+		const retries = { ...AT_ONCE, sleep: async (ms: number) => void slept.push(ms) };
+		finished(await (await bench(target, { retries })).run());
+		assert.deepEqual(slept, [7000, 7000]);
+	});
+
+	it("gives up an action that a server cannot run for want of something again and again", async () => {
+		let asked = 0;
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.execute.path] = (call: ServerWritableStream<unknown, Operation>) => {
+				asked += 1;
+				const status = { code: CODE.RESOURCE_EXHAUSTED, message: "no room", details: [] };
+				ended(call, { cachedResult: false, status, message: "" });
+			};
+		});
+		assert.match(declined(await (await bench(target)).run()), /^127\S+: RESOURCE_EXHAUSTED: no room$/);
+		assert.equal(asked, AT_ONCE.attempts);
+	});
+
 	it("asks a server that has gone no more for a while", async () => {
 		const w = await worker();
 		let time = 0;
@@ -418,6 +482,49 @@ describe("the reapi engine", () => {
 		assert.match(b.engine.refuses(b.thunk), /nothing listens there/);
 		time = 31_000;
 		assert.equal(b.engine.refuses(b.thunk), "");
+	});
+
+	it("ends what runs when it is closed, or when nobody wants the result", async () => {
+		let begun: () => void = () => undefined;
+		const cancels: (() => void)[] = [];
+		const cancelled = [0, 1].map(() => new Promise<void>((resolve) => void cancels.push(resolve)));
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.execute.path] = (call: ServerWritableStream<unknown, Operation>) => {
+				call.on("cancelled", () => cancels.shift()!());
+				call.write({ name: "operations/x", done: false });
+				begun();
+			};
+		});
+		const b = await bench(target);
+		const start = async (signal?: AbortSignal) => {
+			const under = new Promise<void>((resolve) => {
+				begun = resolve;
+			});
+			const execution = b.engine.execute(hashFile(program), b.thunk, signal);
+			await under;
+			return { execution };
+		};
+		const unwanted = new AbortController();
+		const first = await start(unwanted.signal);
+		unwanted.abort();
+		assert.match(declined(await first.execution), /CANCELLED/);
+		const second = await start();
+		b.engine.close();
+		assert.match(declined(await second.execution), /CANCELLED/);
+		await Promise.all(cancelled);
+	});
+
+	it("declines, and asks no more for a while, when its token is gone", async () => {
+		const w = await worker();
+		const helper = join(folder.path, "helper");
+		// Its answer has expired as soon as it is given: it is asked for each call.
+		const answer = '{"headers": {"authorization": ["Bearer x"]}, "expires": "2001-01-01T00:00:00Z"}';
+		writeFileSync(helper, `#!/bin/sh\necho '${answer}'\n`, { mode: 0o755 });
+		const b = await bench(w.target, {}, `&credential-helper=${helper}`);
+		writeFileSync(helper, "#!/bin/sh\nexit 1\n");
+		const said = /^the credential helper \S+ failed: .* \| it is started with the argument get/;
+		assert.match(declined(await b.run()), said);
+		assert.match(b.engine.refuses(b.thunk), /^the credential helper/);
 	});
 
 	it("gives up an action after its deadline, whatever the server does", async () => {
