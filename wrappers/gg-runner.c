@@ -607,11 +607,28 @@ static void limit(int which, rlim_t most) {
 		(void)!setrlimit((__rlimit_resource_t)which, &(struct rlimit){ most, most });
 }
 
+#ifndef CAP_SETFCAP
+#define CAP_SETFCAP 31
+#endif
+
+/*
+ * Root's action must not be able to make the machine's files writable again. What is left is what the kernel wants of a root
+ * that maps itself into a user namespace: the action may be a gg-runner.
+ */
+static void drop_privileges(int pipe) {
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		fail(pipe, 'X', "no new privileges");
+	for (int capability = 0; geteuid() == 0 && prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+		if (capability != CAP_SETFCAP && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 && errno != EPERM)
+			fail(pipe, 'X', "drop privileges");
+}
+
 static _Noreturn void run_command(int pipe) {
 	limit(RLIMIT_AS, job.memory);
 	limit(RLIMIT_FSIZE, job.file_size);
 	limit(RLIMIT_NPROC, job.processes);
 	limit(RLIMIT_CORE, 1);
+	drop_privileges(pipe);
 	if (chdir(job.cwd) < 0)
 		fail(pipe, 'X', job.cwd);
 	umask(job.umask);

@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import { quote } from "shell-quote";
 import type { CommandEvent, Event } from "../report/events.js";
-import { describeCommand, readJournal } from "../report/journal.js";
+import { describeCommand, readJournals } from "../report/journal.js";
 import { UserError } from "../util/result.js";
 import { parse } from "./parse.js";
 import { openProjectStore } from "./project.js";
@@ -10,7 +10,7 @@ import type { Io, Run } from "./types.js";
 const SPEC = {
 	name: "explain",
 	usage:
-		"gg explain [options] [TARGET…]\n\nSays what the last build did for each TARGET, and why; without targets, how many commands were\ntreated how.",
+		"gg explain [options] [TARGET…]\n\nSays what the last build did for each TARGET, and why, and what a force after it did; without targets, how\nmany commands were treated how.",
 	options: { json: { type: "boolean", describe: "print JSON" } },
 } as const;
 
@@ -20,7 +20,7 @@ export const run: Run = async (args, io) => {
 	const parsed = await parse(SPEC, args, io);
 	if (parsed === undefined) return 0;
 	const { ggDir } = openProjectStore(io);
-	const events = readJournal(ggDir);
+	const events = readJournals(ggDir);
 	if (events.length === 0) {
 		throw new UserError({
 			reason: "no-journal",

@@ -28,9 +28,13 @@ const SPEC = {
 		"max-time": { type: "number", default: 900, describe: "seconds that one action may take" },
 		"max-memory": { type: "string", default: "0", describe: "address space of one process (0: no limit)" },
 		"max-output": { type: "string", default: "2G", describe: "size of one file that an action writes" },
-		"max-processes": { type: "number", default: 0, describe: "processes of the worker's user at once (0: no limit)" },
+		"max-processes": {
+			type: "number",
+			default: 0,
+			describe: "processes of the worker's user, who is not root (0: no limit)",
+		},
 		"accept-results": { type: "boolean", describe: "also keep results that clients computed themselves" },
-		init: { type: "boolean", describe: "make a certificate and a token, and print the client's line" },
+		init: { type: "boolean", describe: "make a certificate and a token, and print the worker's and the clients' line" },
 		cert: { type: "string", describe: "certificate, a file in PEM form" },
 		key: { type: "string", describe: "its private key" },
 		"token-file": { type: "string", describe: "file with the token that clients must send" },
@@ -50,15 +54,16 @@ export const run: Run = async (args, io) => {
 		const identity = makeIdentity(own);
 		// On the loopback address a worker asks nobody who he is.
 		const at = isLoopback(host) ? "0.0.0.0" : host;
-		const serving = ["gg", "worker", "--listen", `${bracketed(at)}:${port}`];
-		if (flags.cache !== undefined) serving.push("--cache", folder);
+		const cache = flags.cache === undefined ? "" : ` --cache ${quote([folder])}`;
 		io.out(`certificate ${identity.cert}\ntoken       ${identity.tokenFile}\n`);
-		io.out(`Start the worker:\n    ${quote(serving)}\n`);
+		io.out(`Start the worker:\n    gg worker --listen ${bracketed(at)}:${port}${cache}\n`);
 		io.out(`Copy certificate and token to the clients. There:\n    ${clientLine(at, port, identity)}\n`);
 		return 0;
 	}
 	const jobs = flags.jobs ?? availableParallelism();
 	if (!Number.isInteger(jobs) || jobs < 1) throw usageError("worker", "--jobs takes a whole number from 1 up");
+	if (flags["max-processes"] > 0 && isUnlimited())
+		throw usageError("worker", "--max-processes has no effect on root's processes: start the worker as another user");
 	const security = securityOf(flags, own, host);
 	const cacheDir = cacheDirectory(io.env);
 	const say = (text: string): void => io.err(`gg: ${text}`);
@@ -95,6 +100,11 @@ export const run: Run = async (args, io) => {
 		giveBack();
 	}
 };
+
+/** True for root itself, and not for a container's: the kernel counts only the processes of others. */
+function isUnlimited(): boolean {
+	return process.getuid?.() === 0 && /^\s*0\s+0\s/.test(readFileSync("/proc/self/uid_map", "latin1"));
+}
 
 /** Resolves when the process is asked to end; asked a second time, it ends at once. */
 function ended(): Promise<void> {

@@ -100,6 +100,8 @@ export function isTransient(error: RemoteError): boolean {
 		case CODE.UNAVAILABLE:
 		case CODE.RESOURCE_EXHAUSTED:
 		case CODE.ABORTED:
+		// Of a server that is shut down; whoever cancels a call himself knows it.
+		case CODE.CANCELLED:
 			return true;
 		case CODE.INTERNAL:
 		case CODE.UNKNOWN:

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { makeFolders, writeFileAtomic } from "../util/files.js";
 import type { CommandEvent, Event } from "./events.js";
@@ -81,6 +81,14 @@ export function readJournal(ggDir: string, name = "last"): Event[] {
 		}
 	}
 	return events;
+}
+
+/** Of the last build or infer, and of the last force if that came after it. */
+export function readJournals(ggDir: string): Event[] {
+	const time = (name: string): bigint =>
+		statSync(join(ggDir, "log", name), { bigint: true, throwIfNoEntry: false })?.mtimeNs ?? -1n;
+	const forced = time("force") >= time("last") ? readJournal(ggDir, "force") : [];
+	return [...readJournal(ggDir), ...forced];
 }
 
 export function describeCommand(event: CommandEvent): string {

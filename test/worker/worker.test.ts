@@ -167,6 +167,15 @@ describe("a worker", () => {
 		assert.equal(existsSync(join(outside.path, "harm")), false);
 	});
 
+	it("lets not even root's command make the machine's files writable", async function () {
+		if (process.getuid?.() !== 0) this.skip();
+		const w = await worker();
+		const harm = `mount -o remount,bind,rw / && echo remounted; echo harm > ${outside.path}/harm; exit 0`;
+		const result = await run(w, sh(harm));
+		assert.equal(result.stdoutRaw.toString(), "");
+		assert.equal(existsSync(join(outside.path, "harm")), false);
+	});
+
 	it("gives a large program to many actions, and none can change it", async () => {
 		const w = await worker();
 		const program = Buffer.concat([Buffer.from("#!/bin/sh\necho ran\nexit 0\n"), Buffer.alloc(300 << 10, "#")]);

@@ -76,7 +76,7 @@ export async function executeAction(o: ExecuteOptions, digest: Digest, signal?: 
 			if (last?.done === true) return resultOf(last);
 			throw new RemoteError(CODE.UNAVAILABLE, "the stream ended before the action did", METHODS.execute.path);
 		} catch (error) {
-			if (!(error instanceof RemoteError)) throw error;
+			if (!(error instanceof RemoteError) || signal?.aborted === true) throw error;
 			if (error.code === CODE.DEADLINE_EXCEEDED && now() >= end - 50 && error.method !== "") throw overdue(o);
 			const forgotten =
 				error.method === METHODS.waitExecution.path &&

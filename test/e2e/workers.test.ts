@@ -1,0 +1,198 @@
+/** Workers as users start them, and builds that go to several of them, or to one that fails. */
+import { strict as assert } from "node:assert";
+import { spawn, spawnSync } from "node:child_process";
+import { lookup } from "node:dns/promises";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { ServerWritableStream } from "@grpc/grpc-js";
+import { openCas } from "../../src/engines/reapi/cas.js";
+import { openChannel } from "../../src/engines/reapi/channel.js";
+import { digestOf } from "../../src/engines/reapi/merkle.js";
+import { METHODS, type Operation } from "../../src/reapi/messages.js";
+import { GG, type Project, projects } from "../rig/project.js";
+import { type Handler, startFaulty, testWorkers } from "../rig/remote.js";
+import { freePort, startGgWorker } from "../rig/servers.js";
+
+const COUNT = 8;
+const names = Array.from({ length: COUNT }, (_, i) => `part${i}`);
+const FILES = {
+	Makefile: `all: ${names.map((name) => `${name}.o`).join(" ")}\n%.o: %.c\n\t$(CC) -g -c -o $@ $<\n`,
+	...Object.fromEntries(names.map((name) => [`${name}.c`, `int ${name}(void) { return ${name.slice(4)}; }\n`])),
+};
+
+describe("gg worker, as it is started", () => {
+	const project = projects();
+	const ends: (() => void)[] = [];
+	afterEach(() => {
+		for (const end of ends.splice(0).reverse()) end();
+	});
+	const folder = (): string => {
+		const made = mkdtempSync(join(tmpdir(), "gg-test-workers-"));
+		ends.push(() => rmSync(made, { recursive: true, force: true }));
+		return made;
+	};
+
+	it("prints with --init a line for the worker and one for its clients, which work as they are", async function () {
+		const known = await lookup(hostname()).catch(() => undefined);
+		if (spawnSync("openssl", ["version"]).status !== 0 || known === undefined) this.skip();
+		const p = project(FILES);
+		const env = { PATH: `${dirname(GG)}:${p.env()["PATH"]}` };
+		const cache = join(folder(), "it's a cache");
+		const init = await p.gg(["worker", "--init", "--cache", cache, "--listen", `127.0.0.1:${await freePort()}`]);
+		assert.equal(init.status, 0, init.stderr);
+		const line = (start: string) => init.stdout.split("\n").find((l) => l.startsWith(`    ${start}`))!;
+		const worker = spawn("sh", ["-c", `exec ${line("gg worker --listen 0.0.0.0:")}`], {
+			env: p.env(env),
+			detached: true,
+		});
+		ends.push(() => void process.kill(-worker.pid!, "SIGKILL"));
+		await new Promise<void>((resolve, reject) => {
+			worker.stdout.once("data", () => resolve());
+			worker.once("exit", (status) => reject(new Error(`it ended with ${status}`)));
+		});
+		const built = await p.sh(line("gg build --engine "), { env });
+		assert.equal(built.status, 0, built.stderr);
+		assert.match((await p.gg(["explain"])).stdout, /8 ran: on .* at /);
+	});
+
+	it("leaves a worker alone that is at work in the same folder", async () => {
+		const p = project({});
+		const cache = folder();
+		const first = await startGgWorker(cache, p.env());
+		ends.push(() => first.stop());
+		writeFileSync(join(cache, "tmp", "of-an-action"), "");
+		const second = await p.gg(["worker", "--listen", "127.0.0.1:0", "--cache", cache]);
+		assert.equal(second.status, 1);
+		assert.match(
+			second.stderr,
+			/^gg-worker: another gg worker is at work in \S+\n {4}give this one its own: --cache DIR\n$/m,
+		);
+		assert.ok(existsSync(join(cache, "tmp", "of-an-action")));
+	});
+
+	it("is whole again after it was killed while it wrote", async () => {
+		const p = project({});
+		const cache = folder();
+		const bytes = Buffer.alloc(64 << 20, "0123456789");
+		const blob = { digest: digestOf(bytes), read: () => bytes };
+		const open = (target: string) => {
+			const channel = openChannel({ target, toolVersion: "test", invocation: "test" });
+			ends.push(() => channel.close());
+			return openCas({ channel, instance: "", maxBatchBytes: 0 });
+		};
+		const first = await startGgWorker(cache, p.env());
+		const sent = assert.rejects(open(first.target).ensure([blob]));
+		while (readdirSync(join(cache, "tmp")).length === 0) await new Promise((resolve) => setImmediate(resolve));
+		first.stop();
+		await sent;
+		const second = await startGgWorker(cache, p.env());
+		ends.push(() => second.stop());
+		assert.deepEqual(readdirSync(join(cache, "tmp")), []);
+		const cas = open(second.target);
+		await cas.ensure([blob]);
+		assert.ok((await cas.fetch(blob.digest)).equals(bytes));
+	});
+});
+
+describe("a build on several servers, or on one that fails", () => {
+	const project = projects();
+	const worker = testWorkers();
+	const ends: (() => void)[] = [];
+	afterEach(() => {
+		for (const end of ends.splice(0).reverse()) end();
+	});
+	type Execute = (call: ServerWritableStream<unknown, Operation>) => void;
+
+	/** A server whose executions go through `execute`. */
+	async function server(execute: (good: Execute) => Execute): Promise<{ target: string; close: () => void }> {
+		const w = await worker({ jobs: COUNT });
+		const changed = await startFaulty(w.options, (handlers: Record<string, Handler>) => {
+			handlers[METHODS.execute.path] = execute(handlers[METHODS.execute.path] as Execute);
+		});
+		ends.push(() => changed.close());
+		return changed;
+	}
+
+	async function inferred(): Promise<{ p: Project; aside: string }> {
+		const p = project(FILES);
+		const plain = await p.run(["make"]);
+		assert.equal(plain.status, 0, plain.stderr);
+		const aside = p.aside();
+		const done = await p.gg(["infer", "make"]);
+		assert.equal(done.status, 0, done.stderr);
+		return { p, aside };
+	}
+
+	it("gives each engine its own number of jobs", async () => {
+		const { p, aside } = await inferred();
+		const running = [0, 0];
+		const most = [0, 0];
+		let full = false;
+		const held: (() => void)[] = [];
+		const counting = (i: number) =>
+			server((good) => (call) => {
+				running[i]! += 1;
+				most[i] = Math.max(most[i]!, running[i]!);
+				call.once("finish", () => {
+					running[i]! -= 1;
+				});
+				held.push(() => good(call));
+				// All wait until both have as many as they may: no fewer would do, and more would be seen.
+				full ||= running[0] === 1 && running[1] === 3;
+				if (full) for (const go of held.splice(0)) go();
+			});
+		const [one, three] = [await counting(0), await counting(1)];
+		const engines = [
+			"--jobs",
+			"1",
+			"--engine",
+			`reapi=grpc://${one.target}`,
+			"-j3",
+			"--engine",
+			`remote=${three.target}`,
+		];
+		const forced = await p.gg(["force", "--on-remote-failure=fail", ...engines]);
+		assert.equal(forced.status, 0, forced.stderr);
+		assert.deepEqual(most, [1, 3]);
+		p.assertSameTree(aside);
+	});
+
+	it("loses nothing but time when a server dies with what it runs", async () => {
+		const { p, aside } = await inferred();
+		const dying = await server(() => () => dying.close());
+		const good = await server((execute) => execute);
+		const engines = [
+			"--jobs=2",
+			"--engine",
+			`reapi=grpc://${dying.target}`,
+			"--jobs=2",
+			"--engine",
+			`reapi=grpc://${good.target}`,
+		];
+		const forced = await p.gg(["force", "--on-remote-failure=fail", ...engines]);
+		assert.equal(forced.status, 0, forced.stderr);
+		p.assertSameTree(aside);
+		const explained = (await p.gg(["explain", "part0.o"])).stdout;
+		const why = `reapi did not: ${dying.target}: nothing listens there`;
+		assert.match(explained, new RegExp(`thunk T\\S+ ran, \\d+ ms, on test at ${good.target} \\(${why}\\)`));
+	});
+
+	it("runs here what is late there, and does not wait for that in the end", async () => {
+		const { p, aside } = await inferred();
+		let count = 0;
+		const slow = await server((good) => (call) => {
+			count += 1;
+			// Five are enough to learn from.
+			if (count <= COUNT - 1) good(call);
+			else call.write({ name: "operations/for-ever", done: false });
+		});
+		const by = ["--on-remote-failure=race", "--jobs=1", "--engine", `reapi=grpc://${slow.target}`];
+		const started = performance.now();
+		const forced = await p.gg(["force", "--explain", ...by]);
+		assert.equal(forced.status, 0, forced.stderr);
+		assert.ok(performance.now() - started < 60_000, "the deadline of an action is half an hour");
+		assert.match(forced.stderr, /part\d\.o: ran here, \d+ ms \(it was late on reapi: not back after \d+ ms\)/);
+		p.assertSameTree(aside);
+	});
+});
