@@ -2,6 +2,7 @@
  * gg-view.so: loaded by LD_PRELOAD into the tools of a build (compilers, assemblers, linkers, archivers, interpreters).
  *
  * GG_TRACE=FILE  appends what the process asks of the file system to FILE, as NUL-terminated records.
+ * GG_TRACE_LISTS=1: with the names in each folder that it lists.
  * GG_VIEW=FILE   answers the names listed in FILE with other files, or with "no such file".
  * GG_ROOT=DIR    answers every absolute name with what stands below DIR/root, as a chroot would (on workers that allow none).
  *
@@ -562,6 +563,51 @@ static void note_path(char letter, const char *path)
 	note(letter, &(struct name){ .path = path, .use = path, .dirfd = AT_FDCWD });
 }
 
+static int lists; /* GG_TRACE_LISTS: the names in a folder count as they are now, and may be others when all is done */
+
+/* As getdents64(2) has it. */
+struct folder_entry {
+	uint64_t inode, next;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
+
+static void note_names(const struct name *n)
+{
+	char path[PATH_MAX], entries[8192] __attribute__((aligned(8)));
+	size_t used = *n->path == '/' ? 0 : folder(n->dirfd, path), length = strlen(n->path);
+	if ((*n->path != '/' && !used) || used + length + 3 > sizeof path)
+		return;
+	if (used)
+		path[used++] = '/';
+	memcpy(path + used, n->path, length);
+	used += length;
+	path[used++] = '/';
+	path[used] = 0;
+	long got, fd = RAW(openat, n->dirfd, n->use, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	note_path('E', path);
+	while ((got = RAW(getdents64, fd, entries, sizeof entries)) > 0)
+		for (long at = 0; at < got;) {
+			const struct folder_entry *e = (const void *)(entries + at);
+			at += e->length;
+			if (!strcmp(e->name, ".") || !strcmp(e->name, "..") || used + strlen(e->name) >= sizeof path)
+				continue;
+			strcpy(path + used, e->name);
+			note_path('E', path);
+		}
+	RAW(close, fd);
+}
+
+static void note_folder(const struct name *n)
+{
+	note('D', n);
+	if (UNLIKELY(lists))
+		note_names(n);
+}
+
 /* --------------------------------------------------------------------------------------------------------- startup */
 
 static int stage; /* 0: not begun, 1: a thread is at it, 2: done */
@@ -590,6 +636,8 @@ static void start(void)
 			continue;
 		if (!strncmp(*e, "GG_TRACE=/", 10))
 			trace = *e + 9;
+		else if (!strncmp(*e, "GG_TRACE_LISTS=", 15))
+			lists = 1;
 		else if (!strncmp(*e, "GG_VIEW=/", 9))
 			table = *e + 8;
 		else if (!strncmp(*e, "GG_ROOT=/", 9))
@@ -696,14 +744,14 @@ static void opened(const struct name *n, int flags, int existed, int fd)
 	if (!shared)
 		return;
 	if (fd < 0) {
-		if (gone(errno) && *n->path)
-			note('r', n);
+		if ((gone(errno) || errno == EACCES) && *n->path)
+			note(errno == EACCES ? 'A' : 'r', n);
 	} else if (flags & O_PATH) {
 		note(flags & O_DIRECTORY ? 'D' : 'S', n);
 	} else if ((flags & O_TMPFILE) == O_TMPFILE) {
 		/* a file without a name */
 	} else if (flags & O_DIRECTORY) {
-		note('D', n);
+		note_folder(n);
 	} else if (!existed) {
 		note('C', n);
 	} else if ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_TRUNC)) {
@@ -834,9 +882,9 @@ INTERPOSE("opendir", DIR *, v_opendir, (const char *path))
 		return absent(), NULL;
 	DIR *d = real.opendir(base_length ? n.use : path);
 	if (shared && d)
-		note('D', &n);
-	else if (shared && gone(errno) && *path)
-		note('r', &n);
+		note_folder(&n);
+	else if (shared && (gone(errno) || errno == EACCES) && *path)
+		note(errno == EACCES ? 'A' : 'r', &n);
 	return d;
 }
 
@@ -875,8 +923,8 @@ INTERPOSE("mkdtemp", char *, v_mkdtemp, (char *template))
 static int asked(const struct name *n, int r, char no)
 {
 	/* With any other outcome the name may be one that cannot be read. */
-	if (shared && (r == 0 || gone(errno)) && n->path && *n->path)
-		note(r == 0 ? 'S' : no, n);
+	if (shared && (r == 0 || gone(errno) || errno == EACCES) && n->path && *n->path)
+		note(r == 0 ? 'S' : errno == EACCES ? 'A' : no, n);
 	return r;
 }
 
@@ -1210,13 +1258,18 @@ static int runnable(const char *path)
 	return r ? (int)r : (int)RAW(faccessat, AT_FDCWD, path, X_OK);
 }
 
-/* Where `path` cannot be executed, the trace says so only if that is because it is not there. */
+static char letter_of(int r)
+{
+	return r == 0 ? 'X' : r == -EACCES ? 'A' : 'r';
+}
+
+/* Where `path` cannot be executed, the trace says so only if it is not there, or may not be. */
 static void starts(const struct name *n)
 {
 	if (shared) {
 		int r = runnable(n->use);
-		if ((r == 0 || gone(-r)) && *n->path)
-			note(r == 0 ? 'X' : 'r', n);
+		if ((r == 0 || gone(-r) || r == -EACCES) && *n->path)
+			note(letter_of(r), n);
 	}
 	flush();
 }
@@ -1272,8 +1325,8 @@ static int search(const char **file, char full[PATH_MAX])
 				*file = n.use;
 			return 0;
 		}
-		if (gone(-r))
-			note('r', &n);
+		if (gone(-r) || r == -EACCES)
+			note(letter_of(r), &n);
 	}
 	flush();
 	return viewed;
@@ -1371,9 +1424,9 @@ INTERPOSE("execveat", int, v_execveat, (int dirfd, const char *path, char *const
 	if (look(&n, dirfd, path, 'r'))
 		return flush(), absent();
 	if (shared && path) {
-		long r = RAW(faccessat, dirfd, n.use, X_OK);
-		if ((r == 0 || gone((int)-r)) && *path)
-			note(r == 0 ? 'X' : 'r', &n);
+		int r = (int)RAW(faccessat, dirfd, n.use, X_OK);
+		if ((r == 0 || gone(-r) || r == -EACCES) && *path)
+			note(letter_of(r), &n);
 	}
 	flush();
 #ifdef SYS_execveat

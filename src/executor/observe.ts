@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import { removeQuietly } from "../util/files.js";
 import { parseTrace, type Trace } from "./trace.js";
 
+/** Has gg-view.so note the names in each folder that a tool lists. */
+export const TRACE_LISTS = "GG_TRACE_LISTS=1";
+
 /** Environment that loads gg-view.so into a tool: to trace it, and where `view` is given to redirect its files. */
 export function viewEnvironment(
 	library: string,

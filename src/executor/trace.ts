@@ -19,6 +19,8 @@ export interface Trace {
 	readonly rewritten: ReadonlySet<string>;
 	/** Folders whose listing was read. */
 	readonly listings: ReadonlySet<string>;
+	/** Of these, the names that were there then, where the trace was asked for them; without what it had made itself. */
+	readonly names: ReadonlyMap<string, ReadonlySet<string>>;
 	/** Files that were there before and were opened for writing. */
 	readonly overwritten: ReadonlySet<string>;
 	/** Files that were there before and were removed or moved away. */
@@ -27,6 +29,8 @@ export interface Trace {
 	readonly folders: ReadonlySet<string>;
 	/** Files whose presence or state was asked for. */
 	readonly looked: ReadonlySet<string>;
+	/** Paths that it was refused for want of permission: programs among them that may not be executed. */
+	readonly refused: ReadonlySet<string>;
 }
 
 /** What each process says of its records before all else. */
@@ -45,16 +49,18 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 	const own = new Set<string>();
 	const rewritten = new Set<string>();
 	const listings = new Set<string>();
+	const names = new Map<string, Set<string>>();
 	const overwritten = new Set<string>();
 	const removed = new Set<string>();
 	const folders = new Set<string>();
 	const looked = new Set<string>();
-	const names = new Map<string, string>();
+	const refused = new Set<string>();
+	const known = new Map<string, string>();
 	const nameOf = (raw: string): string => {
-		let name = names.get(raw);
+		let name = known.get(raw);
 		if (name === undefined) {
 			name = canonical(raw);
-			names.set(raw, name);
+			known.set(raw, name);
 		}
 		return name;
 	};
@@ -125,10 +131,26 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 			case 0x44: // D
 				listings.add(nameOf(raw));
 				break;
+			case 0x45: {
+				// E
+				const slash = raw.lastIndexOf("/");
+				const folder = slash === 0 ? "/" : nameOf(raw.slice(0, slash));
+				const name = raw.slice(slash + 1);
+				const there = names.get(folder) ?? new Set();
+				if (name !== "" && !own.has(posix.join(folder, name))) there.add(name);
+				names.set(folder, there);
+				break;
+			}
 			case 0x53: {
 				// S
 				const path = nameOf(raw);
 				if (!own.has(path)) looked.add(path);
+				break;
+			}
+			case 0x41: {
+				// A
+				const path = nameOf(raw);
+				if (!own.has(path)) refused.add(path);
 				break;
 			}
 			default: // L: presence, which the reads that follow imply
@@ -143,7 +165,21 @@ export function parseTrace(records: Buffer, canonical: (path: string) => string)
 		!foreign &&
 		processes > 0 &&
 		started.every((p) => observed.has(posix.basename(p)) || programs.has(nameOf(p)) || aliasSeen(p, programs));
-	return { programs, complete, reads, absent, writes, rewritten, listings, overwritten, removed, folders, looked };
+	return {
+		programs,
+		complete,
+		reads,
+		absent,
+		writes,
+		rewritten,
+		listings,
+		overwritten,
+		removed,
+		folders,
+		looked,
+		refused,
+		names,
+	};
 }
 
 /** gcc-12 may be started through the link `gcc`, and as through x86_64-linux-gnu-as: the hello names the file itself. */

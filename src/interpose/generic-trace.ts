@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, statSync } from "node:fs";
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import type { Trace } from "../executor/trace.js";
 import { loadedFiles, readLdSoConf, type SystemProbe } from "../models/ld-so.js";
@@ -47,7 +47,10 @@ export function completeTrace(
 		if (state !== "") listed[path] = state;
 	}
 	for (const folder of seen.listings) {
-		if (!o.facts.isSystem(`${folder}/`)) listed[folder] = listingDigest(folder, written);
+		if (o.facts.isSystem(`${folder}/`)) continue;
+		// As it was then: what others have made or removed since was not listed.
+		const names = seen.names.get(folder);
+		listed[folder] = names === undefined ? listingDigest(folder, written) : digestOf(folder, names, written);
 	}
 	return { seen: { ...seen, reads, listings: new Set() }, listed };
 }
@@ -70,13 +73,18 @@ const PASSING = new Set(["__pycache__", ".gg"]);
 
 /** What a folder holds, by name; `written` are absolute paths that do not count. */
 export function listingDigest(folder: string, written: ReadonlySet<string>): string {
-	const counts = (name: string): boolean => !PASSING.has(name) && !written.has(posix.join(folder, name));
 	try {
-		const counted = readdirSync(folder).filter(counts).sort();
-		return createHash("sha256").update(counted.join("\0")).digest("base64url");
+		return digestOf(folder, readdirSync(folder), written);
 	} catch {
 		return "";
 	}
+}
+
+function digestOf(folder: string, names: Iterable<string>, written: ReadonlySet<string>): string {
+	const counts = (name: string): boolean => !PASSING.has(name) && !written.has(posix.join(folder, name));
+	return createHash("sha256")
+		.update([...names].filter(counts).sort().join("\0"))
+		.digest("base64url");
 }
 
 /** What a look at a path shows beyond the content of a file; `` where there is nothing to see. Shorter than a digest. */
@@ -89,8 +97,23 @@ function stateOf(path: string): "folder" | "program" | "file" | "" {
 	}
 }
 
+/** What decides whether a path is refused for want of permission: its state, and who may read and write it. */
+export function refusalOf(path: string): string {
+	return `!${stateOf(path)}${allows(path, constants.R_OK) ? "r" : ""}${allows(path, constants.W_OK) ? "w" : ""}`;
+}
+
+function allows(path: string, mode: number): boolean {
+	try {
+		accessSync(path, mode);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
 /** True if a path that is named in a record's `listed` is as it was. */
 export function isAsListed(path: string, was: string, written: ReadonlySet<string>): boolean {
 	if (was.startsWith("/")) return was === realPath(path);
+	if (was.startsWith("!")) return was === refusalOf(path);
 	return was === (was.length < 10 ? stateOf(path) : listingDigest(path, written));
 }

@@ -14,6 +14,7 @@ import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { isThere } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
+import { refusalOf } from "./generic-trace.js";
 import { type Found, groupAbsent, Lookup } from "./lookup.js";
 import { onceTwins } from "./once-twins.js";
 import type { RanReport } from "./protocol.js";
@@ -182,13 +183,14 @@ export class Recorder {
 			const fact = this.#o.facts.get(path);
 			if (fact === undefined) {
 				// A folder in the place of a header: compilers go on looking.
-				if (this.#o.probe.isDirectory(path)) listed.push([path, "folder"]);
+				if (this.#o.probe.isDirectory(path) && !(path in known.listed)) listed.push([path, "folder"]);
 				continue;
 			}
 			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt;
 			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
 			looked.set(path, fact);
 		}
+		for (const path of seen.refused) listed.push([path, refusalOf(path)]);
 		for (const path of seen.rewritten) {
 			if (!before.has(path) && !planned.has(path)) return { reason: "rewritten", detail: path };
 		}

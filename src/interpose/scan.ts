@@ -3,8 +3,9 @@ import { posix } from "node:path";
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
 import { type LinkStep, linkStep, parseDriverTrace } from "../models/driver-trace.js";
 import { isPreprocessed } from "../models/gcc-args.js";
-import { type GccFacts, gccFacts } from "../models/gcc-facts.js";
+import { type GccFacts, gccFacts, gccFlavor } from "../models/gcc-facts.js";
 import type { SystemProbe } from "../models/ld-so.js";
+import { namesInMarkers } from "../models/line-markers.js";
 import { type LinkFlavour, resolveLink } from "../models/link.js";
 import { expandResponseFiles } from "../models/response-file.js";
 import { scanArgv, userDepfile } from "../models/scan-argv.js";
@@ -14,7 +15,7 @@ import { removeQuietly } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
-import { listingDigest } from "./generic-trace.js";
+import { listingDigest, refusalOf } from "./generic-trace.js";
 import type { IncludeScanner, Includes } from "./include-scan.js";
 import { askTool } from "./scan-ask.js";
 import { compareIncludes, type ScanTally, type SourceIncludes } from "./scan-tally.js";
@@ -81,6 +82,10 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		if (!r.probe.exists(absolute(r.command.cwd, path))) return { reason: "no-input-file", detail: path };
 	}
 	const kind = r.plan.discovery.kind;
+	if (r.plan.family === "cc") {
+		const failure = behindPreprocessed(r, { reads, absent, listed });
+		if (failure !== undefined) return failure;
+	}
 	if (kind === "include" || kind === "include+link") {
 		const failure = await scanIncludes(r, { reads, absent, listed, depfiles, looked });
 		if (failure !== undefined) return failure;
@@ -126,6 +131,37 @@ async function scanIncludes(
 	return undefined;
 }
 
+interface Shown {
+	readonly reads: Set<string>;
+	readonly absent: Set<string>;
+	readonly listed: Map<string, string>;
+}
+
+/** The sources that preprocessed ones come from: gcc's messages show their lines. */
+function behindPreprocessed(r: ScanRequest, into: Shown): NotDiscovered | undefined {
+	for (const { path, language } of r.plan.sources) {
+		if (!language.endsWith("cpp-output")) continue;
+		const file = absolute(r.command.cwd, path);
+		if (r.isPlaceholder(file)) return { reason: "placeholder", detail: file, needs: [file] };
+		addShown(r, [file], into);
+	}
+	return undefined;
+}
+
+/** Adds the files whose lines gcc's messages about these files may show. clang shows the lines that it has read. */
+function addShown({ command, probe }: ScanRequest, files: Iterable<string>, into: Shown): void {
+	if (gccFlavor(command.tool) !== "gcc") return;
+	const canonical = makeCanonical(command.cwd, into.listed);
+	for (const file of files) {
+		for (const name of namesInMarkers(readFileSync(file, "latin1"))) {
+			const path = canonical(name);
+			const found = probe.stat(path);
+			if (found === "file") into.reads.add(path);
+			else if (found === undefined) into.absent.add(path);
+		}
+	}
+}
+
 async function includesOf(
 	r: ScanRequest,
 	facts: GccFacts,
@@ -140,7 +176,7 @@ async function includesOf(
 		r.tally.asked(found.reason, found.detail);
 		// gcc's -E, up to 12, takes no notice of the pragma: only the compile itself shows.
 		if (found.reason === "target") return { reason: "scan-failed", detail: found.detail };
-		return compilersIncludes(r, index);
+		return withShown(r, await compilersIncludes(r, index));
 	}
 	const ours = named(found, command.cwd);
 	if (!r.verify) {
@@ -154,9 +190,18 @@ async function includesOf(
 	}
 	const differences = compareIncludes(ours, theirs, toolchain.files);
 	for (const difference of differences) r.tally.differs(`${source.path}: ${difference}`);
-	if (differences.length > 0) return theirs;
+	if (differences.length > 0) return withShown(r, theirs);
 	r.tally.scanned();
 	return ours;
+}
+
+/** The preprocessor alone does not open what the compiler shows in its messages. */
+function withShown(r: ScanRequest, theirs: SourceIncludes | NotDiscovered): SourceIncludes | NotDiscovered {
+	if ("reason" in theirs) return theirs;
+	const shown = { reads: new Set(theirs.reads), absent: new Set(theirs.absent), listed: new Map(theirs.listed) };
+	const own = [...theirs.files].filter((path) => !r.isSystem(path));
+	addShown(r, own, shown);
+	return { ...theirs, ...shown };
 }
 
 /** With one name for each file. */
@@ -207,6 +252,7 @@ async function compilersIncludes(r: ScanRequest, index: number): Promise<SourceI
 		for (const folder of seen.listings) if (!r.isSystem(`${folder}/`)) listed.set(folder, listingDigest(folder, NONE));
 		const reads = [...seen.reads].filter((path) => path !== depfile && r.probe.stat(path) === "file");
 		for (const path of seen.reads) if (r.probe.stat(path) === "directory") listed.set(path, "folder");
+		for (const path of seen.refused) listed.set(path, refusalOf(path));
 		const absent = [...seen.absent].filter((path) => path !== depfile);
 		const bytes = scan.depfile === undefined ? undefined : readFileSync(depfile);
 		return { files: new Set(reads), reads: new Set(reads), absent: new Set(absent), listed, depfile: bytes };

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { takeTrace, viewEnvironment } from "../executor/observe.js";
+import { TRACE_LISTS, takeTrace, viewEnvironment } from "../executor/observe.js";
 import { loadResult } from "../executor/results.js";
 import type { ForceOutcome, Forcer, NotForced } from "../forcer/forcer.js";
 import type { DescribedTool } from "../models/generic.js";
@@ -448,6 +448,7 @@ export class Session {
 			setenv: [
 				...(request.env.has("PATH") ? [`PATH=${c.path}`] : []),
 				...viewEnvironment(this.#o.viewLibrary, trace, undefined, request.env.get("LD_PRELOAD")),
+				...(plan.family === "generic" ? [TRACE_LISTS] : []),
 			],
 			unsetenv: ["GG_SESSION"],
 		};

@@ -1,5 +1,6 @@
 /** One run of the preprocessor over one source: what it opens, in which order. */
 
+import { unquoted } from "../models/line-markers.js";
 import { evaluate } from "./expression.js";
 import { type Token, token } from "./lex.js";
 import { type Candidates, type Found, type LookFor, Lookup } from "./lookup.js";
@@ -92,6 +93,8 @@ export class Walk implements MacroHost {
 	readonly #read = new Map<Program, ScanFile>();
 	#source = "";
 	readonly #listed = new Set<string>();
+	/** Files that only messages show. */
+	readonly #shown = new Set<string>();
 	#onceSeen = false;
 	/** Of UTF-8, at the start of a file. */
 	#markSeen = false;
@@ -131,7 +134,7 @@ export class Walk implements MacroHost {
 			return { kind: "refused", reason: error.reason, where, what: error.what.slice(0, 200) };
 		}
 		if (this.#questions.size > 0) return this.#ask();
-		const present = new Set<string>();
+		const present = new Set(this.#shown);
 		for (const f of this.#lookup.all) {
 			if (f.file !== undefined && f.state.stacked === 0) present.add(this.#lookup.absolute(f.path));
 		}
@@ -438,6 +441,7 @@ export class Walk implements MacroHost {
 				break;
 			case program.LINE:
 				frame.renumbered = true;
+				this.#showsLinesOf(op);
 				break;
 			default:
 				throw new Refusal(op.reason ?? "bad-directive", op.text);
@@ -454,6 +458,27 @@ export class Walk implements MacroHost {
 		const found = this.#find(name, angled, frame, next, "header");
 		if (found?.file === undefined) throw new Refusal("missing-header", name);
 		this.#enter(found, name, op.kind === program.IMPORT);
+	}
+
+	/** gcc's messages show the lines of the file that #line names; clang has them from the file that it reads. */
+	#showsLinesOf(op: Op): void {
+		if (this.flavour === "clang") return;
+		let quoted = /^[0-9]*\s*(?:"((?:[^"\\]|\\.)*)")?$/.exec(op.text)?.[1];
+		if (quoted === undefined && !/^[0-9]+$/.test(op.text)) {
+			const tokens = new Expansion(this, op.text, false);
+			try {
+				for (let t = tokens.next(); t.type !== "end"; t = tokens.next())
+					if (t.type === "string") quoted = t.text.slice(1, -1);
+			} finally {
+				tokens.abandon();
+			}
+		}
+		const name = quoted === undefined ? undefined : unquoted(quoted);
+		if (name === undefined) return;
+		const path = this.#lookup.absolute(name);
+		const found = this.#r.files.open(path);
+		if (found === "absent") this.#lookup.absent.add(path);
+		else if (found !== "folder") this.#shown.add(path);
 	}
 
 	#find(bytes: string, angled: boolean, frame: Frame, next: boolean, what: LookFor): Found | undefined {

@@ -95,6 +95,33 @@ prog: x.c ; $(CC) -o $@ $<; chmod g-rx $@
 		assert.ok(p.read("a.o").includes("/link"));
 	});
 
+	for (const [what, files] of [
+		[
+			"preprocessed source",
+			{ Makefile: "x.o: x.i ; $(CC) -Wall -c x.i\nx.i: x.c ; $(CC) -E x.c -o x.i\n", "x.c": "static int x;\n" },
+		],
+		[
+			"#line",
+			{
+				Makefile: "x.o: y.c ; $(CC) -Wall -c y.c -o x.o\n",
+				"y.c": '#line 1 "x.c"\nstatic int x;\n',
+				"x.c": "static int x;\n",
+			},
+		],
+	] as const) {
+		it(`a message shows the line of the file that ${what} names, as that file is now`, async () => {
+			const p = project(files);
+			const edited = ["sh", "-c", "sed -i 's,;,; // other,' x.c && rm -f x.o x.i && make"];
+			const missing = ["sh", "-c", "mv x.c z.c && touch x.i && rm -f x.o && make -o x.c"];
+			for (const by of [["build", "--jobs", "1"], DEFERRING, SANDBOX]) {
+				const [first, second] = await assertAsPlain(p, { steps: [["make"], edited, missing], by });
+				assert.match(first!.stderr, /static int x;\n/);
+				assert.match(second!.stderr, /static int x; \/\/ other\n/);
+				p.fresh();
+			}
+		});
+	}
+
 	it("a gg within a build is part of that build: it shares placeholders, and make's jobserver", async () => {
 		const p = project({
 			Makefile: "all: a.o\n\t$(GG) $(MAKE) -C sub\na.o: a.c ; $(CC) -c a.c\n",

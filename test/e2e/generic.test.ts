@@ -92,10 +92,13 @@ made.c: list ; python3 make.py made.c list y.y
 			"dir/x": "",
 			"names/x": "",
 		});
-		fs.chmodSync(p.path("program"), 0o755);
 		const changes: readonly (() => void)[] = [
 			() => undefined,
-			() => fs.chmodSync(p.path("program"), 0o644),
+			() => fs.chmodSync(p.path("program"), 0o755),
+			() => {
+				p.write("names/y", "");
+				fs.chmodSync(p.path("program"), 0o644);
+			},
 			() => fs.rmSync(p.path("dir"), { recursive: true }),
 		];
 		for (const change of changes) {
@@ -109,6 +112,25 @@ made.c: list ; python3 make.py made.c list y.y
 			await p.run(["make"]);
 			assert.equal(p.read("out"), ours);
 		}
+	});
+
+	it("runs again when a folder that it lists is no longer what it was then, though that changed while it ran", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({ tools: ["gen.sh @outfile"] }),
+			Makefile: "out: ; ./gen.sh out\n",
+			// What it cannot know of is done by another process: it waits for that.
+			"gen.sh": '#!/bin/sh\nls names > "$1"\necho listed > pipe\nread done < pipe\n',
+			"names/x": "",
+		});
+		await p.run(["mkfifo", "pipe"]);
+		const other = p.start(["sh", "-c", "read listed < pipe; touch names/y; echo done > pipe"]);
+		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 0, made: 1, local: 0 });
+		await other.ended;
+		assert.equal(p.read("out"), "x\n");
+		fs.unlinkSync(p.path("out"));
+		p.start(["sh", "-c", "read listed < pipe; echo done > pipe"]);
+		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 0, made: 1, local: 0 });
+		assert.equal(p.read("out"), "x\ny\n");
 	});
 
 	it("is deferred at once where all that it reads is declared", async () => {

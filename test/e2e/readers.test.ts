@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { assertAllWays, assertAsPlain, DEFERRING, GG, projects } from "../rig/project.js";
+import { isThere } from "../rig/rows.js";
 
 const FUNCTION = "int f(void) { return N; }\n";
 
@@ -185,6 +186,26 @@ all: 1.done 2.done 3.done 4.done 5.done
 			"f.c": FUNCTION,
 		});
 		await assertAllWays(p, { steps: [["make"]] });
+	});
+
+	it("what patchelf changes in place is changed as make's own: what links, runs or copies it sees that", async function () {
+		if (!isThere("patchelf")) this.skip();
+		const p = project({
+			Makefile: `
+.PHONY: all
+all: prog.out copied.so names
+libf.so: f.c ; cc -DN=7 -shared -fPIC -Wl,-soname,old.so -o $@ $< && patchelf --set-soname libf.so.1 $@
+libf.so.1: libf.so ; cp libf.so $@
+prog: main.c libf.so ; cc -o $@ main.c ./libf.so && patchelf --set-rpath '$$ORIGIN' $@
+prog.out: prog libf.so.1 ; ./prog > $@
+copied.so: libf.so ; cp libf.so $@ && patchelf --add-needed libm.so.6 $@
+names: prog libf.so ; patchelf --print-needed --print-rpath prog > $@ && patchelf --print-soname libf.so >> $@
+`,
+			"f.c": FUNCTION,
+			"main.c": '#include <stdio.h>\nint f(void);\nint main(void) { return printf("%d\\n", f()) < 0; }\n',
+		});
+		await assertAllWays(p, { steps: [["make"]] });
+		assert.match(p.read("names"), /^libf\.so\.1$/m);
 	});
 
 	it("a question for times or being there makes nothing real, nor does a move, a link or a removal", async () => {
