@@ -13,12 +13,17 @@
  * Two processes: the one that was started waits for the build command's end and ends likewise. Its child starts the build
  * command, is the subreaper of all that comes of it, and serves as long as any of that lives: a notification that nobody
  * answers fails.
+ *
+ * To look at a file may take as long as some process of the build wants: behind a file system or a page of memory may be a
+ * server that opens files itself, and waits for us to be let. So a look is made without the lock, and where one lasts, another
+ * thread goes on in the place of the one that looks, which answers what it is at when it comes back, and then no more.
  */
 #define _GNU_SOURCE
 #include "gg-wire.h"
 
 #include "gg-reader.h"
 
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -39,6 +44,7 @@ static struct {
 	bool reading;         /* a placeholder may stand somewhere */
 	const char *program;
 	char **argv;
+	int signals, status_pipe;
 } with;
 
 static int listener = -1, session = -1;
@@ -46,6 +52,25 @@ static pid_t build;
 static bool build_has_ended;
 static struct timespec started;
 static char links[PATH_MAX]; /* FOLDER/gg-by-path/usr/bin/cc is the shim for /usr/bin/cc */
+
+/* ---- looking at files ---- */
+
+/* Guards all that follows; held but while waiting for something to do, and while looking at files. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned serving;               /* the thread that takes notifications, by number */
+static _Thread_local unsigned thread;  /* this thread's */
+static unsigned long looks;            /* odd: the thread that serves looks at a file */
+enum { LOOK_MS = 200 };                /* how long before another one takes its place: no disk makes one wait so often */
+
+static void begin_look(void) {
+	looks += thread == serving;
+	pthread_mutex_unlock(&lock);
+}
+
+static void end_look(void) {
+	pthread_mutex_lock(&lock);
+	looks += thread == serving;
+}
 
 /* ---- what the session is told ---- */
 
@@ -128,10 +153,10 @@ static bool is_script(const char *path) {
 }
 
 /*
- * Is it started by a tool? What a compiler starts is part of its work. A shim starts the tool itself, but a script's own
- * children are tools again. Another gg's spawner starts what that gg has to say about.
+ * Is it started by a tool? What a compiler starts is part of its work. A shim starts the tool itself, but the children of one
+ * that is a script are tools again. Another gg's spawner starts what that gg has to say about.
  */
-static bool is_inside_a_tool(pid_t tid, const char *path) {
+static bool is_inside_a_tool(pid_t tid, bool script) {
 	static size_t next;
 	char exe[PATH_MAX];
 	bool exact;
@@ -143,7 +168,7 @@ static bool is_inside_a_tool(pid_t tid, const char *path) {
 				return true;
 		const char *name = target_link(pid, "exe", exe) ? base_name(exe) : "";
 		if (strcmp(name, "gg-shim") == 0) {
-			if (pid == tid && !is_script(path))
+			if (pid == tid && !script)
 				known_tools[next++ % (sizeof known_tools / sizeof *known_tools)] = (struct known_tool){ pid, l.since };
 			return true;
 		}
@@ -287,13 +312,15 @@ static bool chosen_link(pid_t tid, int folder, const char *path, char link[PATH_
 	const char *name = base_name(path);
 	if (strcmp(name, FORCE_AND_RUN) == 0) /* a placeholder that is started: it need not be on PATH */
 		return make_link("/" FORCE_AND_RUN, link);
-	if (!is_tool(name, &exact) || !absolute_path(tid, folder, path, full))
+	if (!is_tool(name, &exact))
 		return false;
-	if (stat(full, &st) < 0 || !S_ISREG(st.st_mode) || access(full, X_OK) < 0)
+	begin_look();
+	bool starts = absolute_path(tid, folder, path, full) && stat(full, &st) == 0 && S_ISREG(st.st_mode) &&
+		access(full, X_OK) == 0, script = starts && is_script(full);
+	end_look();
+	if (!starts || (!is_described(name) && (was_made_now(&st) || belongs_to_the_project(full, exact))))
 		return false;
-	if (!is_described(name) && (was_made_now(&st) || belongs_to_the_project(full, exact)))
-		return false;
-	return !is_inside_a_tool(tid, full) && target_shares_our_view(tid) && make_link(full, link);
+	return !is_inside_a_tool(tid, script) && target_shares_our_view(tid) && make_link(full, link);
 }
 
 /* True when the call begins again, and this notification is answered. */
@@ -303,7 +330,12 @@ static bool redirect(const struct seccomp_notif *n) {
 	uint64_t address = n->data.args[argument];
 	pid_t tid = (pid_t)n->pid;
 	char path[PATH_MAX], link[PATH_MAX];
-	if (build_has_ended || (at_folder && n->data.args[4] != 0) || !target_string(tid, address, path))
+	if (build_has_ended || (at_folder && n->data.args[4] != 0))
+		return false;
+	begin_look();
+	bool readable = target_string(tid, address, path);
+	end_look();
+	if (!readable)
 		return false;
 	struct moving *m = find_moving(tid);
 	if (m && has_arrived(m, &address, path)) {
@@ -350,6 +382,7 @@ static struct held {
 	uint64_t id;
 	uint32_t ticket;
 	bool overwrites;
+	char *path; /* from here */
 } *held;
 static size_t holds;
 
@@ -359,7 +392,8 @@ static size_t holds;
  */
 static void release(struct held *h, int error) {
 	reply(h->id, h->overwrites ? 0 : error);
-	h->id = 0;
+	free(h->path);
+	*h = (struct held){ 0 };
 }
 
 /* A program of the project may have the name of one that we know, and do something else. */
@@ -378,25 +412,37 @@ static bool is_indifferent(pid_t tid, const struct named *is) {
 		!is_of_the_project(tid, exe);
 }
 
-/* Holds a call that takes the content of a placeholder, and asks the session for the real file. */
-static bool hold(const struct seccomp_notif *n) {
-	char path[PATH_MAX], here[PATH_MAX], real[PATH_MAX];
-	struct named is;
+/* What a call takes the content of: a placeholder? Then `here` is a path to it for us, and `real` for the session. */
+static bool takes_placeholder(const struct seccomp_notif *n, struct named *is, char here[PATH_MAX], char real[PATH_MAX]) {
+	char path[PATH_MAX];
 	pid_t tid = (pid_t)n->pid;
-	if (build_has_ended || !names_content(n, &is) || !target_string(tid, n->data.args[is.path], path) ||
-		!path_from_here(tid, &is, path, here) || !stands_a_placeholder(here) || is_indifferent(tid, &is))
+	if (!names_content(n, is) || !target_string(tid, n->data.args[is->path], path) ||
+		!path_from_here(tid, is, path, here) || !stands_a_placeholder(here) || is_indifferent(tid, is))
 		return false;
 	/* Elsewhere a path of ours leads to another file. */
 	if (!target_has_our_mounts(tid))
-		strcpy(real, here);
-	else if (!realpath(here, real))
+		return strcpy(real, here);
+	return realpath(here, real);
+}
+
+/* Holds a call that takes the content of a placeholder, and asks the session for the real file. */
+static bool hold(const struct seccomp_notif *n) {
+	char here[PATH_MAX], real[PATH_MAX];
+	struct named is;
+	/* What stands when the session has ended is for `gg force`. */
+	if (build_has_ended && session < 0)
+		return false;
+	begin_look();
+	bool takes = takes_placeholder(n, &is, here, real);
+	end_look();
+	if (!takes)
 		return false;
 	static uint32_t tickets;
-	struct held call = { .id = n->id, .ticket = ++tickets, .overwrites = is.overwrites };
+	struct held call = { .id = n->id, .ticket = ++tickets, .overwrites = is.overwrites, .path = strdup(here) };
 	size_t at = 0;
 	while (at < holds && held[at].id)
 		at++;
-	if (session < 0 || (at == holds && !grow((void **)&held, &holds, sizeof *held))) {
+	if (session < 0 || !call.path || (at == holds && !grow((void **)&held, &holds, sizeof *held))) {
 		release(&call, EIO);
 		return true;
 	}
@@ -411,12 +457,21 @@ static bool hold(const struct seccomp_notif *n) {
 	return true;
 }
 
+/* It may have put the files there and gone before it could say so. */
 static void lose_session(void) {
 	close(session);
 	session = -1;
-	for (size_t i = 0; i < holds; i++)
+	for (size_t i = 0; i < holds; i++) {
+		if (!held[i].id)
+			continue;
+		char path[PATH_MAX];
+		strcpy(path, held[i].path);
+		begin_look();
+		bool stands = stands_a_placeholder(path);
+		end_look();
 		if (held[i].id)
-			release(&held[i], EIO);
+			release(&held[i], stands ? EIO : 0);
+	}
 }
 
 /* What the session answers: { u32 9, u8 kind, u32 ticket, u32 errno }. */
@@ -576,8 +631,6 @@ static bool reap(int *status_pipe) {
 		int ended[2] = { status, 0 };
 		gg_write_all(*status_pipe, ended, sizeof ended);
 		close(*status_pipe);
-		if (session >= 0)
-			lose_session();
 		/* Whoever reads what the build wrote must not wait for us. */
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		for (int fd = 0; fd <= 2 && null >= 0; fd++)
@@ -586,26 +639,25 @@ static bool reap(int *status_pipe) {
 	return pid >= 0;
 }
 
-static _Noreturn void supervise(const sigset_t *mask, int signals, int status_pipe) {
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	char path[PATH_MAX];
-	if ((size_t)snprintf(path, sizeof path, "%s/s", with.folder) < sizeof path)
-		session = gg_connect(path);
-	start_build(mask, status_pipe);
-	for (;;) {
-		struct pollfd ready[3] = { { .fd = listener, .events = POLLIN }, { .fd = signals, .events = POLLIN },
+/* Does what there is to do, until another thread has taken the place of this one. */
+static void serve(void) {
+	while (thread == serving) {
+		struct pollfd ready[3] = { { .fd = listener, .events = POLLIN }, { .fd = with.signals, .events = POLLIN },
 			{ .fd = session, .events = POLLIN } };
-		if (poll(ready, 3, -1) < 0)
+		pthread_mutex_unlock(&lock);
+		int some = poll(ready, 3, -1);
+		pthread_mutex_lock(&lock);
+		if (some < 0)
 			continue;
 		if (ready[2].revents)
 			hear();
 		if (ready[1].revents) {
 			struct signalfd_siginfo info;
-			if (read(signals, &info, sizeof info) != sizeof info)
+			if (read(with.signals, &info, sizeof info) != sizeof info)
 				continue;
 			if (info.ssi_signo != SIGCHLD && !build_has_ended)
 				kill(build, (int)info.ssi_signo);
-			if (!reap(&status_pipe))
+			if (!reap(&with.status_pipe))
 				_exit(0);
 		}
 		if (ready[0].revents & POLLIN) {
@@ -615,6 +667,54 @@ static _Noreturn void supervise(const sigset_t *mask, int signals, int status_pi
 			listener = -1;
 		}
 	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void watch(void);
+
+/* Takes the place of the thread that serves once that looks at a file for too long; there is no such look without a session. */
+static void *stand_by(void *unused) {
+	unsigned long seen = 0;
+	(void)unused;
+	for (;;) {
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000 }, NULL);
+		pthread_mutex_lock(&lock);
+		if (build_has_ended && session < 0 && looks % 2 == 0)
+			break;
+		if (looks % 2 == 1 && looks == seen) {
+			thread = ++serving;
+			looks++;
+			watch();
+			serve();
+			return NULL;
+		}
+		seen = looks;
+		pthread_mutex_unlock(&lock);
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* Without memory for another thread all is done by this one. */
+static void watch(void) {
+	pthread_t other;
+	if (pthread_create(&other, NULL, stand_by, NULL) == 0)
+		pthread_detach(other);
+}
+
+static _Noreturn void supervise(const sigset_t *mask, int signals, int status_pipe) {
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	char path[PATH_MAX];
+	if ((size_t)snprintf(path, sizeof path, "%s/s", with.folder) < sizeof path)
+		session = gg_connect(path);
+	start_build(mask, status_pipe);
+	with.signals = signals;
+	with.status_pipe = status_pipe;
+	pthread_mutex_lock(&lock);
+	watch();
+	serve();
+	for (;;) /* other threads go on, and this process is known by this one */
+		pause();
 }
 
 /* ---- the process that was started ---- */

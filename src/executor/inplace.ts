@@ -6,7 +6,7 @@ import { readPlaceholder } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
 import { decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
-import type { Item, Thunk, ThunkResult, TreeEntry } from "../thunk/types.js";
+import type { Item, Output, Thunk, ThunkResult, TreeEntry } from "../thunk/types.js";
 
 import { copyFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
@@ -17,6 +17,7 @@ import { isForOtherProcessor } from "./processor.js";
 import type { ScratchFolders } from "./scratch.js";
 import { startPath } from "./start-path.js";
 import type { Execution, ExecutionFailure, Executor } from "./types.js";
+import { noteOrder } from "./written-order.js";
 
 export interface LocalExecutorOptions {
 	readonly store: Store & { readonly objects: LocalObjects };
@@ -227,10 +228,10 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 				},
 			};
 		}
-		const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
+		const outputs: (Output & { readonly mtimeNs: bigint })[] = [];
 		if (end.status === 0) {
 			for (const s of staged) {
-				const info = statSync(s.file, { throwIfNoEntry: false });
+				const info = statSync(s.file, { throwIfNoEntry: false, bigint: true });
 				if (info === undefined) {
 					if (s.optional) continue;
 					return {
@@ -242,7 +243,8 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 						},
 					};
 				}
-				outputs.push({ tag: s.tag, hash: o.store.objects.putFile(s.file), mode: info.mode & 0o7777 });
+				const mode = Number(info.mode) & 0o7777;
+				outputs.push({ tag: s.tag, hash: o.store.objects.putFile(s.file), mode, mtimeNs: info.mtimeNs });
 			}
 		}
 		const result: ThunkResult = {
@@ -250,7 +252,8 @@ export function localExecutor(o: LocalExecutorOptions): Executor {
 			signal: end.signal,
 			stdout: end.stdout,
 			stderr: end.stderr,
-			outputs,
+			// Out of a namespace they are copied when it is over.
+			outputs: o.sandbox ? outputs.map(({ tag, hash, mode }) => ({ tag, hash, mode })) : noteOrder(outputs),
 			wall: end.wall,
 		};
 		return { kind: "finished", result, undeclared: [] };

@@ -23,7 +23,7 @@ export type NativeFailure = Failure<"no-compiler" | "native-build" | "native-sou
 const PROGRAMS = {
 	shim: { source: "gg-shim.c", output: "gg-shim", flags: [["-static"], []] },
 	spawner: { source: "gg-spawner.c", output: "gg-spawner", flags: [["-static"], []] },
-	supervisor: { source: "gg-supervise.c", output: "gg-supervise", flags: [["-static"], []] },
+	supervisor: { source: "gg-supervise.c", output: "gg-supervise", flags: [["-static", "-pthread"], ["-pthread"]] },
 	time: { source: "gg-time.c", output: "gg-time.node", flags: [["-shared", "-fPIC"]] },
 	view: { source: "gg-view.c", output: "gg-view.so", flags: [["-shared", "-fPIC"]] },
 	look: { source: "gg-look.c", output: "gg-look.node", flags: [["-shared", "-fPIC", "-fvisibility=hidden"]] },

@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync } from "node:fs";
 import { loadResult, saveResult } from "../executor/results.js";
 import type { Trace } from "../executor/trace.js";
+import { inWrittenOrder, noteOrder } from "../executor/written-order.js";
 import type { FileProbe } from "../models/types.js";
 import type { Sink } from "../report/events.js";
 import { DepCache } from "../store/depcache.js";
@@ -10,7 +11,7 @@ import type { Placeholders } from "../store/placeholders.js";
 import { describeErrno } from "../store/project.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
-import type { Thunk, ThunkResult } from "../thunk/types.js";
+import type { Output, Thunk, ThunkResult } from "../thunk/types.js";
 import { isThere } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
@@ -208,7 +209,7 @@ export class Recorder {
 			);
 			if ("reason" in described) return described;
 			if (described.thunk.thunks.length > 0) return { reason: "placeholder", detail: described.thunk.thunks[0]!.name };
-			const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
+			const outputs: (Output & { readonly mtimeNs: bigint })[] = [];
 			for (const output of described.thunk.outputPaths) {
 				this.#forget(output.path);
 				const state = lookAt(output.path);
@@ -221,14 +222,14 @@ export class Recorder {
 				const hash = small
 					? this.#o.store.objects.putPacked(readFileSync(output.path))
 					: this.#o.store.objects.putFile(output.path);
-				outputs.push({ tag: output.tag, hash, mode: state.mode });
+				outputs.push({ tag: output.tag, hash, mode: state.mode, mtimeNs: state.mtimeNs });
 			}
 			const result: ThunkResult = {
 				status: 0,
 				signal: 0,
 				stdout: report.stdout,
 				stderr: report.stderr,
-				outputs,
+				outputs: noteOrder(outputs),
 				wall: report.wall,
 			};
 			this.#o.store.objects.put(described.bytes);
@@ -255,10 +256,7 @@ export class Recorder {
 
 	/** Puts an earlier result into the tree. False when the store lost it meanwhile. */
 	deliver(c: Case, thunk: Thunk, result: ThunkResult): boolean {
-		// Main outputs last and in their order, as the tools do: make compares them with what was written beside them.
-		const isMain = ({ tag }: { readonly tag: string }): boolean => tag.startsWith("output");
-		const ordered = [...result.outputs.filter((o) => !isMain(o)).reverse(), ...result.outputs.filter(isMain)];
-		for (const output of ordered) {
+		for (const output of inWrittenOrder(result.outputs)) {
 			const where = thunk.outputPaths.find((p) => p.tag === output.tag);
 			if (where === undefined) return false;
 			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.
@@ -308,9 +306,10 @@ function descriptionOf({ request, plan, argv, toolchain }: Case) {
 }
 
 /** A link is looked at itself. */
-function lookAt(path: string): { regular: boolean; mode: number; size: number } | undefined {
-	const s = isThere(path) ? lstatSync(path) : undefined;
-	return s === undefined ? undefined : { regular: s.isFile(), mode: s.mode & 0o7777, size: s.size };
+function lookAt(path: string): { regular: boolean; mode: number; size: number; mtimeNs: bigint } | undefined {
+	const s = isThere(path) ? lstatSync(path, { bigint: true }) : undefined;
+	if (s === undefined) return undefined;
+	return { regular: s.isFile(), mode: Number(s.mode) & 0o7777, size: Number(s.size), mtimeNs: s.mtimeNs };
 }
 
 function isTemporary(path: string): boolean {

@@ -95,6 +95,8 @@ export class Session {
 	readonly #scripts = new Map<string, boolean>();
 	readonly #observers = new Observers();
 	readonly #pending = new Set<Promise<ForceOutcome>>();
+	/** Programs that wait for what they read. */
+	readonly #readers = new Set<Promise<boolean>>();
 	/** Thunks in #pending. */
 	readonly #deferred = new Set<ObjectHash>();
 	/** Which of its streams gg hands on for a thunk; both when it is not in here. */
@@ -157,7 +159,13 @@ export class Session {
 	}
 
 	/** A program of the build asks for a file's content. False: it is a placeholder, and cannot be made real. */
-	async makeReal(path: string): Promise<boolean> {
+	makeReal(path: string): Promise<boolean> {
+		const made = this.#makeReal(path).finally(() => this.#readers.delete(made));
+		this.#readers.add(made);
+		return made;
+	}
+
+	async #makeReal(path: string): Promise<boolean> {
 		const standing = readPlaceholder(path);
 		// One that another gg has left here is that one's.
 		if (standing === undefined || this.#o.store.objects.get(standing.hash) === undefined) return true;
@@ -177,10 +185,14 @@ export class Session {
 		return false;
 	}
 
-	/** Resolves when all that was deferred has been forced; the outcomes that failed. */
+	/**
+	 * Resolves when all that was deferred has been forced, and nobody waits for it, as a process that the build command has left
+	 * behind may do; the outcomes that failed.
+	 */
 	async settle(): Promise<NotForced[]> {
 		const failed: NotForced[] = [];
-		while (this.#pending.size > 0) {
+		while (this.#pending.size + this.#readers.size > 0) {
+			await Promise.all(this.#readers);
 			const known = [...this.#pending];
 			for (const outcome of await Promise.all(known)) if (outcome.kind === "failed") failed.push(outcome);
 			for (const promise of known) this.#pending.delete(promise);

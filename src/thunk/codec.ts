@@ -5,6 +5,7 @@ import {
 	EMPTY_THUNK,
 	type Item,
 	type Link,
+	type Output,
 	type OutputPath,
 	type Thunk,
 	type ThunkItem,
@@ -280,16 +281,10 @@ export function encodeResult(result: ThunkResult): Buffer {
 	if (result.signal !== 0) w.uint32(16).uint32(result.signal);
 	if (result.stdout.length > 0) w.uint32(26).bytes(result.stdout);
 	if (result.stderr.length > 0) w.uint32(34).bytes(result.stderr);
-	for (const output of result.outputs) {
-		w.uint32(42)
-			.fork()
-			.uint32(10)
-			.string(output.tag)
-			.uint32(18)
-			.string(output.hash)
-			.uint32(24)
-			.uint32(output.mode)
-			.ldelim();
+	for (const { tag, hash, mode, rank } of result.outputs) {
+		w.uint32(42).fork().uint32(10).string(tag).uint32(18).string(hash).uint32(24).uint32(mode);
+		if (rank !== undefined) w.uint32(32).uint32(rank);
+		w.ldelim();
 	}
 	if (result.wall !== 0) w.uint32(48).uint64(result.wall);
 	return Buffer.concat([RESULT_MAGIC, w.finish()]);
@@ -299,7 +294,7 @@ export function decodeResult(bytes: Buffer): ThunkResult | undefined {
 	if (!RESULT_MAGIC.equals(bytes.subarray(0, RESULT_MAGIC.length))) return undefined;
 	try {
 		const r = Reader.create(bytes.subarray(RESULT_MAGIC.length));
-		const outputs: { tag: string; hash: ObjectHash; mode: number }[] = [];
+		const outputs: Output[] = [];
 		let status = 0;
 		let signal = 0;
 		let stdout: Uint8Array = Buffer.alloc(0);
@@ -317,14 +312,16 @@ export function decodeResult(bytes: Buffer): ThunkResult | undefined {
 				let tag = "";
 				let hash = "";
 				let mode = 0o644;
+				let rank = 0;
 				while (r.pos < end) {
 					const inner = r.uint32();
 					if (inner === 10) tag = r.string();
 					else if (inner === 18) hash = r.string();
 					else if (inner === 24) mode = r.uint32() & 0o7777;
+					else if (inner === 32) rank = r.uint32();
 					else r.skipType(inner & 7);
 				}
-				outputs.push({ tag, hash: toHash(hash), mode });
+				outputs.push({ tag, hash: toHash(hash), mode, ...(rank > 0 ? { rank } : {}) });
 			} else r.skipType(key & 7);
 		}
 		return { status, signal, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr), outputs, wall };

@@ -77,13 +77,21 @@ export interface TreeEntry {
 }
 
 /** What a thunk came to, beside its outputs: kept under the reduction `T#@result`. */
+/** An output that was written: its tag in the thunk, and its permission bits. */
+export interface Output {
+	readonly tag: string;
+	readonly hash: ObjectHash;
+	readonly mode: number;
+	/** Its place, from 1 on, in the order in which the command wrote them; undefined: not known. */
+	readonly rank?: number;
+}
+
 export interface ThunkResult {
 	readonly status: number;
 	readonly signal: number;
 	readonly stdout: Buffer;
 	readonly stderr: Buffer;
-	/** Outputs that were written, by tag, with permission bits. */
-	readonly outputs: readonly { readonly tag: string; readonly hash: ObjectHash; readonly mode: number }[];
+	readonly outputs: readonly Output[];
 	/** Microseconds of wall time the command took. */
 	readonly wall: number;
 }

@@ -133,6 +133,21 @@ made.c: list ; python3 make.py made.c list y.y
 		assert.equal(p.read("out"), "x\ny\n");
 	});
 
+	it("has its outputs put in place in the order in which it wrote them", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({ tools: ["gen.sh @outfile @outfile"] }),
+			Makefile: "one: ; ./gen.sh one two\n",
+			// The second one first, and the other when the clock has ticked.
+			"gen.sh": '#!/bin/sh\n: > "$2"\nwhile : > probe; ! test probe -nt "$2"; do :; done\nrm probe\n: > "$1"\n',
+		});
+		for (const stored of [0, 1]) {
+			assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored, made: 1 - stored, local: 0 });
+			const [one, two] = ["one", "two"].map((name) => fs.statSync(p.path(name), { bigint: true }).mtimeNs);
+			assert.ok(one! >= two!);
+			for (const name of ["one", "two"]) fs.unlinkSync(p.path(name));
+		}
+	});
+
 	it("is deferred at once where all that it reads is declared", async () => {
 		const p = project({
 			"gg.json": JSON.stringify({

@@ -127,6 +127,46 @@ int main(int count, char **argv) {
 		assert.equal(ended.status, 0, ended.stderr);
 	});
 
+	it("also a process that the build has left behind, when the build command has ended", async () => {
+		const p = project({
+			Makefile: "slow.o: slow.c ; $(CC) -O2 -c slow.c\n",
+			"slow.c": slowSource(),
+			// The pipe is closed when the build command ends.
+			"build.sh": "mkfifo pipe\n(read end; cksum < slow.o > sum) < pipe &\nexec 9> pipe\nmake\n",
+		});
+		for (const by of [[...DEFERRING], ["infer"]]) {
+			p.fresh();
+			const ended = await p.gg([...by, "sh", "build.sh"]);
+			assert.equal(ended.status, 0, ended.stderr);
+			await p.quiet();
+			await p.sh("cksum < slow.o > real");
+			assert.equal(p.read("sum"), p.read("real"));
+			assert.deepEqual(p.placeholders(), []);
+		}
+	});
+
+	it("through a file system that a program of the build serves, which opens files itself meanwhile", async function () {
+		const p = project({
+			Makefile:
+				"all: sum plain\nsum: a.o ; ./serve mnt a.o cksum mnt/f > $@\nplain: ; ./serve mnt f.c cksum mnt/f > $@\na.o: f.c ; $(CC) -DN=1 -c -o $@ f.c\n",
+			"f.c": FUNCTION,
+			"serve.c": SERVE,
+			"mnt/keep": "",
+		});
+		const prepared = "gcc -Wall -Werror -o serve serve.c";
+		await p.sh(prepared);
+		if ((await p.run(["make"])).status !== 0) this.skip();
+		const plain = p.aside();
+		for (const by of [["infer"], DEFERRING]) {
+			p.fresh();
+			await p.sh(prepared);
+			const ended = await p.gg([...by, "timeout", "60", "make"]);
+			assert.equal(ended.status, 0, ended.stderr);
+			assert.equal((await p.gg(["force"])).status, 0);
+			p.assertSameTree(plain, ["serve"]);
+		}
+	});
+
 	it("where the build has closed the folder to new files", async function () {
 		if (process.getuid!() !== 0 || !fs.existsSync("/usr/bin/setpriv")) this.skip();
 		const p = project({
@@ -352,6 +392,90 @@ int main(int count, char **argv) {
 	}
 	if (fd < 0 || fstat(fd, &st) || read(fd, start, 8) != 8) return 1;
 	return printf("%ld %.3s\\n", (long)st.st_size, start + 1) < 0;
+}
+`;
+
+/** `serve FOLDER FILE COMMAND…`: runs a command while FILE can be read as FOLDER/f, and is opened for each question about it. */
+const SERVE = `
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <errno.h>
+#include <linux/fuse.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static char in[1 << 18], out[1 << 18];
+static void answer(int device, const char *file) {
+	struct fuse_in_header *h = (void *)in;
+	struct fuse_out_header *o = (void *)out;
+	void *body = out + sizeof *o;
+	struct fuse_attr attr = { .ino = h->nodeid, .mode = S_IFDIR | 0755, .nlink = 2 };
+	size_t size = 0;
+	struct stat st;
+	memset(out, 0, sizeof *o + 256);
+	if (h->opcode == FUSE_LOOKUP || h->nodeid == 2) {
+		int fd = open(file, O_RDONLY);
+		if (fd < 0 || fstat(fd, &st) < 0) return;
+		attr = (struct fuse_attr){ .ino = 2, .mode = S_IFREG | 0644, .nlink = 1, .size = st.st_size };
+		struct fuse_read_in *r = (void *)(h + 1);
+		ssize_t n = h->opcode == FUSE_READ ? pread(fd, body, r->size, r->offset) : 0;
+		size = n > 0 ? n : 0;
+		close(fd);
+	}
+	switch (h->opcode) {
+	case FUSE_INIT:
+		*(struct fuse_init_out *)body = (struct fuse_init_out){ .major = 7, .minor = 31, .max_write = 4096 };
+		size = sizeof(struct fuse_init_out);
+		break;
+	case FUSE_LOOKUP:
+		*(struct fuse_entry_out *)body = (struct fuse_entry_out){ .nodeid = 2, .attr = attr };
+		size = sizeof(struct fuse_entry_out);
+		if (strcmp((char *)(h + 1), "f") != 0) o->error = -ENOENT, size = 0;
+		break;
+	case FUSE_GETATTR:
+		*(struct fuse_attr_out *)body = (struct fuse_attr_out){ .attr = attr };
+		size = sizeof(struct fuse_attr_out);
+		break;
+	case FUSE_OPEN:
+		size = sizeof(struct fuse_open_out);
+		break;
+	case FUSE_READ:
+	case FUSE_FLUSH:
+	case FUSE_RELEASE:
+		break;
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		return;
+	default:
+		o->error = -ENOSYS;
+	}
+	o->unique = h->unique;
+	o->len = sizeof *o + size;
+	if (write(device, out, o->len) < 0) perror("write");
+}
+int main(int argc, char **argv) {
+	char options[100];
+	int device = open("/dev/fuse", O_RDWR | O_CLOEXEC), status = 1;
+	sprintf(options, "fd=%d,rootmode=40000,user_id=%d,group_id=%d", device, getuid(), getgid());
+	/* Nobody else sees it, so it is gone with these processes. */
+	if (device < 0 || unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		mount("f", argv[1], "fuse", MS_NOSUID | MS_NODEV, options)) return 2;
+	pid_t server = fork();
+	if (server == 0) {
+		while (read(device, in, sizeof in) > 0 || errno == EINTR) answer(device, argv[2]);
+		_exit(0);
+	}
+	pid_t command = fork();
+	if (command == 0) { execvp(argv[3], argv + 3); _exit(3); }
+	waitpid(command, &status, 0);
+	kill(server, SIGKILL);
+	return status != 0;
 }
 `;
 
