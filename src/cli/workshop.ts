@@ -201,7 +201,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			const here = [...options.engines, ...options.fallbacks].some((e) => e.name === "local");
 			// What a server refuses or cannot do is done here, unless that is to be an error.
 			if (!here && options.onRemoteFailure !== "fail")
-				fallbacks.push(local(availableParallelism(), options, options.sandbox));
+				fallbacks.push(await engine({ name: "local", argument: "", jobs: availableParallelism() }));
 			return new Forcer({
 				store,
 				engines,

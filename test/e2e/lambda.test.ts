@@ -1,8 +1,8 @@
 /** Builds whose compiles run in the function of AWS Lambda, with a folder or a Redis server between them. */
 import { strict as assert } from "node:assert";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { hasJail, jailed } from "../rig/lambda-jail.js";
 import {
 	type Fault,
 	type LambdaService,
@@ -11,7 +11,6 @@ import {
 } from "../rig/lambda-service.js";
 import { type Project, projects } from "../rig/project.js";
 
-const INSTANCE = join(import.meta.dirname, "../../../test/rig/lambda-instance.cjs");
 const BUNDLE = join(import.meta.dirname, "../../../dist/lambda.js");
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
 
@@ -219,41 +218,21 @@ describe("the engine lambda", () => {
 	});
 
 	describe("in a jail like the service's: nothing to write to but /tmp, no compiler, no headers, no namespaces", () => {
-		/** An instance with `megabytes` of /tmp. */
-		const jailed =
-			(megabytes: number, shared: string) =>
-			(_n: number, _tmp: string, env: Readonly<Record<string, string>>): ChildProcess => {
-				const hidden = ["/usr/include", "/usr/lib/gcc", "/usr/local/include"].filter((path) => existsSync(path));
-				const args = [
-					"--unshare-user",
-					"--disable-userns",
-					"--unshare-pid",
-					"--ro-bind",
-					"/",
-					"/",
-					"--dev",
-					"/dev",
-					"--proc",
-					"/proc",
-				];
-				for (const path of hidden) args.push("--tmpfs", path);
-				args.push("--size", String(megabytes << 20), "--tmpfs", "/tmp", "--ro-bind", INSTANCE, "/tmp/instance.cjs");
-				args.push("--ro-bind", BUNDLE, "/tmp/lambda.js", "--bind", shared, shared);
-				return spawn("/usr/bin/bwrap", [...args, process.execPath, "/tmp/instance.cjs", "/tmp/lambda.js"], {
-					env: { ...env },
-					stdio: ["ignore", "inherit", "inherit", "ipc"],
-				});
-			};
 		before(function () {
-			const tried = spawnSync("/usr/bin/bwrap", ["--unshare-user", "--disable-userns", "--ro-bind", "/", "/", "true"]);
-			if (tried.status !== 0) this.skip();
+			if (!hasJail()) this.skip();
 		});
+		const jail = (p: Project, megabytes: number) => {
+			const shared = join(p.folder, "shared");
+			mkdirSync(shared);
+			// The instances are another user.
+			chmodSync(shared, 0o777);
+			return { start: jailed({ bundle: BUNDLE, megabytes, shared }) };
+		};
 
 		it("gives the tree that make gives", async () => {
 			const p = project(FILES);
 			const expected = await plain(p);
-			mkdirSync(join(p.folder, "shared"));
-			const { lambda, engine, store } = await service(p, { start: jailed(512, join(p.folder, "shared")) });
+			const { lambda, engine, store } = await service(p, jail(p, 512));
 			const ended = await built(p, store, engine);
 			assert.equal(ended.status, 0, ended.stderr);
 			p.assertSameTree(expected.aside);
@@ -263,8 +242,7 @@ describe("the engine lambda", () => {
 		it("leaves to this machine what does not fit into /tmp", async () => {
 			const p = project(FILES);
 			const expected = await plain(p);
-			mkdirSync(join(p.folder, "shared"));
-			const { lambda, engine, store } = await service(p, { start: jailed(64, join(p.folder, "shared")) });
+			const { lambda, engine, store } = await service(p, jail(p, 64));
 			const ended = await built(p, store, engine);
 			assert.equal(ended.status, 0, ended.stderr);
 			p.assertSameTree(expected.aside);
