@@ -5,6 +5,7 @@ import { readJournal } from "../src/report/journal.js";
 import { unreachable } from "../src/util/unreachable.js";
 import { compareTimeOrder, compareTrees, describeDifference, findPlaceholders, scanTree } from "../test/rig/trees.js";
 import { describeTimeOrder } from "./compare-trees.js";
+import type { RemoteBuilds } from "./lambda-servers.js";
 import { BenchError, GG, must, quote, type Ran, run, underGg } from "./run.js";
 import { fresh, keep, remove, type Workspace } from "./workspace.js";
 
@@ -21,8 +22,8 @@ export interface Subject {
 	readonly edit: string | undefined;
 	readonly jobs: number;
 	readonly ignore: readonly string[];
-	/** `host:port` of a server of the Remote Execution API. */
-	readonly server: string | undefined;
+	/** Where the modes of `--server` build. */
+	readonly server: RemoteBuilds | undefined;
 }
 
 export interface Verdict {
@@ -145,7 +146,9 @@ const gg = (subject: Subject, words: string): Promise<Ran> => run(underGg(words,
 function onServer(subject: Subject): Promise<Ran> {
 	const { server, jobs } = subject;
 	if (server === undefined) throw new BenchError("these modes need --server");
-	return gg(subject, `build --on-remote-failure=fail --jobs ${jobs} --engine reapi=grpc://${server}`);
+	const { cwd, env } = environment(subject);
+	const words = `build --jobs ${jobs} ${server.options}`;
+	return run(underGg(words, subject.build), { cwd, env: { ...env, ...server.env } });
 }
 
 /** Its .gg and its cache are empty: all must come from the server, and nothing may be compiled, there or here. */
@@ -156,8 +159,8 @@ async function secondMachine(subject: Subject, controls: Controls): Promise<Verd
 	const compiled = events.filter(
 		(e) =>
 			(e.kind === "thunk" && e.how === "ran") ||
-			// A file that cp has made and strip rewrites is no matter for a server.
-			(e.kind === "command" && /^(?:ran|unrecorded)$/.test(e.how) && !/strip$/.test(e.tool)),
+			// A file that is rewritten in its place is no matter for a server.
+			(e.kind === "command" && /^(?:ran|unrecorded)$/.test(e.how) && !/(?:strip|ranlib)$/.test(e.tool)),
 	);
 	const problems = compiled.map((e) => `was run: ${"outputs" in e ? e.outputs[0] : ""}`);
 	return { ...verdict, problems: [...verdict.problems, ...problems] };

@@ -11,6 +11,7 @@ import {
 	startGgWorker,
 	startReferenceWorker,
 } from "../test/rig/servers.js";
+import { type RemoteBuilds, startJailedLambda, startServerless } from "./lambda-servers.js";
 import { PROJECTS, projectNamed, versionOf } from "./projects.js";
 import { BenchError, mainOf, requireGg } from "./run.js";
 import {
@@ -27,13 +28,13 @@ import {
 } from "./same-modes.js";
 import { type Origin, open, remove } from "./workspace.js";
 
-const USAGE = `usage: same.js PROJECT... [--modes M,M...] [--jobs N] [--keep] [--all] [--table] [--server worker|reference]
+const USAGE = `usage: same.js PROJECT... [--modes M,M...] [--jobs N] [--keep] [--all] [--table] [--server WHICH]
        same.js FOLDER --build 'make -j2' [--configure SHELL] [--clean SHELL] [--edit FILE] [--ignore NAME]...
 
 PROJECT: ${PROJECTS.map(({ name }) => name).join(", ")};
          "shown" stands for those of the README's table, each in its modes
 M:       ${MODES.join(", ")} (all of them unless told),
-         with --server: ${SERVER_MODES.join(", ")}, on a gg worker or on Bazel's RemoteWorker that is started for it
+         with --server: ${SERVER_MODES.join(", ")}, on what is started for it: worker (gg's), reference (Bazel's), lambda, serverless
 
 A folder is copied, never changed, and configured in the copy, because build files may hold its path. --edit names the
 source, relative to the folder, that is changed; without it one is chosen of which an object is made. --keep leaves the
@@ -102,13 +103,32 @@ function modesOf(list: string | undefined, usual: readonly Mode[]): readonly Mod
 	});
 }
 
-async function serverFor(kind: string | undefined, folder: string): Promise<Server | undefined> {
-	if (kind === undefined) return undefined;
-	if (kind === "worker") return startGgWorker(folder, process.env);
-	if (kind !== "reference") throw new BenchError("--server takes worker or reference");
-	if (!hasReferenceWorker()) throw new BenchError("the RemoteWorker needs Debian's bazel-bootstrap and a JDK");
-	compileReferenceWorker(folder);
-	return startReferenceWorker(folder);
+/** Where `--server` builds. */
+async function serverFor(kind: string | undefined, folder: string): Promise<RemoteBuilds | undefined> {
+	switch (kind) {
+		case undefined:
+			return undefined;
+		case "worker":
+			return byReapi(await startGgWorker(folder, process.env));
+		case "reference":
+			if (!hasReferenceWorker()) throw new BenchError("the RemoteWorker needs Debian's bazel-bootstrap and a JDK");
+			compileReferenceWorker(folder);
+			return byReapi(await startReferenceWorker(folder));
+		case "lambda":
+			return startJailedLambda(folder);
+		case "serverless":
+			return startServerless(folder);
+		default:
+			throw new BenchError("--server takes worker, reference, lambda or serverless");
+	}
+}
+
+function byReapi(server: Server): RemoteBuilds {
+	return {
+		options: `--on-remote-failure=fail --engine reapi=grpc://${server.target}`,
+		env: {},
+		stop: async () => server.stop(),
+	};
 }
 
 function print(verdict: Verdict, limit: number): void {
@@ -174,8 +194,7 @@ interface Options {
 	readonly ignore: readonly string[];
 	readonly keep: boolean;
 	readonly all: boolean;
-	/** `host:port`. */
-	readonly server: string | undefined;
+	readonly server: RemoteBuilds | undefined;
 }
 
 async function main(): Promise<number> {
@@ -203,10 +222,10 @@ async function main(): Promise<number> {
 	}
 	requireGg();
 	const folder = mkdtempSync(join(tmpdir(), "gg-bench-server-"));
-	let server: Server | undefined;
+	let server: RemoteBuilds | undefined;
 	try {
 		server = await serverFor(values.server, folder);
-		const options = { ...values, jobs: Number(values.jobs), server: server?.target };
+		const options = { ...values, jobs: Number(values.jobs), server };
 		const requests = names.map((name) => requestOf(name, options.jobs, values));
 		const compared: Compared[] = [];
 		for (const request of requests) compared.push(await compare(request, options));
@@ -215,7 +234,7 @@ async function main(): Promise<number> {
 		if (compared.length > 1) console.log(`${compared.length} projects, ${differ} of them differ`);
 		return differ === 0 ? 0 : 1;
 	} finally {
-		server?.stop();
+		await server?.stop();
 		rmSync(folder, { recursive: true, force: true });
 	}
 }

@@ -46,6 +46,7 @@ static struct {
 	const char *cwd, *exec, *way, *folder, *out_folder;
 	bool classic;  /* in the original's form */
 	bool relocate; /* a kind of command that is known to give the same bytes below another folder */
+	bool silent; /* relocated, it may print nothing: its messages are in a language whose files are not there */
 	mode_t umask;
 	rlim_t memory, file_size, processes; /* 0: no limit */
 	struct list env, out, inout, bind, at, argv;
@@ -78,6 +79,10 @@ static void parse(int argc, char **argv) {
 		const char *name = argv[i];
 		if (strcmp(name, "--relocate") == 0) {
 			job.relocate = true;
+			continue;
+		}
+		if (strcmp(name, "--silent") == 0) {
+			job.silent = true;
 			continue;
 		}
 		if (strcmp(name, "--") == 0) {
@@ -584,6 +589,9 @@ static int relocated(int out_folder) {
 	int code = wait_for(pid);
 	if (code != 0)
 		not_run("relocated, the command ends with %d", code);
+	struct stat said;
+	if (job.silent && (stat("gg-stderr", &said) < 0 || said.st_size > 0))
+		not_run("relocated, the command has messages, whose language is not known there");
 	check("gg-stdout");
 	check("gg-stderr");
 	for (size_t i = 0; i < job.out.count; i++) {

@@ -249,5 +249,26 @@ describe("the engine lambda", () => {
 			assert.equal(RESULTS(lambda), 0);
 			assert.match((await p.gg(["explain", "one.o"])).stdout, /too much for the function's \/tmp of \d+ MB/);
 		});
+
+		it("leaves to this machine what has messages in a language that the function does not know", async () => {
+			const p = project(FILES);
+			const env = { ...CREDENTIALS, LANG: "C.UTF-8", LC_ALL: "" };
+			const expected = await p.run(["make", "-j2"], { env });
+			const aside = p.aside();
+			p.fresh();
+			const { lambda, engine, store } = await service(p, jail(p, 512));
+			const ended = await p.gg(["build", "--store", store, "-j", "4", "--engine", engine, "make", "-j4"], { env });
+			assert.equal(ended.status, 0, ended.stderr);
+			p.assertSameTree(aside);
+			// As make's, with quotes that are not ASCII.
+			const warning = /^one\.c:.*\n.*warning: unused variable [^\x20-\x7e]+unused.*$/m;
+			assert.equal(warning.exec(ended.stderr)?.[0], warning.exec(expected.stderr)?.[0] ?? "none");
+			assert.equal(RESULTS(lambda), 4);
+			assert.match(
+				(await p.gg(["explain", "one.o"])).stdout,
+				/the command has messages, whose language is not known there/,
+			);
+			assert.match((await p.gg(["explain", "two.o"])).stdout, /on AWS Lambda/);
+		});
 	});
 });

@@ -6,7 +6,7 @@ import type { Thunk } from "../../thunk/types.js";
 import type { Blob } from "./cas.js";
 import type { Endpoint } from "./endpoint.js";
 import { digestOf } from "./merkle.js";
-import { isRelocatable } from "./relocatable.js";
+import { hasLocale, isRelocatable } from "./relocatable.js";
 
 /** The runner's program in every input root. */
 const RUNNER = "gg/runner";
@@ -91,7 +91,7 @@ function runnerArguments(thunk: Thunk): string[] {
 	for (const line of environmentOf(thunk)) args.push("--env", line);
 	for (const { path } of thunk.outputPaths) args.push("--out", posix.normalize(path));
 	for (const path of thunk.inout) args.push("--inout", path);
-	if (isRelocatable(thunk)) args.push("--relocate");
+	if (isRelocatable(thunk)) args.push("--relocate", ...(hasLocale(thunk) ? ["--silent"] : []));
 	return [...args, "--", ...thunk.args];
 }
 

@@ -37,7 +37,13 @@ const WITH_VALUE = new Set([
 const SOURCE = /\.(?:c|i|cc|cp|cpp|cxx|c\+\+|C|ii|s|S)$/;
 const DRIVER = /(?:^|-)(?:gcc|g\+\+)(?:-[0-9.]+)?$/;
 /** What libc reads by itself would be the worker's. */
-const ENVIRONMENT = /^(?:LD_|GCC_|COMPILER_PATH=|GLIBC_|MALLOC_)|^(?:LANG|LANGUAGE|LC_\w+)=(?!C$|POSIX$|$)/;
+const ENVIRONMENT = /^(?:LD_|GCC_|COMPILER_PATH=|GLIBC_|MALLOC_)/;
+const LOCALE = /^(?:LANG|LANGUAGE|LC_\w+)=(?!C$|POSIX$|$)/;
+
+/** True where messages depend on files that libc opens by itself. What a compiler writes does not. */
+export function hasLocale(thunk: Thunk): boolean {
+	return thunk.envars.some((line) => LOCALE.test(line));
+}
 
 /** True for a command that gives the same bytes where a worker allows no namespace. */
 export function isRelocatable(thunk: Thunk): boolean {
