@@ -83,14 +83,14 @@ function touchHeader(path: string): void {
 	appendFileSync(path, `/* edit ${edits} */\n`);
 }
 
-interface Spent {
+export interface Spent {
 	/** Seconds of CPU of gg's own process. */
 	readonly cpu: number;
 	readonly peakMiB: number;
 }
 
 /** Has gg's process write down what it took as it ends; nothing else in a build of these projects is Node. */
-function watchSelf(folder: string): { readonly env: Readonly<Record<string, string>>; readonly spent: () => Spent } {
+export function watchSelf(folder: string): { readonly env: Readonly<Record<string, string>>; readonly spent: () => Spent } {
 	const script = join(folder, "spent.cjs");
 	const file = join(folder, "spent");
 	writeFileSync(

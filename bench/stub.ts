@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { must, quote } from "./run.js";
 
-const TOOLS = ["gcc", "g++", "cc", "c++", "ld", "ar", "as", "ranlib", "strip", "nm"];
+const TOOLS = ["gcc", "g++", "cc", "c++", "ld", "ar", "as", "ranlib", "strip", "nm", "nasm"];
 const ANSWER = Buffer.from([0]);
 
 export interface Stub {

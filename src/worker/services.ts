@@ -12,7 +12,9 @@ import {
 import { CODE, RemoteError } from "../reapi/errors.js";
 import {
 	ACTION_RESULT,
+	type Action,
 	type ActionResult,
+	type Command,
 	DIRECTORY,
 	type Digest,
 	type Directory,
@@ -35,7 +37,11 @@ export interface ServicesOptions extends RunnerOptions {
 	readonly token: string;
 	/** Take results that clients computed themselves. */
 	readonly acceptResults: boolean;
+	/** What runs an action; left out: runAction. */
+	readonly perform?: Perform;
 }
+
+export type Perform = (action: Action, command: Command) => Promise<ActionResult>;
 
 export interface Services {
 	readonly definition: ServiceDefinition;
@@ -56,7 +62,7 @@ type Unary<Q, R> = (request: Q) => R | Promise<R>;
 
 /** All services of a worker, as handlers of grpc-js by the method's path. */
 export function makeServices(o: ServicesOptions): Services {
-	const { disk } = o;
+	const { disk, perform = (action, command) => runAction(o, action, command) } = o;
 	const operations = new Operations(o.jobs);
 	let hits = 0;
 	let misses = 0;
@@ -199,7 +205,7 @@ export function makeServices(o: ServicesOptions): Services {
 		const run = async () => {
 			const cached = skipCacheLookup === true || action.doNotCache === true ? undefined : known(digest);
 			if (cached !== undefined) return { result: cached, cached: true };
-			const result = await runAction(o, action, command);
+			const result = await perform(action, command);
 			if (result.exitCode === 0 && action.doNotCache !== true)
 				disk.putResult(digest.hash, ACTION_RESULT.encode(result));
 			return { result, cached: false };

@@ -1,0 +1,318 @@
+/**
+ * node build/bench/cluster.js [ROW]...: gg's client against a cluster whose compiles are sleeps of recorded durations, so
+ * that what the client takes shows on a machine of any size.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { nativePrograms, nativeRunner } from "../src/interpose/native.js";
+import { measureDistcc } from "./cluster-distcc.js";
+import { type Bounds, boundsOf, Recording } from "./cluster-recording.js";
+import type { ServerMessage, ServerSettings, ServerStats } from "./cluster-server.js";
+import { watchSelf } from "./infer.js";
+import { openProject, type Project, projectNamed } from "./projects.js";
+import { BenchError, GG, mainOf, must, quote, requireGg, underGg } from "./run.js";
+import { coldTree } from "./speed-builds.js";
+import { startStub } from "./stub.js";
+import { BENCH_DIR, fresh, open, remove, type Workspace } from "./workspace.js";
+
+export interface Variant {
+	readonly project: Project;
+	readonly workspace: Workspace;
+	readonly recording: Recording;
+	readonly slots: number;
+	readonly capMs: number;
+	readonly makeJobs: number;
+	/** Seconds after which a build is ended. */
+	readonly limit: number;
+}
+
+/** How the tree and gg's caches are before the measured command. */
+type RowName = "build" | "known" | "force" | "distcc";
+
+const ROWS: Readonly<Record<RowName, string>> = {
+	build: "gg build with empty caches, an empty server",
+	known: "gg build with what an earlier gg infer of the same tree has found out, an empty server",
+	force: "gg force after gg infer, an empty server",
+	distcc: "make with distcc, its servers' compiler sleeping as long; what it does not distribute sleeps here",
+};
+
+/** It crosses to the server as JSON, which knows no infinity. */
+const UNCAPPED = Number.MAX_SAFE_INTEGER;
+
+interface Server {
+	readonly port: number;
+	readonly stats: () => Promise<ServerStats>;
+	readonly stop: () => Promise<void>;
+}
+
+function startServer(settings: ServerSettings): Promise<Server> {
+	const child: ChildProcess = fork(join(import.meta.dirname, "cluster-server.js"), [JSON.stringify(settings)]);
+	const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+	let answered: ((stats: ServerStats) => void) | undefined;
+	return new Promise((resolve, reject) => {
+		child.once("error", reject);
+		void ended.then(() => reject(new BenchError("the bench's server has ended")));
+		child.on("message", (message: ServerMessage) => {
+			if (message.kind === "stats") return answered?.(message.stats);
+			resolve({
+				port: message.port,
+				stats: () =>
+					new Promise((give) => {
+						answered = give;
+						child.send("stats");
+					}),
+				async stop() {
+					child.disconnect();
+					await ended;
+				},
+			});
+		});
+	});
+}
+
+async function withServer<T>(
+	o: Omit<Variant, "makeJobs" | "limit">,
+	mode: ServerSettings["mode"],
+	use: (server: Server) => Promise<T>,
+): Promise<T> {
+	const { workspace } = o;
+	const say = (): void => undefined;
+	const natives = nativePrograms(workspace.ggCache, process.env, say);
+	const runner = nativeRunner(workspace.ggCache, process.env, say);
+	if (!natives.ok || !runner.ok) throw new BenchError("the native programs do not compile");
+	remove(workspace, "server");
+	const folder = join(workspace.root, "server");
+	mkdirSync(folder);
+	const server = await startServer({
+		mode,
+		project: o.project.name,
+		src: workspace.src,
+		folder,
+		slots: o.slots,
+		capMs: o.capMs,
+		spawner: natives.value.spawner,
+		runner: runner.value,
+	});
+	try {
+		return await use(server);
+	} finally {
+		await server.stop();
+		remove(workspace, "server");
+	}
+}
+
+/** The workspace of a project's own for this bench: a copy of the configured tree. */
+async function openCluster(project: Project): Promise<Workspace> {
+	const configured = join(BENCH_DIR, project.name, "configured");
+	if (!existsSync(configured)) (await openProject(project)).close();
+	return open(`cluster-${project.name}`, { kind: "folder", folder: configured, configure: ":" });
+}
+
+function engineOf(server: Server, slots: number): string {
+	return `--jobs ${slots} --engine reapi=grpc://127.0.0.1:${server.port}?deadline=600`;
+}
+
+/** Builds the project on a worker here; what an interrupted recording has is kept. */
+async function record(project: Project, workspace: Workspace, recording: Recording, jobs: number): Promise<void> {
+	await coldTree(workspace);
+	const variant = { project, workspace, recording, slots: jobs, capMs: UNCAPPED };
+	await withServer(variant, "record", async (server) => {
+		const line = underGg(`build ${engineOf(server, jobs)}`, project.build(jobs));
+		const { seconds, stderr } = await must(line, { cwd: workspace.src, env: { GG_CACHE_DIR: workspace.ggCache } });
+		console.log(`recorded ${project.name} in ${seconds.toFixed(0)} s: ${stderr.trim().split("\n").at(-1)}`);
+	});
+	recording.complete();
+}
+
+/** make with a client in the place of every tool that only asks a server that does nothing. */
+async function stubSeconds({ workspace, project, makeJobs, limit }: Variant): Promise<number> {
+	await fresh(workspace);
+	const stub = await startStub();
+	try {
+		const line = `timeout -k 20 ${limit} ${project.build(makeJobs)}`;
+		return (await must(line, { cwd: workspace.src, env: stub.env })).seconds;
+	} finally {
+		await stub.close();
+	}
+}
+
+interface Measured {
+	readonly seconds: number;
+	/** Of gg's own process. */
+	readonly cpuSeconds: number;
+	readonly stats: ServerStats;
+}
+
+async function measure(row: "build" | "known" | "force", o: Variant): Promise<Measured> {
+	const { workspace, project, slots, makeJobs, limit } = o;
+	const env = { GG_CACHE_DIR: workspace.ggCache };
+	const build = project.build(makeJobs);
+	await coldTree(workspace);
+	if (row !== "build") await must(underGg("infer", build), { cwd: workspace.src, env });
+	if (row === "known") await must(project.clean, { cwd: workspace.src });
+	return withServer(o, "replay", async (server) => {
+		const { env: watched, spent } = watchSelf(workspace.root);
+		const engine = engineOf(server, slots);
+		const line = row === "force" ? `${quote(GG)} force --no-status ${engine}` : underGg(`build ${engine}`, build);
+		const { seconds } = await must(`timeout -k 20 ${limit} ${line}`, {
+			cwd: workspace.src,
+			env: { ...env, ...watched },
+		});
+		const stats = await server.stats();
+		rmSync(join(workspace.root, "spent.cjs"), { force: true });
+		return { seconds, cpuSeconds: spent().cpu, stats };
+	});
+}
+
+/** Something is wrong with a build whose files are not those of the recording: throws. */
+function check({ stats }: Measured, { recording, workspace }: Variant): void {
+	if (stats.unknown.length > 0)
+		throw new BenchError(
+			`${stats.unknown.length} commands are not in the recording (--record makes it anew), such as ${stats.unknown[0]}`,
+		);
+	if (stats.ran.length === 0) throw new BenchError("nothing ran on the server");
+	const writers = new Map<string, number>();
+	for (const { outputs } of recording.actions.values())
+		for (const { file } of outputs) writers.set(file, (writers.get(file) ?? 0) + 1);
+	for (const key of stats.ran) {
+		for (const { file, size } of recording.actions.get(key)!.outputs) {
+			if (writers.get(file) !== 1 || file === "") continue;
+			const there = lstatSync(file.replace("@", workspace.src), { throwIfNoEntry: false });
+			// What a later recipe removed is not looked for.
+			if (there !== undefined && there.size !== size)
+				throw new BenchError(`${file} has ${there.size} bytes where ${size} were recorded`);
+		}
+	}
+}
+
+/** Requests beyond Execute for each thunk, once a tenth of the thunks has been asked for. */
+function requestsAfterWarmUp({ calls, atExecute }: ServerStats): number {
+	const total = Object.values(calls).reduce((sum, count) => sum + count, 0);
+	const warm = Math.floor(atExecute.length / 10);
+	const since = atExecute.length - warm;
+	return since === 0 ? Number.NaN : (total - (atExecute[warm] ?? total) - (since - 1)) / since;
+}
+
+function describe(row: RowName, measured: Measured, o: Variant, stub: number): string {
+	const { stats, seconds, cpuSeconds } = measured;
+	const actions = stats.ran.map((key) => o.recording.actions.get(key)!);
+	const bounds = boundsOf(actions, o.capMs);
+	const made = row === "force" ? 0 : stub;
+	const count = stats.ran.length;
+	const calls = Object.entries(stats.calls)
+		.sort(([, a], [, b]) => b - a)
+		.map(([name, n]) => `${name} ${n}`)
+		.join(", ");
+	return [
+		`${ratio(seconds, bounds, o.slots, made)} ${title(row, o)}`,
+		`       ${seconds.toFixed(2)} s / max(${boundsText(bounds, o.slots)}${made > 0 ? `, make with a stub ${made.toFixed(2)}` : ""})`,
+		`       ${count} thunks, ${stats.mostAtOnce} at once; ${((cpuSeconds * 1000) / count).toFixed(2)} ms of gg's CPU a thunk (server ${((stats.cpuSeconds * 1000) / count).toFixed(2)})`,
+		`       a thunk: ${(stats.bytesIn / count / 1024).toFixed(1)} KiB sent, ${(stats.bytesOut / count / 1024).toFixed(1)} KiB received; ${requestsAfterWarmUp(stats).toFixed(2)} requests beyond Execute after warm-up (${calls})`,
+	].join("\n");
+}
+
+export function title(row: string, o: Variant): string {
+	const durations = o.capMs < UNCAPPED ? `capped at ${o.capMs / 1000} s` : "as recorded";
+	return `${row}, ${o.project.name}, ${o.slots} slots, durations ${durations}`;
+}
+
+function boundsText({ criticalPath, total }: Bounds, slots: number): string {
+	return `critical path ${criticalPath.toFixed(2)}, total ÷ slots ${(total / slots).toFixed(2)}`;
+}
+
+function ratio(seconds: number, bounds: Bounds, slots: number, stub: number): string {
+	return (seconds / Math.max(bounds.criticalPath, bounds.total / slots, stub)).toFixed(2).padStart(6);
+}
+
+async function runRow(row: RowName, o: Variant, stub: number): Promise<number> {
+	if (row !== "distcc") {
+		const measured = await measure(row, o);
+		check(measured, o);
+		console.log(describe(row, measured, o, stub));
+		return measured.seconds;
+	}
+	const seconds = await measureDistcc(o);
+	const bounds = boundsOf([...o.recording.actions.values()], o.capMs);
+	console.log(`${ratio(seconds, bounds, o.slots, stub)} ${title(row, o)}\n       ${seconds.toFixed(2)} s`);
+	return seconds;
+}
+
+const USAGE = `usage: cluster.js [--project P]... [--slots N]... [--cap SECONDS|none]... [--make-jobs N] [--limit SECONDS] [--record] [ROW]...
+
+${Object.entries(ROWS)
+	.map(([name, about]) => `${name.padEnd(7)} ${about}`)
+	.join("\n")}
+
+All rows unless told; ffmpeg-reduced, with 8, 64 and 384 slots, durations as recorded (none) and capped at 2 s. The first run
+of a project, or --record, builds it once on a worker here and keeps what each command came to.
+A line: makespan / max(critical path, total ÷ slots, make with a stub).
+`;
+
+async function main(): Promise<number> {
+	const { values, positionals } = parseArgs({
+		allowPositionals: true,
+		options: {
+			project: { type: "string", multiple: true, default: ["ffmpeg-reduced"] },
+			slots: { type: "string", multiple: true, default: ["8", "64", "384"] },
+			cap: { type: "string", multiple: true, default: ["none", "2"] },
+			"make-jobs": { type: "string", default: "16" },
+			"record-jobs": { type: "string", default: "2" },
+			limit: { type: "string", default: "900" },
+			record: { type: "boolean", default: false },
+			help: { type: "boolean", default: false },
+		},
+	});
+	const unknown = positionals.find((name) => !Object.hasOwn(ROWS, name));
+	if (values.help || unknown !== undefined) {
+		process.stderr.write(unknown === undefined ? USAGE : `no row is called ${unknown}\n\n${USAGE}`);
+		return values.help ? 0 : 2;
+	}
+	requireGg();
+	const rows = (positionals.length > 0 ? positionals : Object.keys(ROWS)) as RowName[];
+	let failed = false;
+	for (const project of values.project.map(projectNamed)) {
+		const workspace = await openCluster(project);
+		try {
+			const recording = new Recording(project.name);
+			if (values.record) recording.clear();
+			if (!recording.isComplete) await record(project, workspace, recording, Number(values["record-jobs"]));
+			const whole = boundsOf([...recording.actions.values()], UNCAPPED);
+			console.log(
+				`${project.name}: ${whole.count} commands recorded, ${whole.total.toFixed(1)} s in all, the longest ${whole.longest.toFixed(1)} s`,
+			);
+			let stub = 0;
+			for (const cap of values.cap) {
+				for (const slots of values.slots.map(Number)) {
+					const capMs = cap === "none" ? UNCAPPED : Number(cap) * 1000;
+					const limit = Number(values.limit);
+					const variant = { project, workspace, recording, slots, capMs, makeJobs: Number(values["make-jobs"]), limit };
+					if (stub === 0) stub = await stubSeconds(variant);
+					const took = new Map<RowName, number>();
+					for (const row of rows) {
+						try {
+							took.set(row, await runRow(row, variant, stub));
+						} catch (error) {
+							if (!(error instanceof BenchError)) throw error;
+							failed = true;
+							console.log(`${title(row, variant)}: failed, ${error.message}`);
+						}
+					}
+					const peer = took.get("distcc");
+					for (const row of ["build", "known"] as const) {
+						const ours = took.get(row);
+						if (peer === undefined || ours === undefined) continue;
+						console.log(`${(ours / peer).toFixed(2).padStart(6)} gg (${row}) / distcc`);
+					}
+				}
+			}
+		} finally {
+			for (const tree of ["src", "configured", "gg-cache", "server", "distcc", "spent"]) remove(workspace, tree);
+			workspace.close();
+		}
+	}
+	return failed ? 1 : 0;
+}
+
+if (import.meta.filename === process.argv[1]) await mainOf(main);
