@@ -54,6 +54,8 @@ export async function measureDistcc(o: Variant): Promise<number> {
 				DISTCC_HOSTS: `--localslots=${slots} --localslots_cpp=16 127.0.0.1:${port}/${slots}`,
 				DISTCC_DIR: join(folder, "state"),
 				DISTCC_FALLBACK: "0",
+				// The servers know gcc as gcc.
+				DISTCC_NO_REWRITE_CROSS: "1",
 				DISTCC_IO_TIMEOUT: String(limit),
 			};
 			const line = `timeout -k 20 ${limit} ${project.build(slots)}`;

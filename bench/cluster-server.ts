@@ -36,12 +36,12 @@ export interface ServerStats {
 	readonly ran: readonly string[];
 	/** What a replay was asked for and does not know. */
 	readonly unknown: readonly string[];
-	/** Calls in all, when each Execute came. */
-	readonly atExecute: readonly number[];
-	/** Milliseconds since the start, and how many ran then at most. */
 	readonly mostAtOnce: number;
 	readonly cpuSeconds: number;
 }
+
+/** What the bench asks of the server. */
+export type ServerRequest = "stats" | "reset";
 
 export type ServerMessage =
 	| { readonly kind: "listening"; readonly port: number }
@@ -139,15 +139,30 @@ function answer(disk: Disk, recording: Recording, recorded: Recorded): ActionRes
 	};
 }
 
+function newTally() {
+	return {
+		calls: {} as Record<string, number>,
+		ran: [] as string[],
+		unknown: [] as string[],
+		bytesIn: 0,
+		bytesOut: 0,
+		mostAtOnce: 0,
+		cpuBefore: cpuNow(),
+	};
+}
+
+/** Seconds. */
+function cpuNow(): number {
+	const { user, system } = process.cpuUsage();
+	return (user + system) / 1e6;
+}
+
 async function serve(settings: ServerSettings): Promise<void> {
 	const recording = new Recording(settings.project);
 	const spawner = startSpawner(settings.spawner);
 	const disk = new Disk(settings.folder, 0);
-	const calls: Record<string, number> = {};
-	const ran: string[] = [];
-	const unknown: string[] = [];
-	const atExecute: number[] = [];
-	let [bytesIn, bytesOut, total, now, mostAtOnce] = [0, 0, 0, 0, 0];
+	let tally = newTally();
+	let now = 0;
 	const runnerOptions: RunnerOptions = {
 		disk,
 		spawner,
@@ -156,18 +171,20 @@ async function serve(settings: ServerSettings): Promise<void> {
 		limits: { timeMs: 900_000, memoryBytes: 0, outputBytes: 2 ** 31, processes: 0 },
 		name: "bench",
 	};
-	const replay: Perform = async (_, command) => {
+	const replay: Perform = async (action, command) => {
 		const called = calledBy(command, settings.src);
+		// Not of the project: what warms the server up.
+		if (called !== undefined && !called.cwd.startsWith("@")) return runAction(runnerOptions, action, command);
 		const recorded = called === undefined ? undefined : recording.actions.get(called.key);
 		if (recorded === undefined) {
-			unknown.push(command.arguments.slice(command.arguments.indexOf("--") + 1).join(" "));
+			tally.unknown.push(command.arguments.slice(command.arguments.indexOf("--") + 1).join(" "));
 			throw new RemoteError(CODE.INVALID_ARGUMENT, "this command was not recorded");
 		}
 		now += 1;
-		mostAtOnce = Math.max(mostAtOnce, now);
+		tally.mostAtOnce = Math.max(tally.mostAtOnce, now);
 		await new Promise((resolve) => setTimeout(resolve, Math.min(recorded.ms, settings.capMs)));
 		now -= 1;
-		ran.push(recorded.key);
+		tally.ran.push(recorded.key);
 		return answer(disk, recording, recorded);
 	};
 	const services = makeServices({
@@ -183,21 +200,19 @@ async function serve(settings: ServerSettings): Promise<void> {
 		definition[path] = {
 			...method,
 			requestDeserialize(bytes: Buffer) {
-				bytesIn += bytes.length;
+				tally.bytesIn += bytes.length;
 				return method.requestDeserialize(bytes);
 			},
 			responseSerialize(message: unknown) {
 				const bytes = method.responseSerialize(message as object);
-				bytesOut += bytes.length;
+				tally.bytesOut += bytes.length;
 				return bytes;
 			},
 		};
 		const name = path.slice(path.lastIndexOf("/") + 1);
 		const handler = services.handlers[path] as (...args: unknown[]) => void;
 		handlers[path] = ((...args: unknown[]) => {
-			calls[name] = (calls[name] ?? 0) + 1;
-			total += 1;
-			if (name === "Execute") atExecute.push(total);
+			tally.calls[name] = (tally.calls[name] ?? 0) + 1;
 			handler(...args);
 		}) as UntypedServiceImplementation[string];
 	}
@@ -209,13 +224,10 @@ async function serve(settings: ServerSettings): Promise<void> {
 		);
 	});
 	const tell = (message: ServerMessage): void => void process.send?.(message);
-	process.on("message", () => {
-		const { user, system } = process.cpuUsage();
-		const cpuSeconds = (user + system) / 1e6;
-		tell({
-			kind: "stats",
-			stats: { calls, bytesIn, bytesOut, ran, unknown, atExecute, mostAtOnce, cpuSeconds },
-		});
+	process.on("message", (request: ServerRequest) => {
+		if (request === "reset") tally = newTally();
+		const { cpuBefore, ...counted } = tally;
+		tell({ kind: "stats", stats: { ...counted, cpuSeconds: cpuNow() - cpuBefore } });
 	});
 	// The bench is gone.
 	process.once("disconnect", () => {

@@ -3,13 +3,13 @@
  * that what the client takes shows on a machine of any size.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { existsSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { nativePrograms, nativeRunner } from "../src/interpose/native.js";
 import { measureDistcc } from "./cluster-distcc.js";
 import { type Bounds, boundsOf, Recording } from "./cluster-recording.js";
-import type { ServerMessage, ServerSettings, ServerStats } from "./cluster-server.js";
+import type { ServerMessage, ServerRequest, ServerSettings, ServerStats } from "./cluster-server.js";
 import { watchSelf } from "./infer.js";
 import { openProject, type Project, projectNamed } from "./projects.js";
 import { BenchError, GG, mainOf, must, quote, requireGg, underGg } from "./run.js";
@@ -24,6 +24,8 @@ export interface Variant {
 	readonly slots: number;
 	readonly capMs: number;
 	readonly makeJobs: number;
+	/** It lacks the toolchain, too. */
+	readonly coldServer: boolean;
 	/** Seconds after which a build is ended. */
 	readonly limit: number;
 }
@@ -32,9 +34,9 @@ export interface Variant {
 type RowName = "build" | "known" | "force" | "distcc";
 
 const ROWS: Readonly<Record<RowName, string>> = {
-	build: "gg build with empty caches, an empty server",
-	known: "gg build with what an earlier gg infer of the same tree has found out, an empty server",
-	force: "gg force after gg infer, an empty server",
+	build: "gg build with empty caches",
+	known: "gg build with what an earlier gg infer of the same tree has found out",
+	force: "gg force after gg infer",
 	distcc: "make with distcc, its servers' compiler sleeping as long; what it does not distribute sleeps here",
 };
 
@@ -43,7 +45,8 @@ const UNCAPPED = Number.MAX_SAFE_INTEGER;
 
 interface Server {
 	readonly port: number;
-	readonly stats: () => Promise<ServerStats>;
+	/** What was counted since the start or the last reset. */
+	readonly ask: (request: ServerRequest) => Promise<ServerStats>;
 	readonly stop: () => Promise<void>;
 }
 
@@ -58,10 +61,10 @@ function startServer(settings: ServerSettings): Promise<Server> {
 			if (message.kind === "stats") return answered?.(message.stats);
 			resolve({
 				port: message.port,
-				stats: () =>
+				ask: (request) =>
 					new Promise((give) => {
 						answered = give;
-						child.send("stats");
+						child.send(request);
 					}),
 				async stop() {
 					child.disconnect();
@@ -73,7 +76,7 @@ function startServer(settings: ServerSettings): Promise<Server> {
 }
 
 async function withServer<T>(
-	o: Omit<Variant, "makeJobs" | "limit">,
+	o: Pick<Variant, "project" | "workspace" | "slots" | "capMs">,
 	mode: ServerSettings["mode"],
 	use: (server: Server) => Promise<T>,
 ): Promise<T> {
@@ -117,7 +120,7 @@ function engineOf(server: Server, slots: number): string {
 /** Builds the project on a worker here; what an interrupted recording has is kept. */
 async function record(project: Project, workspace: Workspace, recording: Recording, jobs: number): Promise<void> {
 	await coldTree(workspace);
-	const variant = { project, workspace, recording, slots: jobs, capMs: UNCAPPED };
+	const variant = { project, workspace, slots: jobs, capMs: UNCAPPED };
 	await withServer(variant, "record", async (server) => {
 		const line = underGg(`build ${engineOf(server, jobs)}`, project.build(jobs));
 		const { seconds, stderr } = await must(line, { cwd: workspace.src, env: { GG_CACHE_DIR: workspace.ggCache } });
@@ -143,6 +146,26 @@ interface Measured {
 	/** Of gg's own process. */
 	readonly cpuSeconds: number;
 	readonly stats: ServerStats;
+	/** That it took to bring the toolchain to the server, before. */
+	readonly toolchainSeconds: number;
+}
+
+const TINY = "t: t.o\n\tgcc -o $@ t.o\n\tar rc t.a t.o\nt.o: t.c\n\tgcc -c -o $@ t.c\n";
+
+/** Brings the toolchain to the server, as any earlier build has. */
+async function warmUp({ workspace, slots }: Variant, server: Server): Promise<number> {
+	const folder = join(workspace.root, "warm-up");
+	remove(workspace, "warm-up");
+	mkdirSync(folder);
+	writeFileSync(join(folder, "Makefile"), TINY);
+	writeFileSync(join(folder, "t.c"), '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n');
+	const line = underGg(`build ${engineOf(server, slots)}`, "make");
+	const { seconds } = await must(line, { cwd: folder, env: { GG_CACHE_DIR: workspace.ggCache } });
+	const { calls } = await server.ask("stats");
+	if (calls["Execute"] === undefined) throw new BenchError("nothing reached the server");
+	await server.ask("reset");
+	remove(workspace, "warm-up");
+	return seconds;
 }
 
 async function measure(row: "build" | "known" | "force", o: Variant): Promise<Measured> {
@@ -153,6 +176,7 @@ async function measure(row: "build" | "known" | "force", o: Variant): Promise<Me
 	if (row !== "build") await must(underGg("infer", build), { cwd: workspace.src, env });
 	if (row === "known") await must(project.clean, { cwd: workspace.src });
 	return withServer(o, "replay", async (server) => {
+		const toolchainSeconds = o.coldServer ? 0 : await warmUp(o, server);
 		const { env: watched, spent } = watchSelf(workspace.root);
 		const engine = engineOf(server, slots);
 		const line = row === "force" ? `${quote(GG)} force --no-status ${engine}` : underGg(`build ${engine}`, build);
@@ -160,9 +184,9 @@ async function measure(row: "build" | "known" | "force", o: Variant): Promise<Me
 			cwd: workspace.src,
 			env: { ...env, ...watched },
 		});
-		const stats = await server.stats();
+		const stats = await server.ask("stats");
 		rmSync(join(workspace.root, "spent.cjs"), { force: true });
-		return { seconds, cpuSeconds: spent().cpu, stats };
+		return { seconds, cpuSeconds: spent().cpu, stats, toolchainSeconds };
 	});
 }
 
@@ -187,20 +211,13 @@ function check({ stats }: Measured, { recording, workspace }: Variant): void {
 	}
 }
 
-/** Requests beyond Execute for each thunk, once a tenth of the thunks has been asked for. */
-function requestsAfterWarmUp({ calls, atExecute }: ServerStats): number {
-	const total = Object.values(calls).reduce((sum, count) => sum + count, 0);
-	const warm = Math.floor(atExecute.length / 10);
-	const since = atExecute.length - warm;
-	return since === 0 ? Number.NaN : (total - (atExecute[warm] ?? total) - (since - 1)) / since;
-}
-
 function describe(row: RowName, measured: Measured, o: Variant, stub: number): string {
 	const { stats, seconds, cpuSeconds } = measured;
 	const actions = stats.ran.map((key) => o.recording.actions.get(key)!);
 	const bounds = boundsOf(actions, o.capMs);
 	const made = row === "force" ? 0 : stub;
 	const count = stats.ran.length;
+	const total = Object.values(stats.calls).reduce((sum, n) => sum + n, 0);
 	const calls = Object.entries(stats.calls)
 		.sort(([, a], [, b]) => b - a)
 		.map(([name, n]) => `${name} ${n}`)
@@ -209,7 +226,12 @@ function describe(row: RowName, measured: Measured, o: Variant, stub: number): s
 		`${ratio(seconds, bounds, o.slots, made)} ${title(row, o)}`,
 		`       ${seconds.toFixed(2)} s / max(${boundsText(bounds, o.slots)}${made > 0 ? `, make with a stub ${made.toFixed(2)}` : ""})`,
 		`       ${count} thunks, ${stats.mostAtOnce} at once; ${((cpuSeconds * 1000) / count).toFixed(2)} ms of gg's CPU a thunk (server ${((stats.cpuSeconds * 1000) / count).toFixed(2)})`,
-		`       a thunk: ${(stats.bytesIn / count / 1024).toFixed(1)} KiB sent, ${(stats.bytesOut / count / 1024).toFixed(1)} KiB received; ${requestsAfterWarmUp(stats).toFixed(2)} requests beyond Execute after warm-up (${calls})`,
+		`       a thunk: ${(stats.bytesIn / count / 1024).toFixed(1)} KiB sent, ${(stats.bytesOut / count / 1024).toFixed(1)} KiB received; ${((total - (stats.calls["Execute"] ?? 0)) / count).toFixed(2)} requests beyond Execute (${calls})`,
+		...(o.coldServer
+			? []
+			: [
+					`       the toolchain was brought before, by a build of one file in ${measured.toolchainSeconds.toFixed(2)} s`,
+				]),
 	].join("\n");
 }
 
@@ -239,7 +261,7 @@ async function runRow(row: RowName, o: Variant, stub: number): Promise<number> {
 	return seconds;
 }
 
-const USAGE = `usage: cluster.js [--project P]... [--slots N]... [--cap SECONDS|none]... [--make-jobs N] [--limit SECONDS] [--record] [ROW]...
+const USAGE = `usage: cluster.js [--project P]... [--slots N]... [--cap SECONDS|none]... [--make-jobs N] [--limit SECONDS] [--record] [--cold-server] [ROW]...
 
 ${Object.entries(ROWS)
 	.map(([name, about]) => `${name.padEnd(7)} ${about}`)
@@ -247,7 +269,7 @@ ${Object.entries(ROWS)
 
 All rows unless told; ffmpeg-reduced, with 8, 64 and 384 slots, durations as recorded (none) and capped at 2 s. The first run
 of a project, or --record, builds it once on a worker here and keeps what each command came to.
-A line: makespan / max(critical path, total ÷ slots, make with a stub).
+The server has the toolchain, from an earlier build, but for --cold-server. A line: makespan / max(critical path, total ÷ slots, make with a stub).
 `;
 
 async function main(): Promise<number> {
@@ -261,6 +283,7 @@ async function main(): Promise<number> {
 			"record-jobs": { type: "string", default: "2" },
 			limit: { type: "string", default: "900" },
 			record: { type: "boolean", default: false },
+			"cold-server": { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
 		},
 	});
@@ -275,9 +298,13 @@ async function main(): Promise<number> {
 	for (const project of values.project.map(projectNamed)) {
 		const workspace = await openCluster(project);
 		try {
-			const recording = new Recording(project.name);
+			let recording = new Recording(project.name);
 			if (values.record) recording.clear();
-			if (!recording.isComplete) await record(project, workspace, recording, Number(values["record-jobs"]));
+			if (!recording.isComplete) {
+				await record(project, workspace, recording, Number(values["record-jobs"]));
+				// The server wrote it.
+				recording = new Recording(project.name);
+			}
 			const whole = boundsOf([...recording.actions.values()], UNCAPPED);
 			console.log(
 				`${project.name}: ${whole.count} commands recorded, ${whole.total.toFixed(1)} s in all, the longest ${whole.longest.toFixed(1)} s`,
@@ -287,7 +314,16 @@ async function main(): Promise<number> {
 				for (const slots of values.slots.map(Number)) {
 					const capMs = cap === "none" ? UNCAPPED : Number(cap) * 1000;
 					const limit = Number(values.limit);
-					const variant = { project, workspace, recording, slots, capMs, makeJobs: Number(values["make-jobs"]), limit };
+					const variant: Variant = {
+						project,
+						workspace,
+						recording,
+						slots,
+						capMs,
+						makeJobs: Number(values["make-jobs"]),
+						coldServer: values["cold-server"],
+						limit,
+					};
 					if (stub === 0) stub = await stubSeconds(variant);
 					const took = new Map<RowName, number>();
 					for (const row of rows) {
@@ -308,7 +344,8 @@ async function main(): Promise<number> {
 				}
 			}
 		} finally {
-			for (const tree of ["src", "configured", "gg-cache", "server", "distcc", "spent"]) remove(workspace, tree);
+			for (const tree of ["src", "configured", "gg-cache", "server", "distcc", "spent", "warm-up"])
+				remove(workspace, tree);
 			workspace.close();
 		}
 	}

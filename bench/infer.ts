@@ -90,7 +90,10 @@ export interface Spent {
 }
 
 /** Has gg's process write down what it took as it ends; nothing else in a build of these projects is Node. */
-export function watchSelf(folder: string): { readonly env: Readonly<Record<string, string>>; readonly spent: () => Spent } {
+export function watchSelf(folder: string): {
+	readonly env: Readonly<Record<string, string>>;
+	readonly spent: () => Spent;
+} {
 	const script = join(folder, "spent.cjs");
 	const file = join(folder, "spent");
 	writeFileSync(

@@ -28,8 +28,11 @@ static _Noreturn void run_real(char **argv) {
 			continue;
 		}
 		snprintf(file, sizeof file, "%s/%s", dir, base);
-		if (passed && access(file, X_OK) == 0)
+		if (passed && access(file, X_OK) == 0) {
+			/* gcc looks for its other programs beside what it was called. */
+			argv[0] = file;
 			execv(file, argv);
+		}
 	}
 	fprintf(stderr, "sleeping-compiler: no %s after %s on PATH\n", base, folder);
 	exit(127);
