@@ -48,13 +48,14 @@ export function raceEngine(o: RaceOptions): Engine {
 		name: o.far.name,
 		jobs: o.far.jobs,
 		refuses: (thunk) => o.far.refuses(thunk),
-		async execute(hash, thunk): Promise<Execution | Declined> {
+		prepare: (hash, thunk) => o.far.prepare?.(hash, thunk),
+		async execute(hash, thunk, turn): Promise<Execution | Declined> {
 			const tool = toolOf(thunk);
 			const started = o.now();
 			const unwanted = new AbortController();
 			let ended = false;
 			let second: Promise<Execution | undefined> | undefined;
-			const far = o.far.execute(hash, thunk, unwanted.signal).then(async (execution) => {
+			const far = o.far.execute(hash, thunk, { ...turn, signal: unwanted.signal }).then(async (execution) => {
 				// What a server remembered says nothing about the time that a run takes.
 				if (execution.kind === "finished" && execution.place?.remembered !== true) learn(tool, o.now() - started);
 				return execution.kind === "declined" ? ((await second) ?? execution) : execution;

@@ -8,6 +8,14 @@ export interface Declined {
 	readonly failure: ExecutionFailure;
 }
 
+/** What an engine and those that wait tell each other during an execution. */
+export interface Turn {
+	/** Nobody wants the result any more; an engine may end the run then. */
+	readonly signal?: AbortSignal;
+	/** To be called as soon as another thunk may take this one's place, where that is before the end. */
+	readonly free?: () => void;
+}
+
 /** A place where thunks run. */
 export interface Engine {
 	readonly name: string;
@@ -15,6 +23,7 @@ export interface Engine {
 	readonly jobs: number;
 	/** Empty when it can run this thunk, else the reason why not. */
 	refuses(thunk: Thunk): string;
-	/** `signal` says that nobody wants the result any more; an engine may end the run then. */
-	execute(hash: ObjectHash, thunk: Thunk, signal?: AbortSignal): Promise<Execution | Declined>;
+	execute(hash: ObjectHash, thunk: Thunk, turn?: Turn): Promise<Execution | Declined>;
+	/** A thunk waits for its turn: what can be done before is begun. It may never be executed. */
+	prepare?(hash: ObjectHash, thunk: Thunk): void;
 }

@@ -63,6 +63,8 @@ export class Forcer {
 	readonly #fleeting = new Set<ObjectHash>();
 	readonly #finals = new Map<ObjectHash, Node>();
 	#watching = false;
+	/** Thunks that an engine is at work on, be it only to fetch what they came to. */
+	#busy = 0;
 
 	constructor(options: {
 		store: Store;
@@ -221,18 +223,28 @@ export class Forcer {
 		for (;;) {
 			const pools = this.#takers(thunk, declined);
 			if ("reason" in pools) return failure(hash, thunk, pools);
+			const [only] = pools;
+			if (pools.length === 1 && only!.running >= only!.engine.jobs && thunk.cwd !== "")
+				only!.engine.prepare?.(final, thunk);
 			const pool = await this.#slots.acquire(pools);
 			if (pool === undefined) {
 				return failure(hash, thunk, { reason: "cancelled", message: "not started: something else failed before" });
 			}
 			let ran: Ran | Declined | NotForced;
+			let held = true;
+			const free = (): void => {
+				if (held) this.#slots.release(pool);
+				held = false;
+			};
+			this.#busy += 1;
 			try {
-				ran = await this.#execute(pool, hash, final, thunk, bytes);
+				ran = await this.#execute(pool, { hash, final, thunk, bytes }, free);
 				if (ran.kind === "failed" && !this.#keepGoing) this.stop();
 			} finally {
 				// Before any thunk that this one came to is forced: one job is enough for any depth.
-				this.#slots.release(pool);
-				if (this.#slots.running === 0) this.#watch();
+				free();
+				this.#busy -= 1;
+				if (this.#busy === 0) this.#watch();
 			}
 			if (ran.kind === "declined") {
 				declined.set(pool.engine, ran.failure);
@@ -254,14 +266,12 @@ export class Forcer {
 
 	async #execute(
 		pool: Pool,
-		hash: ObjectHash,
-		final: ObjectHash,
-		thunk: Thunk,
-		bytes: Buffer,
+		{ hash, final, thunk, bytes }: { hash: ObjectHash; final: ObjectHash; thunk: Thunk; bytes: Buffer },
+		free: () => void,
 	): Promise<Ran | Declined | NotForced> {
 		try {
 			if (final !== hash) this.#store.objects.put(bytes);
-			const execution = await pool.engine.execute(final, thunk);
+			const execution = await pool.engine.execute(final, thunk, { free });
 			if (execution.kind === "declined") return execution;
 			if (execution.kind === "impossible") return failure(hash, thunk, execution.failure);
 			const { result, undeclared } = execution;
@@ -324,7 +334,7 @@ export class Forcer {
 		const cut = new Promise<NotForced>((resolve) => {
 			node.cut = resolve;
 		});
-		if (this.#slots.running === 0) this.#watch();
+		if (this.#busy === 0) this.#watch();
 		const outcome = await Promise.race([target.promise, cut]);
 		node.cut = undefined;
 		node.waits = [];
@@ -337,7 +347,7 @@ export class Forcer {
 		this.#watching = true;
 		setImmediate(() => {
 			this.#watching = false;
-			if (this.#slots.running === 0 && this.#open.size > 0) this.#breakCircle();
+			if (this.#busy === 0 && this.#open.size > 0) this.#breakCircle();
 		});
 	}
 

@@ -133,6 +133,10 @@ export interface ExecuteRequest {
 	readonly skipCacheLookup?: boolean;
 	readonly actionDigest?: Digest | null;
 	readonly executionPolicy?: { readonly priority: number } | null;
+	readonly inlineStdout?: boolean;
+	readonly inlineStderr?: boolean;
+	/** Outputs that are wanted in the answer itself; a server may leave out any. */
+	readonly inlineOutputFiles?: readonly string[];
 }
 
 export interface ExecuteResponse {

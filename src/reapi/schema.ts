@@ -52,6 +52,7 @@ message ActionResult {
 message Priority { int32 priority = 1; }
 message ExecuteRequest {
   string instance_name = 1; bool skip_cache_lookup = 3; Digest action_digest = 6; Priority execution_policy = 7;
+  bool inline_stdout = 10; bool inline_stderr = 11; repeated string inline_output_files = 12;
 }
 message ExecuteResponse { ActionResult result = 1; bool cached_result = 2; Status status = 3; string message = 5; }
 message ExecuteOperationMetadata { int32 stage = 1; Digest action_digest = 2; }

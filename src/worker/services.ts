@@ -18,6 +18,7 @@ import {
 	DIRECTORY,
 	type Digest,
 	type Directory,
+	EXECUTE_RESPONSE,
 	METHODS,
 	type Method,
 	type Operation,
@@ -179,11 +180,11 @@ export function makeServices(o: ServicesOptions): Services {
 		call.end();
 		return undefined;
 	});
-	unary(METHODS.getActionResult, ({ actionDigest }) => {
+	unary(METHODS.getActionResult, ({ actionDigest, inlineOutputFiles }) => {
 		const result = known(sound(actionDigest));
 		if (result !== undefined) {
 			hits += 1;
-			return result;
+			return withContents(disk, result, inlineOutputFiles);
 		}
 		misses += 1;
 		throw new RemoteError(CODE.NOT_FOUND, "no such result");
@@ -200,7 +201,7 @@ export function makeServices(o: ServicesOptions): Services {
 		disk.putResult(sound(actionDigest).hash, ACTION_RESULT.encode(actionResult));
 		return actionResult;
 	});
-	streaming(METHODS.execute, ({ actionDigest, skipCacheLookup }, call) => {
+	streaming(METHODS.execute, ({ actionDigest, skipCacheLookup, inlineOutputFiles }, call) => {
 		const { action, command, digest } = readAction(disk, actionDigest);
 		const run = async () => {
 			const cached = skipCacheLookup === true || action.doNotCache === true ? undefined : known(digest);
@@ -212,7 +213,7 @@ export function makeServices(o: ServicesOptions): Services {
 		};
 		return operations.start(
 			{ digest, run, shared: skipCacheLookup !== true && action.doNotCache !== true },
-			tell(call),
+			tell(call, (result) => withContents(disk, result, inlineOutputFiles)),
 		);
 	});
 	streaming(METHODS.waitExecution, ({ name }, call) => {
@@ -261,11 +262,41 @@ const FINE = { code: CODE.OK, message: "", details: [] };
 type WriteRequest = ReturnType<typeof METHODS.write.request.decode>;
 type WriteResponse = ReturnType<typeof METHODS.write.response.decode>;
 
-function tell(call: ServerWritableStream<unknown, Operation>): (operation: Operation) => void {
+/** `change`: made to a result for this client alone; an operation that is remembered holds no contents. */
+function tell(
+	call: ServerWritableStream<unknown, Operation>,
+	change: (result: ActionResult) => ActionResult = (result) => result,
+): (operation: Operation) => void {
 	return (operation) => {
-		call.write(operation);
+		call.write(operation.done ? { ...operation, ...answerWith(operation, change) } : operation);
 		if (operation.done) call.end();
 	};
+}
+
+function answerWith({ response }: Operation, change: (result: ActionResult) => ActionResult): Partial<Operation> {
+	if (!response) return {};
+	const answer = EXECUTE_RESPONSE.decode(response.value);
+	const result = answer.result ? change(answer.result) : undefined;
+	if (!result || result === answer.result) return {};
+	return { response: { ...response, value: EXECUTE_RESPONSE.encode({ ...answer, result }) } };
+}
+
+/** Bytes of outputs in one answer: a client that asks for them takes messages of 4 MiB. */
+const CONTENTS = 2 << 20;
+
+/** The outputs among `names` in the result itself, as far as they fit. */
+function withContents(disk: Disk, result: ActionResult, names: readonly string[] = []): ActionResult {
+	if (names.length === 0) return result;
+	let room = CONTENTS;
+	const wanted = new Set(names);
+	const outputFiles = result.outputFiles.map((file) => {
+		const size = file.digest?.sizeBytes ?? 0;
+		const contents = wanted.has(file.path) && size > 0 && size <= room ? disk.get(file.digest!) : undefined;
+		if (contents === undefined) return file;
+		room -= size;
+		return { ...file, contents };
+	});
+	return { ...result, outputFiles };
 }
 
 function sound(digest: Digest | null | undefined): Digest {

@@ -31,8 +31,8 @@ function heldEngine(name: string) {
 		name,
 		jobs: 2,
 		refuses: () => "",
-		execute(_hash, _thunk, signal) {
-			last = signal;
+		execute(_hash, _thunk, turn) {
+			last = turn?.signal;
 			return new Promise((resolve) => void running.push(resolve));
 		},
 	};

@@ -60,6 +60,47 @@ describe("forcing", () => {
 		assert.equal(store.reductions.get(hash, ""), outcome.outputs.get(""));
 	});
 
+	it("gives the place of a thunk to the next as soon as the engine has no more need of it", async () => {
+		const store = memoryStore();
+		const ends: (() => void)[] = [];
+		const engine: Engine = {
+			...testEngine(store),
+			jobs: 1,
+			async execute(hash, thunk, turn) {
+				turn?.free?.();
+				// Nobody ends before both have begun.
+				await new Promise<void>((resolve) => {
+					ends.push(resolve);
+					if (ends.length === 2) for (const end of ends) end();
+				});
+				return testEngine(store).execute(hash, thunk);
+			},
+		};
+		const { forcer } = makeForcer(store, [engine]);
+		const outcomes = await Promise.all(["a", "b"].map((name) => forcer.force(makeThunk(store, name))));
+		assert.deepEqual(
+			outcomes.map((o) => text(store, o)),
+			["output of a", "output of b"],
+		);
+	});
+
+	it("tells the engine of thunks that wait for their turn on it", async () => {
+		const store = memoryStore();
+		const prepared: string[] = [];
+		const inner = testEngine(store, { jobs: 1 });
+		const engine: Engine = { ...inner, prepare: (_, thunk) => void prepared.push(thunk.args[0]!) };
+		const { forcer } = makeForcer(store, [engine]);
+		const hashes = ["a", "b", "c"].map((name) => makeThunk(store, name, [], { cwd: "/" }));
+		for (const outcome of await Promise.all(hashes.map((hash) => forcer.force(hash)))) good(outcome);
+		assert.deepEqual(
+			[prepared, inner.ran],
+			[
+				["b", "c"],
+				["a", "b", "c"],
+			],
+		);
+	});
+
 	it("replaces what a thunk needs by values, in its items and in its text", async () => {
 		const store = memoryStore();
 		const a = makeThunk(store, "a");

@@ -100,6 +100,32 @@ describe("a worker", () => {
 		assert.deepEqual(known.outputFiles, first.outputFiles);
 	});
 
+	it("puts outputs that are asked for into its answers, as far as they fit", async () => {
+		const w = await worker();
+		const digest = await send(
+			w,
+			sh("echo small > small; head -c 3000000 /dev/zero > large; echo other > other", ["small", "large", "other"]),
+			EMPTY,
+			[],
+		);
+		const o = { channel: w.channel, instance: "", priority: 0, deadlineMs: 20_000 };
+		const wanted = ["small", "large"];
+		const contents = (result: ActionResult) => result.outputFiles.map((f) => [f.path, f.contents?.toString()]).sort();
+		const expected = [
+			["large", ""],
+			["other", ""],
+			["small", "small\n"],
+		];
+		assert.deepEqual(contents((await executeAction(o, digest, { inline: wanted })).result), expected);
+		assert.deepEqual(contents((await executeAction(o, digest)).result), [
+			["large", ""],
+			["other", ""],
+			["small", ""],
+		]);
+		const request = { instanceName: "", actionDigest: digest, inlineOutputFiles: wanted };
+		assert.deepEqual(contents(await w.channel.unary(METHODS.getActionResult, request)), expected);
+	});
+
 	it("forgets a result whose output has gone", async () => {
 		const w = await worker();
 		const digest = await send(w, sh("echo x > out", ["out"]), EMPTY, []);

@@ -42,6 +42,8 @@ export interface CasOptions {
 /** What a gRPC server takes in one message unless told otherwise, less room for the frame. */
 const MESSAGE_BYTES = (4 << 20) - (64 << 10);
 const DIGESTS_A_CALL = 8_000;
+/** Milliseconds for which thunks that come one after the other wait to be asked about together. */
+const GATHER_MS = 100;
 const CHUNK = 256 << 10;
 const STREAMS = 8;
 const STREAM_MS = 600_000;
@@ -57,16 +59,18 @@ export function openCas(o: CasOptions): Cas {
 	const streams = new Limiter(STREAMS);
 	let readsOneByOne = false;
 
-	const isMissing = coalesce<Digest, boolean>({
-		most: DIGESTS_A_CALL,
-		limit: Number.POSITIVE_INFINITY,
-		weigh: () => 0,
+	/** The hashes that the server lacks, of those asked for and of others. */
+	const missingOf = coalesce<readonly Digest[], ReadonlySet<string>>({
+		most: Number.POSITIVE_INFINITY,
+		limit: DIGESTS_A_CALL,
+		weigh: (digests) => digests.length,
 		calls: 2,
-		run: async (digests) => {
-			const request = { instanceName: o.instance, blobDigests: digests };
+		every: GATHER_MS,
+		run: async (lists) => {
+			const request = { instanceName: o.instance, blobDigests: lists.flat() };
 			const { missingBlobDigests } = await o.channel.unary(METHODS.findMissingBlobs, request);
 			const missing = new Set(missingBlobDigests.map((d) => d.hash));
-			return digests.map((d) => missing.has(d.hash));
+			return lists.map(() => missing);
 		},
 	});
 
@@ -141,9 +145,8 @@ export function openCas(o: CasOptions): Cas {
 		} while (at < data.length);
 	}
 
-	async function bring(blob: Blob): Promise<void> {
+	async function send(blob: Blob): Promise<void> {
 		const { digest } = blob;
-		if (!(await isMissing(digest))) return;
 		if (digest.sizeBytes + OVERHEAD <= limit) await update({ digest, data: bytesOf(blob) });
 		else await streams.run(() => upload(digest, bytesOf(blob)));
 	}
@@ -201,18 +204,28 @@ export function openCas(o: CasOptions): Cas {
 	return {
 		has: (hash) => present.has(hash),
 		async ensure(blobs) {
-			const waits: Promise<void>[] = [];
+			const waits = new Set<Promise<void>>();
+			const fresh = new Map<string, Blob>();
 			for (const blob of blobs) {
 				const { hash } = blob.digest;
-				if (present.has(hash)) continue;
-				let bringing = underWay.get(hash);
-				if (bringing === undefined) {
-					bringing = bring(blob)
+				if (present.has(hash) || fresh.has(hash)) continue;
+				const bringing = underWay.get(hash);
+				if (bringing === undefined) fresh.set(hash, blob);
+				else waits.add(bringing);
+			}
+			const unknown = [...fresh.values()];
+			for (let at = 0; at < unknown.length; at += DIGESTS_A_CALL) {
+				const some = unknown.slice(at, at + DIGESTS_A_CALL);
+				const asked = missingOf(some.map((blob) => blob.digest));
+				for (const blob of some) {
+					const { hash } = blob.digest;
+					const bringing = asked
+						.then((missing) => (missing.has(hash) ? send(blob) : undefined))
 						.then(() => void present.add(hash))
 						.finally(() => underWay.delete(hash));
 					underWay.set(hash, bringing);
+					waits.add(bringing);
 				}
-				waits.push(bringing);
 			}
 			// All of them are waited for: none may fail later, unheard.
 			const ends = await Promise.allSettled(waits);

@@ -5,7 +5,7 @@ import type { ObjectStore } from "../../store/types.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { UserError } from "../../util/result.js";
-import { makeAction, type RemoteAction } from "./action.js";
+import { makeAction, outputName, outputsOf, type RemoteAction } from "./action.js";
 import { type Cas, openCas } from "./cas.js";
 import { type Channel, openChannel } from "./channel.js";
 import { channelSecurity } from "./credentials.js";
@@ -54,6 +54,8 @@ export interface Client {
 	/** Outputs that were left on the server. */
 	readonly kept: ReadonlySet<ObjectHash>;
 	actionOf(hash: ObjectHash, thunk: Thunk): { readonly root: Folder; readonly action: RemoteAction };
+	/** Names of the outputs that are wanted with the answer, which saves asking for them. */
+	inlineFor(thunk: Thunk): readonly string[];
 	/** What the action came to earlier; undefined when the server does not know, or has lost an output. */
 	recall(thunk: Thunk, action: RemoteAction): Promise<RemoteOutcome | undefined>;
 	/** Fetches what an action came to, and says where that was. */
@@ -159,6 +161,8 @@ function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 		const at = remembered || worker === "" ? `on ${endpoint.target}` : `on ${worker} at ${endpoint.target}`;
 		return { ...outcome, place: { remembered, at, why: "" } };
 	};
+	const inlineFor = (thunk: Thunk): readonly string[] =>
+		o.keeps === true ? [] : outputsOf(thunk).map((_, i) => outputName(i));
 	return {
 		channel,
 		cas,
@@ -171,8 +175,9 @@ function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 			const settings = { platform: endpoint.platform, timeoutMs: o.timeoutMs };
 			return { root, action: makeAction(hash, thunk, root.digest, settings) };
 		},
+		inlineFor,
 		async recall(thunk, action) {
-			const cached = await cachedAction(executing, action.digest);
+			const cached = await cachedAction(executing, action.digest, inlineFor(thunk));
 			if (cached === undefined) return undefined;
 			try {
 				const taken = await take(thunk, cached, true);

@@ -4,14 +4,15 @@ import { isInside } from "../../thunk/codec.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { UserError } from "../../util/result.js";
-import type { Declined, Engine } from "../types.js";
-import { allBlobs } from "./action.js";
+import type { Declined, Engine, Turn } from "../types.js";
+import { allBlobs, type RemoteAction } from "./action.js";
+import { Ahead } from "./ahead.js";
 import { BlobGone } from "./cas.js";
 import type { Channel } from "./channel.js";
 import { connect, type ReapiOptions } from "./client.js";
 import { executeAction } from "./execute.js";
 import { failureOf } from "./failures.js";
-import { digestOfObject } from "./merkle.js";
+import { digestOfObject, type Folder } from "./merkle.js";
 import { isRelocatable } from "./relocatable.js";
 import type { RemoteOutcome } from "./results.js";
 
@@ -24,6 +25,14 @@ export interface ReapiEngine extends Engine {
 	close(): void;
 }
 
+/** What was made ready for a thunk. */
+type Begun =
+	| { readonly kind: "twin"; readonly twin: string }
+	| { readonly kind: "known"; readonly outcome: RemoteOutcome }
+	| { readonly kind: "sent"; readonly root: Folder; readonly action: RemoteAction };
+
+/** So many of the thunks that wait are made ready, at least. */
+const LEAST_AHEAD = 32;
 /** How often an action's blobs are sent again because the server says that it lacks some. */
 const UPLOADS = 3;
 /** Milliseconds for which a server that cannot be reached is not asked again. */
@@ -40,23 +49,57 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 
 	const running = new Set<AbortController>();
 
-	async function run(hash: ObjectHash, thunk: Thunk, signal: AbortSignal): Promise<RemoteOutcome> {
+	/** Up to the point where it could be executed: looked up, and its inputs sent. */
+	async function begin(hash: ObjectHash, thunk: Thunk): Promise<Begun> {
+		const twin = thunk.cwd === "" ? undefined : roots.twin(thunk);
+		if (twin !== undefined) return { kind: "twin", twin };
 		const { root, action } = client.actionOf(hash, thunk);
-		const known = await client.recall(thunk, action);
-		if (known !== undefined) return known;
+		const outcome = await client.recall(thunk, action);
+		if (outcome !== undefined) return { kind: "known", outcome };
+		await send(root, action);
+		return { kind: "sent", root, action };
+	}
+
+	async function send(root: Folder, action: RemoteAction): Promise<void> {
+		const { blobs, done } = roots.unsent(root);
+		await cas.ensure(allBlobs(action, blobs));
+		done();
+	}
+
+	const ahead = new Ahead(Math.max(LEAST_AHEAD, o.jobs), begin);
+
+	async function run(
+		hash: ObjectHash,
+		thunk: Thunk,
+		{ signal, free }: Turn & { readonly signal: AbortSignal },
+	): Promise<RemoteOutcome | Declined> {
+		const begun = await ahead.take(hash, thunk);
+		if (begun.kind === "known") return begun.outcome;
+		if (begun.kind === "twin") {
+			const message = `${begun.twin} is there twice, and #pragma once tells files apart by their times, which a server does not keep`;
+			return declined({ reason: "remote", message });
+		}
+		const { root, action } = begun;
 		for (let uploads = 1; ; uploads++) {
-			const { blobs, done } = roots.unsent(root);
-			await cas.ensure(allBlobs(action, blobs));
-			done();
 			try {
-				const { result, remembered } = await executeAction(client.executing, action.digest, signal);
+				const { result, remembered } = await executeAction(client.executing, action.digest, {
+					inline: client.inlineFor(thunk),
+					signal,
+				});
+				// The worker is done with it; what it came to is still to be fetched.
+				if (result.exitCode === 0) free?.();
 				return await client.take(thunk, result, remembered);
 			} catch (error) {
 				if (!(error instanceof RemoteError) || uploads >= UPLOADS || !lacksBlobs(error)) throw error;
-				cas.forget(error.missing.length > 0 ? error.missing : allBlobs(action, blobs).map((b) => b.digest.hash));
 				roots.forget();
+				cas.forget(error.missing.length > 0 ? error.missing : blobsOf(root, action));
+				await send(root, action);
 			}
 		}
+	}
+
+	function blobsOf(root: Folder, action: RemoteAction): string[] {
+		return allBlobs(action, roots.unsent(root).blobs).map((b) => b.digest.hash);
 	}
 
 	return {
@@ -80,18 +123,17 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 			if (noNamespace !== "" && !isRelocatable(thunk)) return noNamespace;
 			return down !== undefined && now() < down.until ? down.message : "";
 		},
-		async execute(hash, thunk, signal) {
+		prepare(hash, thunk) {
+			if (down === undefined || now() >= down.until) ahead.plan(hash, thunk);
+		},
+		async execute(hash, thunk, { signal, free } = {}) {
 			if (down !== undefined && now() < down.until) return declined({ reason: "remote", message: down.message });
 			const controller = new AbortController();
 			signal?.addEventListener("abort", () => controller.abort());
 			running.add(controller);
 			try {
-				const twin = thunk.cwd === "" ? undefined : roots.twin(thunk);
-				if (twin !== undefined) {
-					const message = `${twin} is there twice, and #pragma once tells files apart by their times, which a server does not keep`;
-					return declined({ reason: "remote", message });
-				}
-				const outcome = await run(hash, thunk, controller.signal);
+				const outcome = await run(hash, thunk, { signal: controller.signal, ...(free === undefined ? {} : { free }) });
+				if (outcome.kind === "declined") return outcome;
 				down = undefined;
 				const unbelieved = doubtOf(outcome);
 				if (unbelieved !== undefined)

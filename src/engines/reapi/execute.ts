@@ -27,12 +27,22 @@ export interface Executed {
 /** A server that answers and breaks off again and again is given up, even while it makes a little progress each time. */
 const MOST_BREAKS = 20;
 
-/** What the server's action cache has; undefined when it has nothing. */
-export async function cachedAction(o: ExecuteOptions, digest: Digest): Promise<ActionResult | undefined> {
+/** What the server's action cache has; undefined when it has nothing. `inline`: outputs wanted in the answer itself. */
+export async function cachedAction(
+	o: ExecuteOptions,
+	digest: Digest,
+	inline: readonly string[] = [],
+): Promise<ActionResult | undefined> {
 	try {
 		return await o.channel.unary(
 			METHODS.getActionResult,
-			{ instanceName: o.instance, actionDigest: digest, inlineStdout: true, inlineStderr: true },
+			{
+				instanceName: o.instance,
+				actionDigest: digest,
+				inlineStdout: true,
+				inlineStderr: true,
+				inlineOutputFiles: inline,
+			},
 			{ actionId: digest.hash },
 		);
 	} catch (error) {
@@ -44,9 +54,13 @@ export async function cachedAction(o: ExecuteOptions, digest: Digest): Promise<A
 /**
  * Has an action executed, all of whose blobs the server has. A stream that breaks is taken up again by WaitExecution; an
  * operation that the server has forgotten is asked for anew. Throws a RemoteError, with the blobs that are missing if the
- * server says so; CANCELLED after the signal.
+ * server says so. CANCELLED after the signal. `inline`: as for cachedAction.
  */
-export async function executeAction(o: ExecuteOptions, digest: Digest, signal?: AbortSignal): Promise<Executed> {
+export async function executeAction(
+	o: ExecuteOptions,
+	digest: Digest,
+	{ inline = [], signal }: { readonly inline?: readonly string[]; readonly signal?: AbortSignal } = {},
+): Promise<Executed> {
 	const now = o.now ?? Date.now;
 	const end = now() + o.deadlineMs;
 	const { retries } = o.channel;
@@ -69,6 +83,9 @@ export async function executeAction(o: ExecuteOptions, digest: Digest, signal?: 
 				const request = {
 					instanceName: o.instance,
 					actionDigest: digest,
+					inlineStdout: true,
+					inlineStderr: true,
+					inlineOutputFiles: inline,
 					...(o.priority === 0 ? {} : { executionPolicy: { priority: o.priority } }),
 				};
 				await o.channel.receive(METHODS.execute, request, each, limits);

@@ -99,8 +99,16 @@ function writeDigest(w: protobuf.Writer, digest: Digest): void {
 }
 
 function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
-	// Code units order as bytes do but for names beyond the BMP.
-	return [...map].sort(([a], [b]) => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b))));
+	return [...map].sort(([a], [b]) => compareBytes(a, b));
+}
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** The order of the names' bytes. Code units order as bytes do but for names beyond the BMP. */
+export function compareBytes(a: string, b: string): number {
+	if (a === b) return 0;
+	if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+	return a < b ? -1 : 1;
 }
 
 /** Two inputs want the same name. */

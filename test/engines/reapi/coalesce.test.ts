@@ -81,4 +81,25 @@ describe("coalesce", () => {
 		);
 		assert.equal(await ask(3), 3);
 	});
+
+	it("gathers what comes soon after a call, until that fills one", async () => {
+		const batches: number[][] = [];
+		const ask = coalesce<number, number>({
+			most: 3,
+			limit: 100,
+			weigh: () => 1,
+			calls: 2,
+			every: 1e8,
+			run: async (items) => {
+				batches.push([...items]);
+				return [...items];
+			},
+		});
+		await ask(1);
+		const rest = [ask(2), ask(3)];
+		for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+		assert.deepEqual(batches, [[1]]);
+		await Promise.all([...rest, ask(4)]);
+		assert.deepEqual(batches, [[1], [2, 3, 4]]);
+	});
 });

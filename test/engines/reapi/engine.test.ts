@@ -200,8 +200,39 @@ describe("the reapi engine", () => {
 		const again = await bench(w.target);
 		finished(await again.run());
 		const calls = Object.fromEntries(again.engine.channel.counters.calls);
-		assert.deepEqual(calls, { GetCapabilities: 1, GetActionResult: 1, BatchReadBlobs: 1 });
+		assert.deepEqual(calls, { GetCapabilities: 1, GetActionResult: 1 });
 	});
+
+	it("makes ready what waits for its turn, so that it is only executed then", async () => {
+		const w = await worker();
+		const b = await bench(w.target);
+		const own = hashBytes(encodeThunk(b.thunk));
+		b.engine.prepare?.(own, b.thunk);
+		// What is made ready is known to be so by the action's blobs.
+		while (!b.engine.channel.counters.calls.has("BatchUpdateBlobs"))
+			await b.engine.channel.unary(METHODS.getCapabilities, { instanceName: "" });
+		const { calls } = b.engine.channel.counters;
+		assert.equal(calls.get("GetActionResult"), 1);
+		assert.equal(calls.get("Execute"), undefined);
+		finished(await b.engine.execute(own, b.thunk));
+		assert.deepEqual([calls.get("GetActionResult"), calls.get("Execute")], [1, 1]);
+	});
+
+	it("fetches outputs by themselves from a server that puts none into its answers", async () => {
+		const { target } = await faulty(answersWithoutContents);
+		const b = await bench(target);
+		const result = finished(await b.run());
+		assert.equal(b.store.objects.get(result.outputs[0]!.hash)?.toString(), "input\n");
+		assert.equal(b.engine.channel.counters.calls.get("BatchReadBlobs"), 1);
+	});
+
+	function answersWithoutContents(handlers: Record<string, Handler>): void {
+		const execute = handlers[METHODS.execute.path] as (call: ServerWritableStream<object, Operation>) => void;
+		handlers[METHODS.execute.path] = (call: ServerWritableStream<object, Operation>) => {
+			call.request = { ...call.request, inlineOutputFiles: [] };
+			execute(call);
+		};
+	}
 
 	it("sends nothing twice", async () => {
 		const w = await worker();
@@ -259,6 +290,7 @@ describe("the reapi engine", () => {
 
 	it("takes no bytes that are not those of their digest", async () => {
 		const { target } = await faulty((handlers) => {
+			answersWithoutContents(handlers);
 			handlers[METHODS.batchReadBlobs.path] = (
 				call: ServerUnaryCall<{ digests: { hash: string; sizeBytes: number }[] }, unknown>,
 				answer: sendUnaryData<unknown>,
@@ -295,6 +327,13 @@ describe("the reapi engine", () => {
 		call.write({ name: "operations/x", done: true, response: { typeUrl: "x/ExecuteResponse", value } });
 		call.end();
 	}
+
+	it("takes no contents in an answer that are not those of their digest", async () => {
+		const digest = digestOf(Buffer.from("good"));
+		const contents = Buffer.from("evil");
+		const { target } = await resultIs((r) => ({ ...r, outputFiles: [{ path: "out/0", digest, contents }] }));
+		assert.match(declined(await (await bench(target)).run()), /DATA_LOSS: the server sent other bytes/);
+	});
 
 	it("takes no link for an output", async () => {
 		const { target } = await resultIs((r) => ({ ...r, outputSymlinks: [{ path: "out/0", target: "/etc/passwd" }] }));
@@ -500,7 +539,7 @@ describe("the reapi engine", () => {
 			const under = new Promise<void>((resolve) => {
 				begun = resolve;
 			});
-			const execution = b.engine.execute(hashFile(program), b.thunk, signal);
+			const execution = b.engine.execute(hashFile(program), b.thunk, signal === undefined ? {} : { signal });
 			await under;
 			return { execution };
 		};
