@@ -31,9 +31,10 @@ export interface Variant {
 }
 
 /** How the tree and gg's caches are before the measured command. */
-type RowName = "build" | "known" | "force" | "distcc";
+type RowName = "record" | "build" | "known" | "force" | "distcc";
 
 const ROWS: Readonly<Record<RowName, string>> = {
+	record: "nothing but the recording, where there is none",
 	build: "gg build with empty caches",
 	known: "gg build with what an earlier gg infer of the same tree has found out",
 	force: "gg force after gg infer",
@@ -248,7 +249,7 @@ function ratio(seconds: number, bounds: Bounds, slots: number, stub: number): st
 	return (seconds / Math.max(bounds.criticalPath, bounds.total / slots, stub)).toFixed(2).padStart(6);
 }
 
-async function runRow(row: RowName, o: Variant, stub: number): Promise<number> {
+async function runRow(row: Exclude<RowName, "record">, o: Variant, stub: number): Promise<number> {
 	if (row !== "distcc") {
 		const measured = await measure(row, o);
 		check(measured, o);
@@ -311,7 +312,7 @@ async function main(): Promise<number> {
 			);
 			let stub = 0;
 			for (const cap of values.cap) {
-				for (const slots of values.slots.map(Number)) {
+				for (const slots of rows.some((row) => row !== "record") ? values.slots.map(Number) : []) {
 					const capMs = cap === "none" ? UNCAPPED : Number(cap) * 1000;
 					const limit = Number(values.limit);
 					const variant: Variant = {
@@ -327,6 +328,7 @@ async function main(): Promise<number> {
 					if (stub === 0) stub = await stubSeconds(variant);
 					const took = new Map<RowName, number>();
 					for (const row of rows) {
+						if (row === "record") continue;
 						try {
 							took.set(row, await runRow(row, variant, stub));
 						} catch (error) {
