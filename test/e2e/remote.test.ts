@@ -118,8 +118,8 @@ async function assertBuildsThere(p: Project, server: Server): Promise<void> {
 		const explained = await p.gg(["explain", "main.o"]);
 		assert.match(explained.stdout, way === "cold" ? /thunk T\S+ ran, \d+ ms, on / : /thunk T\S+ was known, on /);
 		assert.ok(explained.stdout.includes(server.target), explained.stdout);
-		// strip rewrites a file that cp has made: it runs here.
-		if (way !== "cold") assert.match(ended.stderr, /^gg: 6 from the store, 1 compiled, linked or archived, /m);
+		// strip rewrites a file that cp has made: it runs here. So does ranlib if the archive is back before make comes to that.
+		if (way !== "cold") assert.match(ended.stderr, /^gg: (?:6 from the store, 1|5 from the store, 2) compiled, /m);
 		p.fresh();
 	}
 }
