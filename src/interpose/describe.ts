@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { processorVariable } from "../executor/processor.js";
 import type { ThunkPlan } from "../models/types.js";
-import { type FileFacts, TIME_MACRO } from "../store/filefacts.js";
+import type { FileFacts } from "../store/filefacts.js";
+import { makeTimeMacro, TIME_MACRO, timePieces } from "../store/time-macros.js";
 import type { ObjectStore } from "../store/types.js";
 import { encodeThunk, encodeTree } from "../thunk/codec.js";
 import { hashBytes, type ObjectHash } from "../thunk/hash.js";
@@ -64,6 +65,9 @@ export function describe(
 ): Described | DescribeProblem {
 	const dated = d.argv.find((arg) => TIME_MACRO.test(arg));
 	if (dated !== undefined) return { reason: "time-macro", detail: dated };
+	// What a tool of the user's does with its inputs is not known: it may be a compiler.
+	const mayExpand = !/^(?:none|link)$/.test(d.plan.discovery.kind) || d.plan.family === "generic";
+	const pieces = timePieces(d.argv.join("\n"));
 	const values: Item[] = [];
 	const thunks: ThunkItem[] = [];
 	const folders = new Map<string, TreeEntry[]>();
@@ -86,9 +90,8 @@ export function describe(
 			thunks.push({ ...fact.placeholder, name: path });
 			continue;
 		}
-		if (fact.namesTime && /^(?:include|ask)/.test(d.plan.discovery.kind)) {
-			return { reason: "time-macro", detail: path };
-		}
+		if (mayExpand && fact.namesTime) return { reason: "time-macro", detail: path };
+		for (const piece of fact.timePieces) pieces.add(piece);
 		if (cannotDefer && fact.namesAssemblerFile && d.plan.family === "cc")
 			return { reason: "assembler-file", detail: path };
 		// A library that the build makes may be a placeholder the next time, and that is an item of its own: the thunk is the
@@ -106,6 +109,8 @@ export function describe(
 			entries.push({ name: path.slice(slash + 1), hash: fact.hash, kind: fact.executable ? "executable" : "file" });
 		}
 	}
+	if (mayExpand && makeTimeMacro(pieces))
+		return { reason: "time-macro", detail: `put together of ${[...pieces].join(" ")}` };
 	const trees: Item[] = [{ hash: d.toolchain.tree, name: "/" }];
 	for (const [folder, entries] of [...folders].sort(([a], [b]) => (a < b ? -1 : 1))) {
 		trees.push({ hash: objects.put(encodeTree(entries)), name: folder });

@@ -94,8 +94,7 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		const failure = await scanLink(r, reads, absent, listed);
 		if (failure !== undefined) return failure;
 	}
-	if (r.plan.discovery.kind === "traced")
-		return { reason: "traced", detail: "a run shows what a described tool reads" };
+	if (r.plan.discovery.kind === "traced") return { reason: "traced", detail: "only a run shows what it reads" };
 	if (r.plan.discovery.kind === "ask") {
 		const failure = await askTool(r, r.plan.discovery.args, { reads, absent, listed });
 		if (failure !== undefined) return failure;

@@ -14,7 +14,7 @@ import type {
 	LocalReason,
 	Model,
 	OutputFile,
-	Stage,
+	SourceInput,
 	ThunkPlan,
 	Verdict,
 } from "./types.js";
@@ -180,10 +180,7 @@ function thunk(command: Command, facts: GccFacts, probe: FileProbe): Verdict {
 		inputs: [...new Set(inputs)],
 		inout: [],
 		outputs,
-		discovery: discovery(
-			stage,
-			sources.some((source) => isPreprocessed(source.language)),
-		),
+		discovery: discovery(facts, sources),
 		// The directory in debug information is $PWD where that names the same directory as getcwd does.
 		envNames: pwd === undefined || pwd === command.cwd ? ENV_NAMES : [...ENV_NAMES, "PWD"].sort(),
 		native: facts.native,
@@ -208,7 +205,10 @@ function helpersOf({ stage, sides, tokens, sources }: GccFacts): string[] {
 	return [...new Set(helpers)];
 }
 
-function discovery(stage: Stage, preprocessed: boolean): Discovery {
+function discovery({ stage, flavor }: GccFacts, sources: readonly SourceInput[]): Discovery {
+	// clang runs its preprocessor over preprocessed source, too: what is included there, it includes.
+	if (flavor === "clang" && sources.some((source) => source.language.endsWith("cpp-output"))) return { kind: "traced" };
+	const preprocessed = sources.some((source) => isPreprocessed(source.language));
 	if (stage === "link") return { kind: preprocessed ? "include+link" : "link" };
 	return { kind: preprocessed ? "include" : "none" };
 }

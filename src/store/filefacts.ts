@@ -4,6 +4,7 @@ import { hashFile, type ObjectHash } from "../thunk/hash.js";
 import { PLACEHOLDER_MAX, type Placeholder, parsePlaceholder } from "../thunk/placeholder.js";
 import { makeFolders, writeFileAtomic } from "../util/files.js";
 import { CTIME_MS, DEV, FILE, INO, lookAt, looked, MTIME_MS, SIZE } from "../util/look.js";
+import { TIME_MACRO, timePieces } from "./time-macros.js";
 
 /** What is known of a regular file's content. */
 export interface FileFact {
@@ -14,6 +15,8 @@ export interface FileFact {
 	readonly placeholder: Placeholder | undefined;
 	/** The content names __DATE__, __TIME__ or __TIMESTAMP__. */
 	readonly namesTime: boolean;
+	/** Words of which `##` may make these names. The system's headers make none. */
+	readonly timePieces: readonly string[];
 	/** The content names incbin or .include, files that only the assembler sees. */
 	readonly namesAssemblerFile: boolean;
 	/** It has `#pragma once`. */
@@ -26,11 +29,9 @@ export interface FileFact {
 	readonly readAt: number;
 }
 
-const HEADER = "ggfacts4";
+const HEADER = "ggfacts5";
 /** A time stamp this close to the reading may hide a later change: the kernel's clock ticks every 4 ms (10 at 100 Hz). */
 const RACY_MS = 12;
-/** Of the C preprocessor and of nasm (its manual, "Assembly Date and Time Macros"). */
-export const TIME_MACRO = /__\??(?:(?:UTC_)?(?:DATE|TIME)(?:_NUM)?|POSIX_TIME|TIMESTAMP)\??__/;
 /** The assembler takes its directives in capitals, too, and macros may write the dot. */
 const ASSEMBLER_FILE = /\.(?:incbin|include)\b/i;
 const INCBIN = /\bincbin\b/i;
@@ -111,6 +112,7 @@ export class FileFacts {
 	#read(path: string, system: boolean, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
 		const [dev, ino, size, mtimeMs, ctimeMs, mode] = looked as unknown as Six;
 		const names = { time: false, assemblerFile: false, once: false, import: false };
+		const pieces = new Set<string>();
 		let placeholder: Placeholder | undefined;
 		let tail = "";
 		let text = false;
@@ -130,6 +132,7 @@ export class FileFacts {
 				const mayName = (word: string): boolean =>
 					isSpliced || chunk.length < size || chunk.includes(word, 0, "latin1");
 				names.time ||= TIME_MACRO.test(searched);
+				if (!system) for (const piece of timePieces(searched)) pieces.add(piece);
 				names.assemblerFile ||=
 					ASSEMBLER_FILE.test(searched) || ((mayName("incbin") || mayName("INCBIN")) && INCBIN.test(searched));
 				names.once ||= mayName("once") && ONCE.test(searched);
@@ -142,6 +145,7 @@ export class FileFacts {
 				size,
 				placeholder,
 				namesTime: names.time,
+				timePieces: [...pieces],
 				namesAssemblerFile: names.assemblerFile,
 				namesOnce: names.once,
 				namesImport: names.import,
@@ -182,7 +186,7 @@ export class FileFacts {
 			const line = lines[i]!;
 			if (line === "") continue;
 			try {
-				const [path, hash, flags, size, mtimeMs, ctimeMs, dev, ino, readAt] = JSON.parse(line) as [
+				const [path, hash, flags, size, mtimeMs, ctimeMs, dev, ino, readAt, ...pieces] = JSON.parse(line) as [
 					string,
 					ObjectHash,
 					number,
@@ -192,11 +196,13 @@ export class FileFacts {
 					number,
 					number,
 					number,
+					...string[],
 				];
 				this.#files.set(path, {
 					hash,
 					executable: (flags & 1) !== 0,
 					namesTime: (flags & 2) !== 0,
+					timePieces: pieces,
 					namesAssemblerFile: (flags & 4) !== 0,
 					namesOnce: (flags & 8) !== 0,
 					namesImport: (flags & 16) !== 0,
@@ -222,7 +228,8 @@ export class FileFacts {
 		const project: string[] = [HEADER];
 		for (const [path, e] of this.#files) {
 			if (e.placeholder !== undefined) continue;
-			const line = JSON.stringify([path, e.hash, flagsOf(e), e.size, e.mtimeMs, e.ctimeMs, e.dev, e.ino, e.readAt]);
+			const looks = [e.size, e.mtimeMs, e.ctimeMs, e.dev, e.ino, e.readAt];
+			const line = JSON.stringify([path, e.hash, flagsOf(e), ...looks, ...e.timePieces]);
 			(e.system ? user : project).push(line);
 		}
 		for (const [which, file, lines] of [

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { counts, DEFERRING, type Files, GG, HERE, type Project, projects, withoutSummary } from "../rig/project.js";
+import { isThere } from "../rig/rows.js";
 
 const FILES: Files = {
 	Makefile: `
@@ -308,6 +309,55 @@ clean: ; rm -rf prog two
 			const again = await p.gg([...by, "make"]);
 			assert.equal(counts(again).stored, 0, again.stderr);
 			await p.run(["make", "clean"]);
+		}
+	});
+
+	it("each time, where ## makes a time macro, an argument has a part of it, or a tool of the project expands it", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({ tools: [{ command: "stamp.sh @infile @outfile", reads: "declared" }] }),
+			Makefile: `
+all: a.o b.o c.o d.o e.o other.o
+%.o: %.c ; $(CC) -D'Q=__TIMES' -c -o $@ $<
+e.o: e.txt ; ./stamp.sh e.txt e.o
+`,
+			"stamp.sh": '#!/bin/sh\nsed "s/__DATE__/$(date)/" "$1" > "$2"\n',
+			"e.txt": "__DATE__\n",
+			"paste.h": "#define CAT(a, b) a ## b\n#define P(a, b) CAT(a, b)\n#define IN(x) __##x##__\n",
+			"a.c": '#include "paste.h"\nconst char a[] = P(__TI,ME__);\n',
+			"b.c": '#include "paste.h"\nconst char b[] = IN(DATE);\n',
+			"c.c": '#include "paste.h"\n#define END TAMP__\nconst char c[] = P(Q, END);\n',
+			"d.c": '#include "paste.h"\nconst char d[] = P(P(__TIM, E), __);\n',
+			"other.c": '#include "paste.h"\nenum { TIME, DATE };\nint P(TI, MES), P(a, b);\n',
+		});
+		for (const by of [HERE, DEFERRING]) {
+			await p.gg([...by, "make"]);
+			await p.sh("rm *.o");
+			const { stored } = counts(await p.gg([...by, "make"]));
+			// IN goes with each of them: where DATE and TIME stand too, gg is too careful.
+			assert.equal(stored, 0);
+			await p.sh("rm *.o; sed -i '/IN/d' paste.h");
+			await p.gg([...by, "make", "other.o"]);
+			await p.sh("rm *.o");
+			assert.equal(counts(await p.gg([...by, "make", "other.o"])).stored, 1);
+			p.fresh();
+		}
+	});
+
+	it("when what clang includes from preprocessed source changes", async function () {
+		if (!isThere("clang")) this.skip();
+		const p = project({
+			Makefile: "a.o: a.i ; clang -c a.i\n",
+			"a.i": '#include "h.h"\nint a = H;\n',
+			"h.h": "#define H 1\n",
+		});
+		for (const by of [HERE, DEFERRING]) {
+			for (const value of [1, 2]) {
+				p.write("h.h", `#define H ${value}\n`);
+				await p.sh("rm -f a.o; make; mv a.o plain.o");
+				assert.equal((await p.gg([...by, "make"])).status, 0);
+				assert.equal(p.read("a.o"), p.read("plain.o"));
+			}
+			p.fresh();
 		}
 	});
 
