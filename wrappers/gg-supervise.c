@@ -31,7 +31,7 @@
 #define FORCE_AND_RUN "gg-force-and-run"
 #define LINKS "/gg-by-path"
 
-enum { FRAME_SUPERVISOR = 3, FRAME_UNCAUGHT = 4, FRAME_READ = 5 };
+enum { FRAME_SUPERVISOR = 3, FRAME_UNCAUGHT = 4, FRAME_READ = 5, FRAME_PING = 7 };
 enum { STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 };
 
 /* What it was started with. */
@@ -474,6 +474,10 @@ static void lose_session(void) {
 	}
 }
 
+/* Turns of LOOK_MS since it said something, while calls are held; after how many it is asked to, and given up. */
+static unsigned silence;
+enum { PING_TURNS = 25, SILENT_TURNS = 150 };
+
 /* What the session answers: { u32 9, u8 kind, u32 ticket, u32 errno }. */
 static void hear(void) {
 	static unsigned char frame[13];
@@ -489,9 +493,25 @@ static void hear(void) {
 	if (have < sizeof frame)
 		return;
 	have = 0;
+	silence = 0;
 	for (size_t i = 0; i < holds; i++)
 		if (held[i].id && held[i].ticket == gg_load(frame + 5, 4))
 			release(&held[i], (int)gg_load(frame + 9, 4));
+}
+
+/* A session that looks at a file which a held process serves would wait for ever, and that process with it. */
+static void listen_for_life(void) {
+	size_t at = 0;
+	while (at < holds && !held[at].id)
+		at++;
+	if (at == holds)
+		silence = 0;
+	else if (++silence > SILENT_TURNS) {
+		for (; at < holds; at++)
+			if (held[at].id)
+				release(&held[at], EIO);
+	} else if (silence % PING_TURNS == 0)
+		tell(FRAME_PING, "", "");
 }
 
 static void answer(void) {
@@ -681,6 +701,7 @@ static void *stand_by(void *unused) {
 		pthread_mutex_lock(&lock);
 		if (build_has_ended && session < 0 && looks % 2 == 0)
 			break;
+		listen_for_life();
 		if (looks % 2 == 1 && looks == seen) {
 			thread = ++serving;
 			looks++;

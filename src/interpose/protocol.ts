@@ -47,6 +47,8 @@ export type ShimMessage =
 	| { readonly kind: "ran"; readonly report: RanReport }
 	/** It could not write what it was given to place. */
 	| { readonly kind: "not-placed"; readonly errno: number; readonly path: string }
+	/** The supervisor asks whether anybody is there: answered by a ticket of 0. */
+	| { readonly kind: "ping" }
 	| SupervisorMessage;
 
 export type SupervisorMessage =
@@ -96,6 +98,7 @@ export function decodeMessage(payload: Buffer): ShimMessage {
 	const r = new FrameReader(payload);
 	if (payload[0] === 2) return { kind: "ran", report: decodeRan(r) };
 	if (payload[0] === 6) return decodeNotPlaced(r);
+	if (payload[0] === 7) return { kind: "ping" };
 	if (payload[0] === 3 || payload[0] === 4 || payload[0] === 5) return decodeSupervisor(r);
 	if (r.u32() !== MAGIC || r.u8() !== 1) throw new RangeError("not a frame of the shim");
 	const pid = r.u32();

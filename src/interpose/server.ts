@@ -81,6 +81,8 @@ function serve(socket: Socket, handlers: ShimHandlers): void {
 					const resolve = onPlaced;
 					onPlaced = undefined;
 					resolve?.(false);
+				} else if (message.kind === "ping") {
+					socket.write(encodeReadReply(0, 0));
 				} else if (message.kind !== "command") {
 					handlers.onSupervisor(message, (errno) => {
 						if (message.kind === "read" && !socket.destroyed) socket.write(encodeReadReply(message.ticket, errno));
