@@ -188,6 +188,11 @@ export interface Codec<T> {
 	decode(bytes: Uint8Array): T;
 }
 
+/** In Node the writer makes a Buffer: large messages are not copied once more. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+	return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes);
+}
+
 function codec<T>(name: string): Codec<T> {
 	let type: protobuf.Type | undefined;
 	const found = (): protobuf.Type => {
@@ -196,7 +201,7 @@ function codec<T>(name: string): Codec<T> {
 	};
 	return {
 		encode: (message) =>
-			Buffer.from(
+			asBuffer(
 				found()
 					.encode(message as never)
 					.finish(),

@@ -73,8 +73,8 @@ export class LocalObjects implements ObjectStore {
 		return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 	}
 
-	put(bytes: Uint8Array): ObjectHash {
-		const hash = hashBytes(bytes);
+	put(bytes: Uint8Array, known?: ObjectHash): ObjectHash {
+		const hash = known ?? hashBytes(bytes);
 		if (isPacked(bytes)) {
 			// Read once and not only looked up: a damaged record must not keep a good one out.
 			if (!this.#seen.has(hash) && this.packed(hash) === undefined && this.get(hash) === undefined)

@@ -5,7 +5,8 @@ export interface ObjectStore {
 	has(hash: ObjectHash): boolean;
 	/** Undefined when it is not there, or when what is there is not what its name says. */
 	get(hash: ObjectHash): Buffer | undefined;
-	put(bytes: Uint8Array): ObjectHash;
+	/** `known`: the name of these very bytes, where the caller has hashed them already. */
+	put(bytes: Uint8Array, known?: ObjectHash): ObjectHash;
 	/**
 	 * Takes a private copy of a file and says its name; `known` saves that where the object is there already. The answer is
 	 * another name than `known` if the file changed after the caller had hashed it.

@@ -43,7 +43,7 @@ export interface CasOptions {
 const MESSAGE_BYTES = (4 << 20) - (64 << 10);
 const DIGESTS_A_CALL = 8_000;
 /** Milliseconds for which thunks that come one after the other wait to be asked about together. */
-const GATHER_MS = 100;
+const GATHER_MS = 150;
 const CHUNK = 256 << 10;
 const STREAMS = 8;
 const STREAM_MS = 600_000;

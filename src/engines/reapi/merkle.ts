@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import protobuf from "protobufjs/minimal.js";
-import type { Digest } from "../../reapi/messages.js";
+import { asBuffer, type Digest } from "../../reapi/messages.js";
 import { hashToHex, type ObjectHash, sizeOfHash } from "../../thunk/hash.js";
 
 /** A file of an input root. */
@@ -89,7 +89,7 @@ function encode(folder: Folder): Buffer {
 		writeDigest(w, child.digest);
 		w.ldelim();
 	}
-	return Buffer.from(w.finish());
+	return asBuffer(w.finish());
 }
 
 function writeDigest(w: protobuf.Writer, digest: Digest): void {

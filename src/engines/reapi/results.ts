@@ -8,7 +8,7 @@ import {
 	TREE,
 } from "../../reapi/messages.js";
 import type { ObjectStore } from "../../store/types.js";
-import { MAX_OBJECT_SIZE, nameOf, type ObjectHash } from "../../thunk/hash.js";
+import { MAX_OBJECT_SIZE, nameOf, type ObjectHash, startsAsThunk } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { OUTPUT_FOLDER, outputName, outputsOf } from "./action.js";
 import type { Cas } from "./cas.js";
@@ -65,7 +65,7 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 					const mode = o.modeOf(thunk, tag, file.isExecutable === true);
 					// A function in the original's form may have come to a thunk: that must be read.
 					if (o.keep !== undefined && thunk.cwd !== "" && !inline) return { tag, hash: keptName(digest, o.keep), mode };
-					return { tag, hash: o.objects.put(await o.cas.fetch(digest, inline ? contents : undefined)), mode };
+					return { tag, hash: keep(o, digest, await o.cas.fetch(digest, inline ? contents : undefined)), mode };
 				}
 				if (links.some((l) => l.path === name)) return "is a symbolic link";
 				return optional ? undefined : "is missing";
@@ -95,6 +95,11 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 	};
 }
 
+/** Puts into the store what was compared with its digest when it came: once is enough for large ones. */
+function keep({ objects }: ResultOptions, digest: Digest, bytes: Buffer): ObjectHash {
+	return objects.put(bytes, nameOf(Buffer.from(digest.hash, "hex"), bytes.length, startsAsThunk(bytes)));
+}
+
 /** The name of an output that is not fetched. */
 function keptName(digest: Digest, keep: (hash: ObjectHash) => void): ObjectHash {
 	if (!/^[0-9a-f]{64}$/.test(digest.hash) || !(digest.sizeBytes >= 0 && digest.sizeBytes <= MAX_OBJECT_SIZE))
@@ -120,7 +125,7 @@ async function takeFolder(thunk: Thunk, result: ActionResult, o: ResultOptions):
 			if (!of || name === "" || name.includes("/"))
 				throw new RemoteError(CODE.DATA_LOSS, "the server's list of the output folder is not sound");
 			const mode = o.modeOf(thunk, name, isExecutable === true);
-			return { tag: name, hash: o.objects.put(await o.cas.fetch(of)), mode };
+			return { tag: name, hash: keep(o, of, await o.cas.fetch(of)), mode };
 		}),
 	);
 }
