@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseLambda } from "../engines/lambda/address.js";
 import { type Deployment, FunctionAdmin, type Told } from "../engines/lambda/deploy.js";
+import { HELLO_MS } from "../engines/lambda/engine.js";
 import { lambdaInvoker } from "../engines/lambda/invoker.js";
 import { installation } from "../interpose/native.js";
 import { PROTOCOL } from "../lambda/payload.js";
@@ -112,7 +113,7 @@ async function status(admin: FunctionAdmin, { address, io }: Asked): Promise<num
 	const invoker = lambdaInvoker(address, 1);
 	try {
 		const hello = { protocol: PROTOCOL, version: VERSION, action: "", blobs: "", blocks: [] };
-		const invoked = await invoker.invoke(Buffer.from(JSON.stringify(hello)));
+		const invoked = await invoker.invoke(Buffer.from(JSON.stringify(hello)), HELLO_MS);
 		if (invoked.kind !== "reply") {
 			io.err(`gg: it does not answer: ${invoked.message}\n`);
 			return 1;

@@ -28,8 +28,9 @@ let served = 0;
 export async function handler(event: unknown, context: Context = {}): Promise<LambdaReply> {
 	const request = event as Partial<LambdaRequest> | null;
 	const { action = "", blobs = "", blocks = [], version = "", protocol = 0 } = request ?? {};
-	if (action === "" || protocol !== PROTOCOL) return hello();
-	const end = Date.now() + (context.getRemainingTimeInMillis?.() ?? DEFAULT_MS);
+	const left = context.getRemainingTimeInMillis?.() ?? DEFAULT_MS;
+	if (action === "" || protocol !== PROTOCOL) return hello(left);
+	const end = Date.now() + left;
 	const parts = {
 		spawner: plainSpawner(),
 		storage: connected,
@@ -45,7 +46,7 @@ export async function handler(event: unknown, context: Context = {}): Promise<La
 	return invocation(ask, { ...parts, disk });
 }
 
-function hello(): LambdaReply {
+function hello(timeoutMs: number): LambdaReply {
 	return {
 		kind: "hello",
 		protocol: PROTOCOL,
@@ -54,6 +55,7 @@ function hello(): LambdaReply {
 		storage: storageName(process.env["GG_STORAGE_URI"] ?? ""),
 		memoryMb: Number(process.env["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] ?? 0),
 		room: roomOf(temporary()),
+		timeoutMs,
 	};
 }
 

@@ -54,6 +54,8 @@ export type LambdaReply =
 			readonly memoryMb: number;
 			/** Bytes of its /tmp. */
 			readonly room: number;
+			/** Milliseconds that an invocation may take. */
+			readonly timeoutMs: number;
 	  }
 	/** `result` is an ActionResult in base64; outputs that are not in it are in the storage backend. */
 	| { readonly kind: "result"; readonly result: string; readonly timings: Timings }

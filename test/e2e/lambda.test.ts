@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { lambdaInvoker } from "../../src/engines/lambda/invoker.js";
 import { hasJail, jailed } from "../rig/lambda-jail.js";
 import {
 	type Fault,
@@ -116,6 +117,34 @@ describe("the engine lambda", () => {
 				assert.match((await p.gg(["explain", object])).stdout, /on AWS Lambda/);
 		});
 	}
+
+	it("takes the service's time where the clock here is wrong", async () => {
+		const p = project(FILES);
+		const expected = await plain(p);
+		const { lambda, engine, store } = await service(p, { fault: (call) => (call === 0 ? "wrong-clock" : undefined) });
+		const ended = await built(p, store, engine);
+		assert.equal(ended.status, 0, ended.stderr);
+		p.assertSameTree(expected.aside);
+		assert.equal(RESULTS(lambda), 4);
+	});
+
+	it("gives up an invocation that is silent for longer than the function may take", async () => {
+		const p = project(FILES);
+		const { lambda } = await service(p, { fault: () => "silent" });
+		const before = { ...process.env };
+		Object.assign(process.env, CREDENTIALS);
+		const invoker = lambdaInvoker({ region: "us-east-1", name: "gg-lambda-function", endpoint: lambda.endpoint }, 1);
+		try {
+			assert.deepEqual(await invoker.invoke(Buffer.from('{"action":"x"}'), 100), {
+				kind: "broken",
+				message: "no answer within 0 s",
+				billedMs: 100,
+			});
+		} finally {
+			invoker.close();
+			process.env = before;
+		}
+	});
 
 	it("runs here what the function cannot, and believes nothing that is not an answer", async () => {
 		const p = project(FILES);

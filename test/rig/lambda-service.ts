@@ -22,7 +22,11 @@ export type Fault =
 	/** 500 of the service. */
 	| "service-error"
 	/** The answer is not the function's. */
-	| "garbage";
+	| "garbage"
+	/** The connection stays open, and nothing comes. */
+	| "silent"
+	/** As when the caller's clock is an hour late. */
+	| "wrong-clock";
 
 export interface LambdaServiceOptions {
 	/** Folder for what the instances have as /tmp. */
@@ -32,6 +36,8 @@ export interface LambdaServiceOptions {
 	/** Runtimes that it does not have. */
 	readonly without?: readonly string[];
 	readonly env: Readonly<Record<string, string>>;
+	/** Milliseconds that the function is told to have. */
+	readonly timeoutMs?: number;
 	/** Instances at once; beyond it 429 is the answer. */
 	readonly most?: number;
 	/** Called for each call that is not the first greeting: its number from 0. */
@@ -93,7 +99,7 @@ export async function startLambdaService(o: LambdaServiceOptions): Promise<Lambd
 				instance.busy = false;
 				resolve(answer);
 			});
-			instance.process.send({ event, deadline: Date.now() + 120_000 });
+			instance.process.send({ event, deadline: Date.now() + (o.timeoutMs ?? 120_000) });
 			if (fault === "killed") instance.process.kill("SIGKILL");
 		});
 	};
@@ -124,6 +130,11 @@ export async function startLambdaService(o: LambdaServiceOptions): Promise<Lambd
 					"x-amzn-errortype": "TooManyRequestsException",
 				},
 			);
+		if (fault === "silent") return;
+		if (fault === "wrong-clock") {
+			const date = new Date(Date.now() + 3_600_000).toUTCString();
+			return say(403, { message: "Signature expired" }, { "x-amzn-errortype": "InvalidSignatureException", date });
+		}
 		if (fault === "service-error") return say(500, { message: "oops" }, { "x-amzn-errortype": "ServiceException" });
 		if (fault === "twice") void deliver(event, undefined);
 		const answer = (await deliver(event, fault)) as {

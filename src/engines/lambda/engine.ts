@@ -62,6 +62,9 @@ type Spent = Record<"fetch" | "stage" | "run" | "outputs" | "fetchedBytes" | "kn
 /** How often a function that failed is asked again, and one that lacks blobs is given them. */
 const ATTEMPTS = 3;
 const ROUNDS = 4;
+/** Milliseconds for the first answer, and that the service may take beside the function's own time. */
+export const HELLO_MS = 20_000;
+const AROUND_MS = 15_000;
 /** Milliseconds for which the account may have no room at all before the thunk goes elsewhere. */
 const NO_ROOM_MS = 60_000;
 /** Of the function's /tmp: beside the inputs there stand what it keeps, and the outputs. */
@@ -79,12 +82,12 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		return { kind: "declined", failure: hint === undefined ? failure : { ...failure, hint } };
 	};
 	/** Asks until there is an answer that is one; every other end is a Declined. */
-	async function ask(request: LambdaRequest): Promise<LambdaReply | Declined> {
+	async function ask(request: LambdaRequest, limitMs: number): Promise<LambdaReply | Declined> {
 		const payload = Buffer.from(JSON.stringify(request));
 		for (let attempt = 1; ; ) {
 			await throttle.begin();
 			const started = o.now();
-			const invoked = await o.invoker.invoke(payload);
+			const invoked = await o.invoker.invoke(payload, limitMs);
 			throttle.end(invoked.kind === "throttled" ? "refused" : "done");
 			if (invoked.kind === "throttled") {
 				if (throttle.refusedFor > NO_ROOM_MS) return declined(`the service has no room: ${invoked.message}`, LIMITS);
@@ -102,7 +105,8 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		}
 	}
 
-	const hello = await ask({ protocol: PROTOCOL, version: o.version, action: "", blobs: "", blocks: [] });
+	const greeting = { protocol: PROTOCOL, version: o.version, action: "", blobs: "", blocks: [] };
+	const hello = await ask(greeting, HELLO_MS);
 	const func = usable(hello, o);
 
 	async function run(hash: ObjectHash, thunk: Thunk): Promise<Execution | Declined> {
@@ -117,13 +121,14 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		let wanted = allBlobs(action, blobs);
 		for (let round = 1; round <= ROUNDS; round++) {
 			const carried: Carried = await carrier.carry(wanted);
-			const reply = await ask({
+			const request = {
 				protocol: PROTOCOL,
 				version: o.version,
 				action: nameOfDigest(action.digest),
 				blobs: carried.inline.toString("base64"),
 				blocks: carried.blocks,
-			});
+			};
+			const reply = await ask(request, func.timeoutMs + AROUND_MS);
 			if (reply.kind === "declined") return reply;
 			if (reply.kind === "hello") return declined("the function is of another version of gg", UPDATE);
 			count(reply.timings);
@@ -234,7 +239,7 @@ function soundReply(reply: unknown): LambdaReply | undefined {
 				Number.isFinite((of as Record<string, unknown>)[name]) && Number((of as Record<string, unknown>)[name]) >= 0,
 		);
 	if (kind === "hello")
-		return texts("version", "arch", "storage") && numbers(r, "protocol", "memoryMb", "room")
+		return texts("version", "arch", "storage") && numbers(r, "protocol", "memoryMb", "room", "timeoutMs")
 			? (reply as LambdaReply)
 			: undefined;
 	if (!numbers(timings, "fetch", "stage", "run", "outputs", "fetchedBytes", "knownBytes", "requests", "served"))

@@ -14,13 +14,12 @@ export type Invoked =
 	| { readonly kind: "refused"; readonly message: string; readonly hint?: string };
 
 export interface Invoker {
-	invoke(payload: Buffer): Promise<Invoked>;
+	/** Gives up after `limitMs` milliseconds. */
+	invoke(payload: Buffer, limitMs: number): Promise<Invoked>;
 	close(): void;
 }
 
 const CONNECT_MS = 10_000;
-/** A function runs for 15 minutes at most. */
-const ANSWER_MS = 960_000;
 
 /** Calls the function by the service's own API, and waits for its end. */
 export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: number): Invoker {
@@ -34,16 +33,17 @@ export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: n
 				maxAttempts: 1,
 				requestHandler: {
 					connectionTimeout: CONNECT_MS,
-					socketTimeout: ANSWER_MS,
 					httpsAgent: agent,
 					httpAgent: agent,
 				},
 			}),
 	);
 	return {
-		async invoke(Payload) {
+		async invoke(Payload, limitMs) {
+			const limit = AbortSignal.timeout(limitMs);
 			try {
-				const answer = await client.send(new InvokeCommand({ FunctionName: name, Payload, LogType: "Tail" }));
+				const command = new InvokeCommand({ FunctionName: name, Payload, LogType: "Tail" });
+				const answer = await client.send(command, { abortSignal: limit });
 				const log = Buffer.from(answer.LogResult ?? "", "base64").toString();
 				const billed = /Billed Duration: (\d+) ms/.exec(log)?.[1];
 				const billedMs = billed === undefined ? undefined : Number(billed);
@@ -55,6 +55,8 @@ export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: n
 					return { kind: "broken", message: "the function's answer is no JSON", billedMs };
 				}
 			} catch (error) {
+				if (limit.aborted)
+					return { kind: "broken", message: `no answer within ${Math.round(limitMs / 1000)} s`, billedMs: limitMs };
 				return refusalOf(name, error);
 			}
 		},
@@ -84,9 +86,15 @@ function plain(text: string): string {
 const CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
 
 function refusalOf(name: string, error: unknown): Invoked {
-	const said = error as Error & { readonly code?: string; readonly $metadata?: { readonly httpStatusCode?: number } };
+	const said = error as Error & {
+		readonly code?: string;
+		readonly $metadata?: { readonly httpStatusCode?: number; readonly clockSkewCorrected?: boolean };
+	};
 	const status = said.$metadata?.httpStatusCode ?? 0;
 	const code = status === 0 ? (said.code ?? said.name) : said.name;
+	// The SDK has taken the service's time from its answer.
+	if (said.$metadata?.clockSkewCorrected === true)
+		return { kind: "broken", message: `the clock here is wrong (${code})`, billedMs: 0 };
 	const refused = (message: string, hint: string): Invoked => ({ kind: "refused", message, hint });
 	switch (code) {
 		case "ResourceNotFoundException":
