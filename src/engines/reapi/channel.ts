@@ -26,6 +26,7 @@ export interface Channel {
 	receive<Q, R>(method: Method<Q, R>, request: Q, each: (message: R) => void, options?: CallLimits): Promise<void>;
 	/** Sends what `messages` yields, as fast as the server takes it. Not repeated. */
 	send<Q, R>(method: Method<Q, R>, messages: Iterable<Q>, options?: CallLimits): Promise<R>;
+	/** Ends what is under way. */
 	close(): void;
 }
 
@@ -79,7 +80,12 @@ export function openChannel(o: ChannelOptions): Channel {
 	const counters: Counters = { calls: new Map(), bytesSent: 0, bytesReceived: 0 };
 	const retries = o.retries ?? RETRIES;
 
+	/** Calls whose answers somebody may have given up waiting for. */
+	const underWay = new Set<{ cancel(): void }>();
+	let closed = false;
+
 	const begin = async (path: string, limits: CallLimits | undefined): Promise<[Metadata, CallOptions]> => {
+		if (closed) throw new RemoteError(CODE.CANCELLED, "the channel was closed", path);
 		const name = path.slice(path.lastIndexOf("/") + 1);
 		counters.calls.set(name, (counters.calls.get(name) ?? 0) + 1);
 		const metadata = new Metadata({ waitForReady: false } satisfies MetadataOptions);
@@ -108,7 +114,7 @@ export function openChannel(o: ChannelOptions): Channel {
 			withRetries(retries, async () => {
 				const [metadata, options] = await begin(method.path, limits);
 				return new Promise((resolve, reject) => {
-					client.makeUnaryRequest(
+					const call = client.makeUnaryRequest(
 						method.path,
 						(q) => sent(method.request.encode(q)),
 						(b) => received(method, b),
@@ -116,10 +122,12 @@ export function openChannel(o: ChannelOptions): Channel {
 						metadata,
 						options,
 						(error, response) => {
+							underWay.delete(call);
 							if (error !== null) reject(remoteError(error, method.path));
 							else resolve(response!);
 						},
 					);
+					underWay.add(call);
 				});
 			}),
 		receive: async (method, request, each, limits) => {
@@ -169,10 +177,12 @@ export function openChannel(o: ChannelOptions): Channel {
 					options,
 					(error, response) => {
 						over = true;
+						underWay.delete(call);
 						if (error !== null) reject(remoteError(error, method.path));
 						else resolve(response!);
 					},
 				);
+				underWay.add(call);
 				// A server that has enough ends the call; what is still written then has nowhere to go.
 				call.on("error", () => {
 					over = true;
@@ -198,7 +208,12 @@ export function openChannel(o: ChannelOptions): Channel {
 				pump();
 			});
 		},
-		close: () => client.close(),
+		close() {
+			closed = true;
+			// A call that is open keeps the process, whatever becomes of the channel.
+			for (const call of underWay) call.cancel();
+			client.close();
+		},
 	};
 }
 

@@ -218,6 +218,28 @@ describe("the reapi engine", () => {
 		assert.deepEqual([calls.get("GetActionResult"), calls.get("Execute")], [1, 1]);
 	});
 
+	it("ends what it makes ready when it is closed, however long the server would take", async () => {
+		let asked = (): void => undefined;
+		let gone = (): void => undefined;
+		const begun = new Promise<void>((resolve) => {
+			asked = resolve;
+		});
+		const cancelled = new Promise<void>((resolve) => {
+			gone = resolve;
+		});
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.findMissingBlobs.path] = (call: ServerUnaryCall<unknown, unknown>) => {
+				call.on("cancelled", gone);
+				asked();
+			};
+		});
+		const b = await bench(target);
+		b.engine.prepare?.(hashBytes(encodeThunk(b.thunk)), b.thunk);
+		await begun;
+		b.engine.close();
+		await cancelled;
+	});
+
 	it("fetches outputs by themselves from a server that puts none into its answers", async () => {
 		const { target } = await faulty(answersWithoutContents);
 		const b = await bench(target);
