@@ -137,6 +137,7 @@ static int exists(int dirfd, const char *path)
 	X(faccessat, 0, int, (int, const char *, int, int)) \
 	X(euidaccess, 0, int, (const char *, int)) \
 	X(opendir, 0, DIR *, (const char *)) \
+	X(dlopen, 0, void *, (const char *, int)) \
 	X(readlink, 0, ssize_t, (const char *, char *, size_t)) \
 	X(readlinkat, 0, ssize_t, (int, const char *, char *, size_t)) \
 	X(__readlink_chk, 0, ssize_t, (const char *, char *, size_t, size_t)) \
@@ -888,15 +889,46 @@ INTERPOSE("opendir", DIR *, v_opendir, (const char *path))
 	return d;
 }
 
+static __attribute__((noinline)) void *dlopen_below(const char *path, int flags)
+{
+	struct name n;
+	look(&n, AT_FDCWD, path, 'r');
+	return real.dlopen(n.use, flags);
+}
+
+/* A linker's plugin. The second call is a jump: where a plain name is looked for depends on who calls. */
+INTERPOSE("dlopen", void *, v_dlopen, (const char *path, int flags))
+{
+	if (!NEED(dlopen))
+		return NULL;
+	if (UNLIKELY(base_length) && path && *path == '/')
+		return dlopen_below(path, flags);
+	return real.dlopen(path, flags);
+}
+
+/* The template below GG_ROOT, in `room`, or as it is. */
+static char *template_below(char room[PATH_MAX], char *template)
+{
+	struct name n;
+	if (!active() || !base_length || !template)
+		return template;
+	look(&n, AT_FDCWD, template, 'r');
+	return n.use == n.room ? strcpy(room, n.room) : template;
+}
+
 /* mkstemp and its kin: the name is what the call made of its template. */
 #define TEMPORARY(name, args, ...) \
 	INTERPOSE(#name, int, v_##name, args) \
 	{ \
 		if (!NEED(name)) \
 			return errno = ENOSYS, -1; \
+		char room[PATH_MAX], *given = template; \
+		template = template_below(room, given); \
 		int fd = real.name(__VA_ARGS__); \
+		if (template != given) \
+			memcpy(given, template + root_length, strlen(given)); \
 		if (fd >= 0 && active()) \
-			note_path('C', template); \
+			note_path('C', given); \
 		return fd; \
 	}
 TEMPORARY(mkstemp, (char *template), template)
@@ -912,10 +944,13 @@ INTERPOSE("mkdtemp", char *, v_mkdtemp, (char *template))
 {
 	if (!NEED(mkdtemp))
 		return errno = ENOSYS, NULL;
-	char *made = real.mkdtemp(template);
+	char room[PATH_MAX], *below = template_below(room, template);
+	char *made = real.mkdtemp(below);
+	if (below != template)
+		memcpy(template, below + root_length, strlen(template));
 	if (made && active())
-		note_path('K', made);
-	return made;
+		note_path('K', template);
+	return made ? template : NULL;
 }
 
 /* --------------------------------------------------------------------------------------------------------- asking */

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Project, projects, withoutSummary } from "../rig/project.js";
-import { type Server, startGgWorker, WITHOUT_NAMESPACES } from "../rig/servers.js";
+import { type Server, startGgWorker, WITHOUT_NAMESPACES, withoutCompilers } from "../rig/servers.js";
 
 /** Flags of one compile each, all of which relocatable.ts lets through. */
 const ROWS = [
@@ -18,7 +18,7 @@ const FILES = {
 	Makefile: `OBJECTS = ${ROWS.map((_, i) => `row${i}.o`).join(" ")} text.o main.o asm.o
 all: main
 main: $(OBJECTS)
-	$(CXX) -o $@ $(OBJECTS)
+	$(CXX) -o $@ $(OBJECTS) -Wl,--sort-section=name
 ${ROWS.map((flags, i) => `row${i}.o: row.c\n\t$(CC) ${flags} -I$(CURDIR)/h -DROW=${i} -c -o $@ row.c\n`).join("")}text.o: text.cc
 	$(CXX) -g -O2 -I$(CURDIR)/h -c -o $@ $(CURDIR)/text.cc
 asm.o: asm.S
@@ -37,6 +37,34 @@ main.o: main.c
 	"main.c": "int main(void) { return 0; }\n",
 };
 
+const LINKED = ["main", "dynamic", "static", "libone.so", "libtwo.so.2", "libold.a", "libnew.a"];
+const LINKS = {
+	Makefile: `CFLAGS = -g -O2 -fPIC
+all: ${LINKED.join(" ")}
+main: main.o libold.a
+	$(CC) -g -O2 -o $@ main.o -L. -lold -lm -pthread -Wl,--as-needed -Wl,-z,relro,-z,now -Wl,-O1
+dynamic: main.o libone.so libtwo.so.2
+	$(CXX) -o $@ main.o $(CURDIR)/libone.so libtwo.so.2 -Wl,-rpath,$(CURDIR) -rdynamic -Wl,--gc-sections
+static: main.o libnew.a
+	$(CC) -static -s -o $@ main.o $(CURDIR)/libnew.a -lm
+libone.so: one.o
+	$(CC) -shared -o $@ one.o -Wl,-soname,libone.so.1 -Wl,--no-undefined
+libtwo.so.2: two.o
+	$(CXX) -shared -g -o $@ two.o -lm -Wl,--version-script=two.map
+libold.a: one.o two.o
+	$(AR) cr $@ one.o
+	$(AR) r $@ two.o
+	ranlib $@
+libnew.a: one.o two.o
+	$(AR) rcs $(CURDIR)/$@ one.o two.o
+`,
+	"two.map": "{ global: two; local: *; };\n",
+	"main.c":
+		'#include <stdio.h>\nint one(void), two(void);\nint main(void) { printf("%s %d\\n", __FILE__, one() + two()); return 0; }\n',
+	"one.c": "int one(void) { return 1; }\n",
+	"two.c": "#include <math.h>\nint two(void) { volatile double x = 4; return (int)sqrt(x); }\n",
+};
+
 describe("a worker without namespaces", () => {
 	const project = projects();
 	const ends: (() => void)[] = [];
@@ -50,10 +78,10 @@ describe("a worker without namespaces", () => {
 		if (status === 0 || !/No space left|not permitted/.test(stderr)) this.skip();
 	});
 
-	async function worker(p: Project): Promise<Server> {
+	async function worker(p: Project, through: readonly string[] = WITHOUT_NAMESPACES): Promise<Server> {
 		const folder = mkdtempSync(join(tmpdir(), "gg-test-server-"));
 		ends.push(() => rmSync(folder, { recursive: true, force: true }));
-		const server = await startGgWorker(folder, p.env(), [], WITHOUT_NAMESPACES);
+		const server = await startGgWorker(folder, p.env(), [], through);
 		ends.push(() => server.stop());
 		return server;
 	}
@@ -81,6 +109,22 @@ describe("a worker without namespaces", () => {
 		for (const object of [...ROWS.map((_, i) => `row${i}.o`), "text.o", "asm.o", "main.o"])
 			assert.match((await p.gg(["explain", object])).stdout, /ran, \d+ ms, on .* at 127/, object);
 		assert.match((await p.gg(["explain", "main"])).stdout, /ran, \d+ ms, here \(reapi did not: .* no namespace/);
+	});
+
+	it("links and archives to the same bytes where there is no compiler, debug information and build id included", async () => {
+		const p = project(LINKS);
+		// With a compiler around, for the programs that every worker starts with.
+		(await worker(p)).stop();
+		const server = await worker(p, withoutCompilers());
+		const plain = await p.run(["make"]);
+		assert.equal(plain.status, 0, plain.stderr);
+		assert.match((await p.sh("readelf -n main")).stdout, /Build ID/);
+		const aside = p.aside();
+		const by = ["--on-remote-failure=fail", "--engine", `reapi=grpc://${server.target}`];
+		const built = await p.gg(["build", ...by, "make"]);
+		assert.equal(built.status, 0, built.stderr);
+		p.assertSameTree(aside);
+		for (const made of LINKED) assert.match((await p.gg(["explain", made])).stdout, /ran, \d+ ms, on .* at 127/, made);
 	});
 
 	it("shows a compile nothing that its thunk does not name", async () => {

@@ -1,7 +1,7 @@
 /** Servers as processes of their own: `gg worker`, and Bazel's reference worker where it is installed. */
 import { strict as assert } from "node:assert";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { GG } from "./cli.js";
@@ -46,6 +46,27 @@ export const WITHOUT_NAMESPACES = [
 	'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set -all --inh-caps -all -- "$@"',
 	"sh",
 ] as const;
+
+/** In front of that: what compilers consist of is not on the worker's machine. */
+export function withoutCompilers(): string[] {
+	const folders = ["/usr/lib/gcc", "/usr/libexec/gcc", "/usr/include", "/usr/local/include", "/usr/lib/bfd-plugins"];
+	const libraries = "/usr/lib/x86_64-linux-gnu";
+	const parts =
+		/^(?:crt\w+\.o|Scrt1\.o|lib(?:c|m|pthread|dl)\.(?:a|so)|lib(?:bfd|opcodes|ctf|isl|mpc|mpfr|gmp|lto)\b.*\.so.*)$/;
+	const tools = /^(?:[a-z0-9_]+-linux-gnu-)?(?:gcc|g\+\+|cpp|as|ld|ld\.bfd|ar|ranlib)(?:-[0-9]+)?$/;
+	const named = (folder: string, pattern: RegExp) =>
+		(existsSync(folder) ? readdirSync(folder) : [])
+			.filter((name) => pattern.test(name))
+			.map((name) => join(folder, name));
+	const files = [...named(libraries, parts), ...named("/usr/bin", tools)].filter(
+		(path) => !lstatSync(path).isSymbolicLink(),
+	);
+	const mounts = [
+		...folders.filter((path) => existsSync(path)).map((path) => `mount -t tmpfs gg-test ${path}`),
+		...files.map((path) => `mount --bind /dev/null ${path}`),
+	];
+	return ["unshare", "-Urm", "sh", "-c", `${mounts.join(" && ")} && exec "$@"`, "sh", ...WITHOUT_NAMESPACES];
+}
 
 const SOURCES = "/usr/src/bazel-bootstrap/src/tools/remote/src/main/java";
 const JAR = "/usr/share/bazel/A-server.jar";

@@ -837,4 +837,59 @@ int main(void) {
 			viewed(makeView({}), program, [], { status: 9 });
 		});
 	});
+
+	describe("with GG_ROOT", () => {
+		const inRoot = (place: string): Record<string, string> => ({ ...preloaded({}), GG_ROOT: place });
+
+		it("answers each kind of call with what is below that root, and leaves nothing beside it", () => {
+			const program = probe(`
+#include <dlfcn.h>
+static char name[4096];
+static char *template(const char *folder, const char *rest) { sprintf(name, "%s/%s", folder, rest); return name; }
+int main(int argc, char **argv) {
+	char *dir = argv[1], at[4096], *p; DIR *d; struct dirent *e; int fd, seen = 0;
+	MUST((fd = open(template(dir, "file"), O_RDONLY)) >= 0 && read(fd, at, 99) == 5 && !strncmp(at, "below", 5));
+	MUST(d = opendir(dir));
+	while ((e = readdir(d))) seen |= !strcmp(e->d_name, "file") ? 1 : !strcmp(e->d_name, "beside") ? 2 : 0;
+	MUST(seen == 1);
+	MUST((fd = mkstemp(template(dir, "stXXXXXX"))) >= 0 && !strncmp(name, dir, strlen(dir)) && write(fd, "x", 1) == 1);
+	MUST(access(name, R_OK) == 0 && unlink(name) == 0);
+	MUST((fd = mkstemps(template(dir, "stXXXXXX.o"), 2)) >= 0 && !strcmp(name + strlen(name) - 2, ".o"));
+	MUST(mkdtemp(template(dir, "tdXXXXXX")) == name && !strncmp(name, dir, strlen(dir)) && access(name, X_OK) == 0);
+	void *plugin = dlopen(template(dir, "plugin.so"), RTLD_NOW);
+	MUST(plugin && !strcmp(*(const char **)dlsym(plugin, "text"), "below"));
+	return 0;
+}
+`);
+			const dir = folder({ file: "here", beside: "" });
+			const place = folder({ [`root${dir}/file`]: "below" });
+			const compile = (path: string, text: string): void => {
+				put(path, { "plugin.c": `const char *text = "${text}";\n` });
+				run("gcc", ["-shared", "-fPIC", "-o", "plugin.so", "plugin.c"], { cwd: path });
+			};
+			compile(dir, "here");
+			compile(join(place, "root", dir), "below");
+			run(program, [dir], { env: inRoot(place) });
+			assert.deepEqual(readdirSync(dir).sort(), ["beside", "file", "plugin.c", "plugin.so"]);
+		});
+
+		it("looks for a library by the caller's own path all the same", () => {
+			const dir = folder({ "lib/lib.c": 'const char *text = "found";\n' });
+			run("gcc", ["-shared", "-fPIC", "-o", "lib/libggtest.so", "lib/lib.c"], { cwd: dir });
+			const program = probe(
+				`
+#include <dlfcn.h>
+int main(void) {
+	void *library = dlopen("libggtest.so", RTLD_NOW);
+	MUST(library && !strcmp(*(const char **)dlsym(library, "text"), "found"));
+	return 0;
+}
+`,
+				`-Wl,-rpath,${join(dir, "lib")}`,
+			);
+			run(program, []);
+			run(program, [], { env: preloaded({}) });
+			run(program, [], { env: inRoot(folder()) });
+		});
+	});
 });

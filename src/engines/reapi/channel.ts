@@ -2,6 +2,7 @@ import {
 	type CallOptions,
 	type ChannelCredentials,
 	Client,
+	connectivityState,
 	credentials,
 	Metadata,
 	type MetadataOptions,
@@ -52,11 +53,18 @@ export interface ChannelOptions {
 	readonly retries?: RetryPolicy;
 	/** Milliseconds that an ordinary call may take. */
 	readonly callMs?: number;
+	/** Milliseconds without a word from a server after which it is asked whether it is still there. */
+	readonly keepaliveMs?: number;
+	/** Milliseconds that it has to answer that, or to begin a connection. */
+	readonly aliveMs?: number;
 }
 
 const METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin";
 const DETAILS_KEY = "grpc-status-details-bin";
 const CALL_MS = 60_000;
+/** Servers take it ill to be asked much more often. */
+const KEEPALIVE_MS = 60_000;
+const ALIVE_MS = 20_000;
 /** Larger messages are refused before they fill the memory: a batch and its frame fit well. */
 const LARGEST = 64 << 20;
 
@@ -65,8 +73,8 @@ export function openChannel(o: ChannelOptions): Channel {
 		"grpc.max_receive_message_length": LARGEST,
 		"grpc.max_send_message_length": LARGEST,
 		// A peer that has gone without a word is found out while a call waits.
-		"grpc.keepalive_time_ms": 60_000,
-		"grpc.keepalive_timeout_ms": 20_000,
+		"grpc.keepalive_time_ms": o.keepaliveMs ?? KEEPALIVE_MS,
+		"grpc.keepalive_timeout_ms": o.aliveMs ?? ALIVE_MS,
 		// Retries are made here, where the status and its details are seen.
 		"grpc.enable_retries": 0,
 		"grpc.initial_reconnect_backoff_ms": 100,
@@ -97,6 +105,19 @@ export function openChannel(o: ChannelOptions): Channel {
 		metadata.set(METADATA_KEY, REQUEST_METADATA.encode(request));
 		for (const [key, value] of Object.entries((await o.headers?.()) ?? {})) metadata.set(key, value);
 		return [metadata, { deadline: Date.now() + (limits?.deadlineMs ?? o.callMs ?? CALL_MS) }];
+	};
+	/** A peer that accepts a connection and never speaks would hold a call for as long as that may take. */
+	const connected = async (path: string): Promise<void> => {
+		const channel = client.getChannel();
+		const ms = o.aliveMs ?? ALIVE_MS;
+		for (const end = Date.now() + ms; ; ) {
+			const state = channel.getConnectivityState(true);
+			if (state !== connectivityState.IDLE && state !== connectivityState.CONNECTING) return;
+			await new Promise<void>((resolve, reject) => {
+				const late = new RemoteError(CODE.UNAVAILABLE, `no connection within ${ms / 1000} s`, path);
+				channel.watchConnectivityState(state, end, (error) => (error ? reject(late) : resolve()));
+			});
+		}
 	};
 	const sent = (bytes: Buffer): Buffer => {
 		counters.bytesSent += bytes.length;
@@ -131,6 +152,7 @@ export function openChannel(o: ChannelOptions): Channel {
 				});
 			}),
 		receive: async (method, request, each, limits) => {
+			await connected(method.path);
 			const [metadata, options] = await begin(method.path, limits);
 			return new Promise((resolve, reject) => {
 				const call = client.makeServerStreamRequest(

@@ -3,8 +3,8 @@ import { posix } from "node:path";
 import type { Thunk } from "../../thunk/types.js";
 
 /**
- * Kinds of command that were compared, byte for byte, with a run at their own paths: compiles and assemblies by gcc's drivers
- * (test/e2e/relocated.test.ts). What else a flag may do with names is not known, so a flag that is not of these keeps the
+ * Kinds of command that were compared, byte for byte, with a run at their own paths: compiles, assemblies and links by gcc's drivers,
+ * archives by binutils (test/e2e/relocated.test.ts). What else a flag may do with names is not known, so a flag that is not of these keeps the
  * command where there are namespaces.
  */
 const FLAGS: readonly RegExp[] = [
@@ -45,17 +45,68 @@ export function hasLocale(thunk: Thunk): boolean {
 	return thunk.envars.some((line) => LOCALE.test(line));
 }
 
+/** Words of a link besides those of a compile; an operand is an object or a library. */
+const LINK_FLAGS: readonly RegExp[] = [
+	/^-[lL]/,
+	/^-(?:shared|static|static-libgcc|static-libstdc\+\+|pie|no-pie|rdynamic|s|nostdlib|nostartfiles|nodefaultlibs)$/,
+];
+const LINK_WITH_VALUE = new Set(["-o", "-l", "-L", "-I", "-D", "-U"]);
+const LINK_INPUT = /\.(?:o|lo|a|so(?:\.[0-9]+)*)$/;
+/** What `-Wl,` may hold, between its commas. */
+const LD_WORD =
+	/^(?:-O[0-9]|-E|-s|-S|--(?:no-)?as-needed|--no-undefined|--gc-sections|--export-dynamic|-Bsymbolic(?:-functions)?|-Bstatic|-Bdynamic|--start-group|--end-group|--(?:no-)?whole-archive|--(?:en|dis)able-new-dtags|--hash-style=(?:gnu|sysv|both)|--build-id(?:=sha1)?|--version-script=.*|-soname=.*|-rpath=.*)$/;
+const LD_WITH_VALUE = /^(?:-z|-h|-soname|-rpath|--version-script)$/;
+/** Operation and modifiers; thin archives and plugins of the command line are not of these. */
+const AR_WORD = /^-?[rqcsuvD]+$/;
+const MEMBER = /\.(?:o|lo|a)$/;
+const ARCHIVERS = /(?:^|-)(?:ar|ranlib)$/;
+
 /** True for a command that gives the same bytes where a worker allows no namespace. */
 export function isRelocatable(thunk: Thunk): boolean {
-	if (thunk.cwd === "" || thunk.inout.length > 0 || !thunk.args.includes("-c")) return false;
-	if (thunk.envars.some((line) => ENVIRONMENT.test(line))) return false;
-	for (let i = 1; i < thunk.args.length; i++) {
-		const arg = thunk.args[i]!;
-		if (WITH_VALUE.has(arg)) i += 1;
-		else if (arg.startsWith("-") ? !FLAGS.some((flag) => flag.test(arg)) : !SOURCE.test(arg)) return false;
+	if (thunk.cwd === "" || thunk.envars.some((line) => ENVIRONMENT.test(line))) return false;
+	const program = thunk.executables[0]?.name ?? "";
+	const names = [program, real(program)].map((path) => posix.basename(path));
+	const args = thunk.args.slice(1);
+	if (names.some((name) => DRIVER.test(name))) {
+		if (thunk.inout.length > 0) return false;
+		return args.includes("-c") ? isKnownCompile(args) : isKnownLink(args);
 	}
-	const driver = thunk.executables[0]?.name ?? "";
-	return DRIVER.test(posix.basename(driver)) || DRIVER.test(posix.basename(real(driver)));
+	// LLVM's and gcc's own have other names, and plugins of their own.
+	if (!names.every((name) => ARCHIVERS.test(name) && !/llvm|gcc/.test(name))) return false;
+	const operands = names[0]!.endsWith("ranlib") ? args : args.slice(1);
+	return (operands === args || AR_WORD.test(args[0] ?? "")) && operands.every((operand) => MEMBER.test(operand));
+}
+
+function isKnownCompile(args: readonly string[]): boolean {
+	return areKnown(args, WITH_VALUE, (arg) =>
+		arg.startsWith("-") ? FLAGS.some((flag) => flag.test(arg)) : SOURCE.test(arg),
+	);
+}
+
+function isKnownLink(args: readonly string[]): boolean {
+	return areKnown(args, LINK_WITH_VALUE, (arg) => {
+		if (arg.startsWith("-Wl,")) return areKnownToLd(arg.slice(4).split(","));
+		if (!arg.startsWith("-")) return LINK_INPUT.test(arg);
+		// These would stop before the link, or name files of another language.
+		if (/^-(?:x|include|imacros|M)/.test(arg)) return false;
+		return [...FLAGS, ...LINK_FLAGS].some((flag) => flag.test(arg));
+	});
+}
+
+function areKnownToLd(words: readonly string[]): boolean {
+	for (let i = 0; i < words.length; i++) {
+		if (LD_WITH_VALUE.test(words[i]!)) i += 1;
+		else if (!LD_WORD.test(words[i]!)) return false;
+	}
+	return true;
+}
+
+function areKnown(args: readonly string[], withValue: ReadonlySet<string>, isKnown: (arg: string) => boolean): boolean {
+	for (let i = 0; i < args.length; i++) {
+		if (withValue.has(args[i]!)) i += 1;
+		else if (!isKnown(args[i]!)) return false;
+	}
+	return true;
 }
 
 function real(path: string): string {

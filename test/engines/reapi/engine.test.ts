@@ -5,9 +5,11 @@ import { type AddressInfo, createConnection, createServer, type Socket } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Metadata, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from "@grpc/grpc-js";
+import { openChannel } from "../../../src/engines/reapi/channel.js";
 import { type ReapiOptions, unusable } from "../../../src/engines/reapi/client.js";
 import { parseEndpoint } from "../../../src/engines/reapi/endpoint.js";
 import { openReapi, type ReapiEngine } from "../../../src/engines/reapi/engine.js";
+import { executeAction } from "../../../src/engines/reapi/execute.js";
 import { digestOf } from "../../../src/engines/reapi/merkle.js";
 import type { Declined } from "../../../src/engines/types.js";
 import type { Execution } from "../../../src/executor/types.js";
@@ -29,6 +31,7 @@ import { hashBytes, hashFile } from "../../../src/thunk/hash.js";
 import { EMPTY_THUNK, type Thunk } from "../../../src/thunk/types.js";
 import { UserError } from "../../../src/util/result.js";
 import { testFolder } from "../../rig/folder.js";
+import { openLine } from "../../rig/line.js";
 import { AT_ONCE, type Handler, nativesForTests, startFaulty, type TestWorker, testWorkers } from "../../rig/remote.js";
 
 /** Copies its input to its output, says so, and ends with the status that it is given. */
@@ -450,6 +453,26 @@ describe("the reapi engine", () => {
 		silent = true;
 		assert.match(declined(await b.run()), /DEADLINE_EXCEEDED: no answer within 5 s \(GetActionResult\)/);
 		assert.match(b.engine.refuses(b.thunk), /no answer within 5 s/);
+	});
+
+	it("finds out within seconds, and not by the deadline, that the way to a server at work leads nowhere any more", async () => {
+		const w = await worker();
+		const line = await openLine(w.worker.port);
+		ends.push(() => line.close());
+		const alive = { keepaliveMs: 200, aliveMs: 400 };
+		const channel = openChannel({
+			target: line.target,
+			toolVersion: "test",
+			invocation: "test",
+			retries: AT_ONCE,
+			...alive,
+		});
+		ends.push(() => channel.close());
+		const digest = digestOf(Buffer.from("whatever"));
+		const o = { channel, instance: "", priority: 0, deadlineMs: 600_000 };
+		await assert.rejects(executeAction(o, digest), /blobs are missing/);
+		line.cut();
+		await assert.rejects(executeAction(o, digest), /^Error: no connection within 0\.4 s$/);
 	});
 
 	it("waits for an execution whose stream has broken", async () => {
