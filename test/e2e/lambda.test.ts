@@ -78,7 +78,7 @@ describe("the engine lambda", () => {
 		});
 		assert.equal(ended.status, 0, ended.stderr);
 		p.assertSameTree(expected.aside);
-		assert.equal(lambda.replies.filter((r) => r.kind === "result").length, 4);
+		assert.equal(lambda.replies.filter((r) => r.kind === "result").length, 6);
 		assert.match(
 			ended.stderr,
 			/^gg: AWS Lambda: \d+ invocations \(\d+ cold\), [\d.]+ s billed, \d+ storage requests; about \$0\.\d{4} /m,
@@ -163,7 +163,7 @@ describe("the engine lambda", () => {
 		const ended = await built(p, store, engine);
 		assert.equal(ended.status, 0, ended.stderr);
 		p.assertSameTree(expected.aside);
-		assert.deepEqual([lambda.instances, RESULTS(lambda)], [1, 4]);
+		assert.deepEqual([lambda.instances, RESULTS(lambda)], [1, 6]);
 	});
 
 	it("stores again what the storage backend has lost", async () => {
@@ -195,7 +195,7 @@ describe("the engine lambda", () => {
 		const ended = await p.gg(args, { env: CREDENTIALS });
 		assert.equal(ended.status, 0, ended.stderr);
 		p.assertSameTree(expected.aside);
-		assert.deepEqual([died, RESULTS(lambda)], [true, 4]);
+		assert.deepEqual([died, RESULTS(lambda)], [true, 6]);
 	});
 
 	it("tells another machine all results by the same storage backend", async () => {
@@ -207,7 +207,7 @@ describe("the engine lambda", () => {
 		const ended = await built(p, store, engine);
 		assert.equal(ended.status, 0, ended.stderr);
 		p.assertSameTree(expected.aside);
-		assert.equal(RESULTS(lambda), 4);
+		assert.equal(RESULTS(lambda), 6);
 	});
 
 	it("says in one sentence what is wrong with the function or the words about it", async () => {
@@ -265,7 +265,7 @@ describe("the engine lambda", () => {
 			const ended = await built(p, store, engine);
 			assert.equal(ended.status, 0, ended.stderr);
 			p.assertSameTree(expected.aside);
-			assert.equal(RESULTS(lambda), 4);
+			assert.equal(RESULTS(lambda), 6);
 		});
 
 		it("leaves to this machine what does not fit into /tmp", async () => {
@@ -292,7 +292,7 @@ describe("the engine lambda", () => {
 			// As make's, with quotes that are not ASCII.
 			const warning = /^one\.c:.*\n.*warning: unused variable [^\x20-\x7e]+unused.*$/m;
 			assert.equal(warning.exec(ended.stderr)?.[0], warning.exec(expected.stderr)?.[0] ?? "none");
-			assert.equal(RESULTS(lambda), 4);
+			assert.equal(RESULTS(lambda), 6);
 			assert.match(
 				(await p.gg(["explain", "one.o"])).stdout,
 				/the command has messages, whose language is not known there/,
