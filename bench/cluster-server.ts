@@ -127,7 +127,8 @@ function inputsOf(disk: Disk): (root: Digest) => Set<string> {
 function answer(disk: Disk, recording: Recording, recorded: Recorded): ActionResult {
 	const outputFiles = recorded.outputs.map(({ path, hash, size, executable }) => {
 		const digest = { hash, sizeBytes: size };
-		if (!disk.has(digest)) disk.put(digest, readFileSync(recording.blob(hash)));
+		if (disk instanceof ReplayDisk) disk.make(hash, recording.blob(hash));
+		else if (!disk.has(digest)) disk.put(digest, readFileSync(recording.blob(hash)));
 		return { path, digest, ...(executable ? { isExecutable: true } : {}) };
 	});
 	return {
@@ -157,10 +158,56 @@ function cpuNow(): number {
 	return (user + system) / 1e6;
 }
 
+/**
+ * Blobs of a replay: those of the project stay in memory unread, and outputs in the recording, for the client's machine is
+ * also the server's, and on a cluster it would not do this work. The toolchain is kept as a worker keeps it.
+ */
+class ReplayDisk extends Disk {
+	readonly #blobs = new Map<string, Buffer>();
+	readonly #results = new Map<string, Buffer>();
+	readonly #made = new Map<string, string>();
+	/** Before, the disk is an ordinary one. */
+	light = false;
+
+	/** The output of a command has come to be. */
+	make(hash: string, path: string): void {
+		this.#made.set(hash, path);
+	}
+
+	override has(digest: Digest): boolean {
+		return this.#blobs.has(digest.hash) || this.#made.has(digest.hash) || super.has(digest);
+	}
+
+	override get(digest: Digest): Buffer | undefined {
+		const made = this.#made.get(digest.hash);
+		return this.#blobs.get(digest.hash) ?? (made === undefined ? super.get(digest) : readFileSync(made));
+	}
+
+	override file(digest: Digest): string | undefined {
+		return this.#made.get(digest.hash) ?? super.file(digest);
+	}
+
+	override put(digest: Digest, bytes: Buffer): boolean {
+		if (!this.light) return super.put(digest, bytes);
+		// A view would keep the whole message.
+		this.#blobs.set(digest.hash, Buffer.from(bytes));
+		return bytes.length === digest.sizeBytes;
+	}
+
+	override getResult(hash: string): Buffer | undefined {
+		return this.#results.get(hash) ?? super.getResult(hash);
+	}
+
+	override putResult(hash: string, bytes: Buffer): void {
+		if (this.light) this.#results.set(hash, bytes);
+		else super.putResult(hash, bytes);
+	}
+}
+
 async function serve(settings: ServerSettings): Promise<void> {
 	const recording = new Recording(settings.project);
 	const spawner = startSpawner(settings.spawner);
-	const disk = new Disk(settings.folder, 0);
+	const disk = settings.mode === "replay" ? new ReplayDisk(settings.folder, 0) : new Disk(settings.folder, 0);
 	let tally = newTally();
 	let now = 0;
 	const runnerOptions: RunnerOptions = {
@@ -226,6 +273,7 @@ async function serve(settings: ServerSettings): Promise<void> {
 	const tell = (message: ServerMessage): void => void process.send?.(message);
 	process.on("message", (request: ServerRequest) => {
 		if (request === "reset") tally = newTally();
+		if (request === "reset" && disk instanceof ReplayDisk) disk.light = true;
 		const { cpuBefore, ...counted } = tally;
 		tell({ kind: "stats", stats: { ...counted, cpuSeconds: cpuNow() - cpuBefore } });
 	});
