@@ -131,11 +131,14 @@ export const RETRIES: RetryPolicy = {
 	random: Math.random,
 	sleep: (ms, signal) =>
 		new Promise((resolve) => {
-			const timer = setTimeout(resolve, ms);
-			signal?.addEventListener("abort", () => {
+			const end = (): void => {
 				clearTimeout(timer);
+				signal?.removeEventListener("abort", end);
 				resolve();
-			});
+			};
+			const timer = setTimeout(end, ms);
+			signal?.addEventListener("abort", end);
+			if (signal?.aborted === true) end();
 		}),
 };
 

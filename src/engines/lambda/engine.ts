@@ -182,7 +182,8 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			if (thunk.cwd === "") return "AWS Lambda runs no thunks in the original's form";
 			if (thunk.envars.some((line) => line.startsWith("GG_CPU=")))
 				return "it is for this machine's processor (-march=native)";
-			if (!isRelocatable(thunk)) return "only compiles and links by gcc and g++, ar and ranlib are known to give the same bytes on AWS Lambda";
+			if (!isRelocatable(thunk))
+				return "only compiles and links by gcc and g++, ar and ranlib are known to give the same bytes on AWS Lambda";
 			return "";
 		},
 		async execute(hash, thunk) {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import {
 	type CallOptions,
 	type ChannelCredentials,
@@ -86,14 +87,21 @@ export function openChannel(o: ChannelOptions): Channel {
 			: { "grpc.ssl_target_name_override": o.serverName, "grpc.default_authority": o.serverName }),
 	});
 	const counters: Counters = { calls: new Map(), bytesSent: 0, bytesReceived: 0 };
-	const retries = o.retries ?? RETRIES;
+	// Whoever waits to try again keeps the process, too.
+	const closing = new AbortController();
+	setMaxListeners(0, closing.signal);
+	const given = o.retries ?? RETRIES;
+	const retries: RetryPolicy = {
+		...given,
+		sleep: (ms, signal) =>
+			given.sleep(ms, signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])),
+	};
 
 	/** Calls whose answers somebody may have given up waiting for. */
 	const underWay = new Set<{ cancel(): void }>();
-	let closed = false;
 
 	const begin = async (path: string, limits: CallLimits | undefined): Promise<[Metadata, CallOptions]> => {
-		if (closed) throw new RemoteError(CODE.CANCELLED, "the channel was closed", path);
+		if (closing.signal.aborted) throw new RemoteError(CODE.CANCELLED, "the channel was closed", path);
 		const name = path.slice(path.lastIndexOf("/") + 1);
 		counters.calls.set(name, (counters.calls.get(name) ?? 0) + 1);
 		const metadata = new Metadata({ waitForReady: false } satisfies MetadataOptions);
@@ -231,7 +239,7 @@ export function openChannel(o: ChannelOptions): Channel {
 			});
 		},
 		close() {
-			closed = true;
+			closing.abort();
 			// A call that is open keeps the process, whatever becomes of the channel.
 			for (const call of underWay) call.cancel();
 			client.close();

@@ -13,7 +13,7 @@ import { executeAction } from "../../../src/engines/reapi/execute.js";
 import { digestOf } from "../../../src/engines/reapi/merkle.js";
 import type { Declined } from "../../../src/engines/types.js";
 import type { Execution } from "../../../src/executor/types.js";
-import { CODE, RemoteError } from "../../../src/reapi/errors.js";
+import { CODE, RETRIES, RemoteError } from "../../../src/reapi/errors.js";
 import {
 	ACTION_RESULT,
 	type ActionResult,
@@ -542,6 +542,33 @@ describe("the reapi engine", () => {
 		const retries = { ...AT_ONCE, sleep: async (ms: number) => void slept.push(ms) };
 		finished(await (await bench(target, { retries })).run());
 		assert.deepEqual(slept, [7000, 7000]);
+	});
+
+	it("does not wait to ask again once it is closed", async () => {
+		const begun: (() => void)[] = [];
+		const asked = new Promise<void>((resolve) => void begun.push(resolve));
+		const { target } = await faulty((handlers) => {
+			handlers[METHODS.findMissingBlobs.path] = (_call: unknown, answer: sendUnaryData<unknown>) => {
+				const value = RETRY_INFO.encode({ retryDelay: { seconds: 50, nanos: 0 } });
+				const details = [{ typeUrl: "type.googleapis.com/google.rpc.RetryInfo", value }];
+				const metadata = withDetails({ code: CODE.RESOURCE_EXHAUSTED, message: "no room", details });
+				answer(Object.assign(new Error("no room"), { code: CODE.RESOURCE_EXHAUSTED, details: "no room", metadata }));
+				begun[0]!();
+			};
+		});
+		let slept = 0;
+		const sleep = (ms: number, signal?: AbortSignal) => {
+			slept += 1;
+			return RETRIES.sleep(ms, signal);
+		};
+		const b = await bench(target, { retries: { ...RETRIES, sleep } });
+		const started = performance.now();
+		const run = b.run();
+		await asked;
+		while (slept === 0) await new Promise((resolve) => setImmediate(resolve));
+		b.engine.close();
+		assert.match(declined(await run), /CANCELLED: the channel was closed/);
+		assert.ok(performance.now() - started < 10_000);
 	});
 
 	it("gives up an action that a server cannot run for want of something again and again", async () => {
