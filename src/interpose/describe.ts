@@ -23,6 +23,8 @@ export interface Description {
 	readonly before: ReadonlyMap<string, ObjectHash>;
 	/** Files that it wrote beyond the plan, absolute. */
 	readonly sideOutputs: readonly string[];
+	/** Links by which it found files among `reads` under their real names, absolute, and their text. */
+	readonly links: ReadonlyMap<string, string>;
 }
 
 export type DescribeProblem = {
@@ -71,6 +73,16 @@ export function describe(
 	const values: Item[] = [];
 	const thunks: ThunkItem[] = [];
 	const folders = new Map<string, TreeEntry[]>();
+	const place = (path: string): { readonly entries: TreeEntry[]; readonly name: string } => {
+		const slash = path.lastIndexOf("/");
+		const folder = slash > 0 ? path.slice(0, slash) : "/";
+		let entries = folders.get(folder);
+		if (entries === undefined) {
+			entries = [];
+			folders.set(folder, entries);
+		}
+		return { entries, name: path.slice(slash + 1) };
+	};
 	const named = new Set(
 		[...d.plan.sources.map((s) => s.path), ...d.plan.inputs, ...d.plan.inout].map((p) => absolute(d.cwd, p)),
 	);
@@ -99,18 +111,17 @@ export function describe(
 		const mayBeMade = LIBRARY.test(path) && !facts.isSystem(path);
 		if (named.has(path) || mayBeMade) values.push({ hash: fact.hash, name: path });
 		else {
-			const slash = path.lastIndexOf("/");
-			const folder = slash > 0 ? path.slice(0, slash) : "/";
-			let entries = folders.get(folder);
-			if (entries === undefined) {
-				entries = [];
-				folders.set(folder, entries);
-			}
-			entries.push({ name: path.slice(slash + 1), hash: fact.hash, kind: fact.executable ? "executable" : "file" });
+			const { entries, name } = place(path);
+			entries.push({ name, hash: fact.hash, kind: fact.executable ? "executable" : "file" });
 		}
 	}
 	if (mayExpand && makeTimeMacro(pieces))
 		return { reason: "time-macro", detail: `put together of ${[...pieces].join(" ")}` };
+	for (const [path, target] of d.links) {
+		const { entries, name } = place(path);
+		if (!entries.some((entry) => entry.name === name))
+			entries.push({ name, hash: objects.put(Buffer.from(target)), kind: "link" });
+	}
 	const trees: Item[] = [{ hash: d.toolchain.tree, name: "/" }];
 	for (const [folder, entries] of [...folders].sort(([a], [b]) => (a < b ? -1 : 1))) {
 		trees.push({ hash: objects.put(encodeTree(entries)), name: folder });

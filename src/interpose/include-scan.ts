@@ -43,6 +43,8 @@ export type Includes =
 			readonly absent: ReadonlySet<string>;
 			/** Candidates that are folders, and were passed over. */
 			readonly folders: ReadonlySet<string>;
+			/** Names by which files were found that were opened by their real ones: absolute. */
+			readonly links: ReadonlySet<string>;
 			/** Folders of the include path that are not there. */
 			readonly missing: readonly string[];
 			/** The bytes of the depfile that the flags ask for, if they do. */
@@ -205,9 +207,9 @@ function finish(
 	reads: readonly string[],
 	missing: readonly string[],
 ): Includes {
-	const { files, absent, folders } = found;
+	const { files, absent, folders, links = new Set() } = found;
 	const present = reads.length === 0 ? found.present : new Set([...found.present, ...reads]);
-	return { kind: "scanned", files, facts, present, absent, folders, missing, depfile: depfileOf(r, files) };
+	return { kind: "scanned", files, facts, present, absent, folders, links, missing, depfile: depfileOf(r, files) };
 }
 
 function depfileOf({ facts, source }: IncludeRequest, files: readonly OpenedFile[]): string | undefined {

@@ -5,7 +5,7 @@ import type { ObjectStore, ReductionStore, Store } from "../store/types.js";
 import { decodeThunk, decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, TreeEntry } from "../thunk/types.js";
-import { firstMissing, isThere } from "../util/paths.js";
+import { firstMissing, isThere, linkText } from "../util/paths.js";
 import { isAsListed } from "./generic-trace.js";
 
 /** An earlier description that still holds. */
@@ -90,9 +90,15 @@ export class Lookup {
 		const { entries, paths } = tree;
 		tree.held = true;
 		for (let i = 0; i < paths.length && tree.held; i++) {
-			tree.held = this.#facts.get(paths[i]!)?.hash === entries[i]!.hash;
+			const { kind, hash } = entries[i]!;
+			tree.held = kind === "link" ? this.#leads(paths[i]!, hash) : this.#facts.get(paths[i]!)?.hash === hash;
 		}
 		return tree.held;
+	}
+
+	#leads(path: string, target: ObjectHash): boolean {
+		const text = linkText(path);
+		return text !== undefined && this.#objects.get(target)?.toString() === text;
 	}
 
 	#tree(hash: ObjectHash): KnownTree | undefined {

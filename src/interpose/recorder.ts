@@ -12,7 +12,7 @@ import { describeErrno } from "../store/project.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Output, Thunk, ThunkResult } from "../thunk/types.js";
-import { isThere } from "../util/paths.js";
+import { isThere, linksTo } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
 import { refusalOf } from "./generic-trace.js";
@@ -89,7 +89,8 @@ export class Recorder {
 			return fact;
 		};
 		const { objects } = this.#o.store;
-		const description = { ...descriptionOf(c), reads: inputs.reads, before: new Map(), sideOutputs: [] };
+		const { reads, links } = inputs;
+		const description = { ...descriptionOf(c), reads, links, before: new Map(), sideOutputs: [] };
 		const facts = { get, isSystem: (path: string) => this.#o.facts.isSystem(path) };
 		const described = describe(description, facts, objects, true);
 		if ("reason" in described) return described;
@@ -200,9 +201,10 @@ export class Recorder {
 		}
 		const twins = onceTwins(looked, c.toolchain.files);
 		if ("reason" in twins) return twins;
+		const links = c.plan.family === "cc" ? linksTo(new Set(looked.keys()), seen.looked) : new Map<string, string>();
 		try {
 			const described = describe(
-				{ ...descriptionOf(c), reads: looked.keys(), before, sideOutputs: writes },
+				{ ...descriptionOf(c), reads: looked.keys(), links, before, sideOutputs: writes },
 				facts,
 				this.#o.store.objects,
 				false,

@@ -13,11 +13,13 @@ export interface SourceIncludes {
 	/** Path → `folder`, where a candidate is one; folder → where it leads, where it is spelled by way of `..`. */
 	readonly listed: ReadonlyMap<string, string>;
 	readonly depfile: Buffer | undefined;
+	/** As of DiscoveredInputs. */
+	readonly links: ReadonlyMap<string, string>;
 	/** What the scan found of files, by the same names as in `files`. */
 	readonly looked?: ReadonlyMap<string, FileFact>;
 }
 
-type Compared = Omit<SourceIncludes, "listed">;
+type Compared = Omit<SourceIncludes, "listed" | "links">;
 
 /** Counts how the includes of sources were found. */
 export class ScanTally {

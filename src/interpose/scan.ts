@@ -12,7 +12,7 @@ import { scanArgv, userDepfile } from "../models/scan-argv.js";
 import type { Command, FileProbe, SourceInput, ThunkPlan } from "../models/types.js";
 import type { FileFact } from "../store/filefacts.js";
 import { removeQuietly } from "../util/files.js";
-import { makeCanonical } from "../util/paths.js";
+import { linksTo, makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
 import { listingDigest, refusalOf } from "./generic-trace.js";
@@ -54,6 +54,8 @@ export interface DiscoveredInputs {
 	readonly depfiles: readonly WrittenDepfile[];
 	/** What is known already of files among `reads`. */
 	readonly looked: ReadonlyMap<string, FileFact>;
+	/** Links by which files among `reads` were found, and their text. */
+	readonly links: ReadonlyMap<string, string>;
 }
 
 export interface WrittenDepfile {
@@ -78,6 +80,7 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 	const depfiles: WrittenDepfile[] = [];
 	const looked = new Map<string, FileFact>();
 	const listed = new Map<string, string>();
+	const links = new Map<string, string>();
 	for (const path of [...r.plan.inputs, ...r.plan.sources.map((s) => s.path)]) {
 		if (!r.probe.exists(absolute(r.command.cwd, path))) return { reason: "no-input-file", detail: path };
 	}
@@ -87,7 +90,7 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		if (failure !== undefined) return failure;
 	}
 	if (kind === "include" || kind === "include+link") {
-		const failure = await scanIncludes(r, { reads, absent, listed, depfiles, looked });
+		const failure = await scanIncludes(r, { reads, absent, listed, depfiles, looked, links });
 		if (failure !== undefined) return failure;
 	}
 	if (kind === "link" || kind === "include+link") {
@@ -99,7 +102,7 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		const failure = await askTool(r, r.plan.discovery.args, { reads, absent, listed });
 		if (failure !== undefined) return failure;
 	}
-	return { reads, absent, listed, depfiles, looked };
+	return { reads, absent, listed, depfiles, looked, links };
 }
 
 async function scanIncludes(
@@ -110,6 +113,7 @@ async function scanIncludes(
 		readonly listed: Map<string, string>;
 		readonly depfiles: WrittenDepfile[];
 		readonly looked: Map<string, FileFact>;
+		readonly links: Map<string, string>;
 	},
 ): Promise<NotDiscovered | undefined> {
 	const facts = gccFacts(r.command, r.probe);
@@ -123,6 +127,7 @@ async function scanIncludes(
 		for (const path of found.absent) into.absent.add(path);
 		for (const [path, state] of found.listed) into.listed.set(path, state);
 		for (const [path, fact] of found.looked ?? []) into.looked.set(path, fact);
+		for (const [path, text] of found.links) into.links.set(path, text);
 		const depfile = userDepfile(facts, sources[i]!);
 		if (depfile === undefined || found.depfile === undefined) continue;
 		into.depfiles.push({ path: absolute(r.command.cwd, depfile), bytes: found.depfile, mode: undefined });
@@ -222,7 +227,8 @@ function named(found: Includes & { readonly kind: "scanned" }, cwd: string): Sou
 	for (const path of found.missing) absent.add(canonical(path));
 	for (const path of found.folders) listed.set(canonical(path), "folder");
 	const depfile = found.depfile === undefined ? undefined : Buffer.from(found.depfile);
-	return { files, reads, absent, listed, depfile, looked };
+	const links = linksTo(files, [...found.links].map(canonical));
+	return { files, reads, absent, listed, depfile, looked, links };
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -254,7 +260,9 @@ async function compilersIncludes(r: ScanRequest, index: number): Promise<SourceI
 		for (const path of seen.refused) listed.set(path, refusalOf(path));
 		const absent = [...seen.absent].filter((path) => path !== depfile);
 		const bytes = scan.depfile === undefined ? undefined : readFileSync(depfile);
-		return { files: new Set(reads), reads: new Set(reads), absent: new Set(absent), listed, depfile: bytes };
+		const files = new Set(reads);
+		const links = linksTo(files, seen.looked);
+		return { files, reads: new Set(reads), absent: new Set(absent), listed, depfile: bytes, links };
 	} finally {
 		removeQuietly(depfile);
 	}

@@ -1,5 +1,6 @@
 /** Finding headers as libcpp does: which file object a name leads to decides what the depfile lists, and how often. */
 
+import { posix } from "node:path";
 import { Refusal } from "./refusal.js";
 import type { ScanFile, ScanFiles, ScanSetup, SearchDir } from "./types.js";
 
@@ -63,6 +64,8 @@ export class Lookup {
 	readonly absent = new Set<string>();
 	/** Candidates that were passed over because they are folders. */
 	readonly folders = new Set<string>();
+	/** Names of files that were opened by their real ones. */
+	readonly links = new Set<string>();
 	/** Where searches for "…" go on after the including file's folder, and for <…>. */
 	readonly #bracket: Dir | undefined;
 	readonly #quote: Dir | undefined;
@@ -189,6 +192,8 @@ export class Lookup {
 		if (dir.system && this.#setup.canonicalSystemHeaders) {
 			const real = this.#files.realPath(absolute);
 			if (real !== undefined && real.length < path.length) {
+				// By `..` alone there are as many names as one likes.
+				if (posix.normalize(absolute) !== real) this.links.add(absolute);
 				path = real;
 				absolute = real;
 				file = this.#files.open(real);

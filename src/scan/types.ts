@@ -109,6 +109,8 @@ export type ScanAnswer =
 			readonly folders: ReadonlySet<string>;
 			/** Files that were found but not read through (by __has_include, or again under another name): absolute. */
 			readonly present: ReadonlySet<string>;
+			/** Names by which files were found that were then opened by their real, shorter ones: absolute. */
+			readonly links?: ReadonlySet<string>;
 			/** __DATE__, __TIME__ or __TIMESTAMP__ stands in a file that was opened. */
 			readonly namesTime: boolean;
 	  }

@@ -138,8 +138,8 @@ export class Walk implements MacroHost {
 		for (const f of this.#lookup.all) {
 			if (f.file !== undefined && f.state.stacked === 0) present.add(this.#lookup.absolute(f.path));
 		}
-		const { absent, folders } = this.#lookup;
-		return { kind: "scanned", files: this.#opened, absent, folders, present, namesTime: this.#namesTime };
+		const { absent, folders, links } = this.#lookup;
+		return { kind: "scanned", files: this.#opened, absent, folders, links, present, namesTime: this.#namesTime };
 	}
 
 	#ask(): ScanAnswer {

@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from "node:fs";
+import { readlinkSync, realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { LINK, lookAt, stands } from "./look.js";
 
@@ -56,6 +56,25 @@ export function realPath(path: string): string {
 
 export function isThere(path: string): boolean {
 	return stands(path);
+}
+
+/** A link's own text; undefined if the path is no link. */
+export function linkText(path: string): string | undefined {
+	try {
+		return lookAt(path, false) === LINK ? readlinkSync(path) : undefined;
+	} catch {
+		return undefined;
+	}
+}
+
+/** Those of the paths that are links to one of these files, and their text. */
+export function linksTo(files: ReadonlySet<string>, paths: Iterable<string>): Map<string, string> {
+	const links = new Map<string, string>();
+	for (const path of paths) {
+		const text = linkText(path);
+		if (text !== undefined && !files.has(path) && files.has(realPath(path))) links.set(path, text);
+	}
+	return links;
 }
 
 /** Where a symbolic link leads in the end; any other path, and a link that leads nowhere, as it is. */
