@@ -13,6 +13,10 @@ const ROWS = [
 	"-g3 -O3 -ffast-math -fno-inline -I. -Ih/../h -include config.h",
 	"-O0 -fPIC -fvisibility=hidden -std=gnu11 -MD -MF deps/row.d -MT row",
 	"-gdwarf-4 -Os -fstack-protector-strong -ffunction-sections -fdata-sections -pipe -pthread",
+	"-g -O2 -fno-strict-overflow -D_FORTIFY_SOURCE=2 -fstack-protector-all -Wstack-protector --param ssp-buffer-size=1 -fPIE",
+	"-g -O3 -fomit-frame-pointer -fno-math-errno -fno-signed-zeros -fno-tree-vectorize -fdiagnostics-color=auto -march=haswell",
+	"-g1 -Og -fno-plt -fno-semantic-interposition -fmerge-all-constants -funroll-loops -mtune=skylake -mno-avx --param=max-inline-insns-single=50",
+	"-ggdb -O2 -fno-common -fshort-enums -fno-delete-null-pointer-checks -fno-ident -freorder-blocks -mcmodel=small -falign-functions=32",
 ];
 const FILES = {
 	Makefile: `OBJECTS = ${ROWS.map((_, i) => `row${i}.o`).join(" ")} text.o main.o asm.o

@@ -11,12 +11,12 @@ const FLAGS: readonly RegExp[] = [
 	/^-[IDU]/,
 	/^-(?:isystem|iquote|idirafter|include|imacros|MF|MT|MQ|x|o)/,
 	/^-(?:c|v|pipe|pthread|ansi|w|MD|MMD|MP)$/,
-	/^-(?:O|g|std=|W(?!l,|a,|p,)|pedantic)/,
-	/^-f(?:no-)?(?:PIC|pic|PIE|pie|common|exceptions|rtti|inline|omit-frame-pointer|strict-aliasing|builtin|math-errno)$/,
-	/^-f(?:no-)?(?:signed-zeros|tree-vectorize|tree-slp-vectorize|stack-protector(?:-strong)?|unwind-tables|asynchronous-unwind-tables)$/,
-	/^-f(?:no-)?(?:function-sections|data-sections|unsafe-math-optimizations|fast-math|wrapv|permissive|char8_t)$/,
-	/^-f(?:visibility=|visibility-inlines-hidden|diagnostics-color=(?:never|auto)|max-errors=|stack-clash-protection|cf-protection)/,
-	/^-m(?:32|64|sse[0-9.]*|avx2?|fma|no-red-zone|tune=generic|arch=x86-64(?:-v[234])?|stackrealign)$/,
+	/^-(?:O|g(?!split)|std=|W(?!l,|a,|p,)|pedantic)/,
+	// How code is made says nothing about names; what keeps, reads or numbers anything beside the object is not of these.
+	/^-f(?!.*(?:analy|auto|branch|callgraph|compare|coverage|directives|dump|gnu-tm|instrument|ipa-bit|lto|module|offload|open|plugin|preprocessed|profile|random|record|report|repo|sanitize|save|split|stack-usage|syntax-only|test|time|verbose|working))[A-Za-z][A-Za-z0-9-]*$/,
+	/^-f(?:visibility=|diagnostics-color=(?:never|auto)|max-errors=|stack-clash-protection|cf-protection|stack-limit-symbol=|inline-limit=|align-[a-z]+=|abi-version=)/,
+	/^-m(?!.*=native)[a-z0-9][a-z0-9.-]*(?:=[a-z0-9.-]+)?$/,
+	/^--param=[a-z0-9-]+=[0-9]+$/,
 ];
 /** Of these the value may be the next word. */
 const WITH_VALUE = new Set([
@@ -33,6 +33,7 @@ const WITH_VALUE = new Set([
 	"-MQ",
 	"-x",
 	"-o",
+	"--param",
 ]);
 const SOURCE = /\.(?:c|i|cc|cp|cpp|cxx|c\+\+|C|ii|s|S)$/;
 const DRIVER = /(?:^|-)(?:gcc|g\+\+)(?:-[0-9.]+)?$/;

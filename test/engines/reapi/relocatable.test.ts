@@ -1,0 +1,35 @@
+import { strict as assert } from "node:assert";
+import { isRelocatable } from "../../../src/engines/reapi/relocatable.js";
+import type { Thunk } from "../../../src/thunk/types.js";
+
+const compile = (flags: string): Thunk =>
+	({
+		cwd: "/p",
+		args: ["gcc", ...flags.split(" "), "-c", "-o", "a.o", "a.c"],
+		envars: [],
+		inout: [],
+		executables: [{ name: "/usr/bin/x86_64-linux-gnu-gcc-12", hash: "" }],
+	}) as unknown as Thunk;
+
+describe("a compile that may run without a namespace", () => {
+	it("has flags that say how code is made", () => {
+		for (const flags of [
+			"-O2 -g -fPIC -fno-plt",
+			"-fstack-protector-all --param ssp-buffer-size=1",
+			"-march=haswell -mno-avx -falign-loops=16",
+		])
+			assert.equal(isRelocatable(compile(flags)), true, flags);
+	});
+
+	it("has none that read or write more, or whose output differs from run to run", () => {
+		for (const flag of [
+			..."-flto -flto=2 --coverage -fprofile-arcs -fprofile-use=x -ftest-coverage -fsanitize=address -fsanitize=undefined".split(
+				" ",
+			),
+			..."-fauto-profile -fdump-tree-all -fplugin=x.so -save-temps -fsave-optimization-record -fstack-usage".split(" "),
+			..."-frandom-seed=1 -fcallgraph-info -fmodules-ts -ftime-report -march=native -mtune=native -fopenmp".split(" "),
+			..."-fcompare-debug -fdebug-prefix-map=a=b -gsplit-dwarf -Wl,-x -Wa,-a -B. -specs=x @x -E -S".split(" "),
+		])
+			assert.equal(isRelocatable(compile(flag)), false, flag);
+	});
+});
