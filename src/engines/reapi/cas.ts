@@ -37,13 +37,16 @@ export interface CasOptions {
 	/** Of the server's capabilities; 0: no limit. */
 	readonly maxBatchBytes: number;
 	readonly chunkBytes?: number;
+	/** Thunks that are under way: the more there are, the more may be asked about at once. */
+	readonly thunks?: () => number;
 }
 
 /** What a gRPC server takes in one message unless told otherwise, less room for the frame. */
 const MESSAGE_BYTES = (4 << 20) - (64 << 10);
 const DIGESTS_A_CALL = 8_000;
-/** Milliseconds for which thunks that come one after the other wait to be asked about together. */
-const GATHER_MS = 150;
+/** Milliseconds for which thunks that come one after the other wait to be asked about together, for each that is under way. */
+const GATHER_MS = 10;
+const LONGEST_GATHER_MS = 300;
 const CHUNK = 256 << 10;
 const STREAMS = 8;
 const STREAM_MS = 600_000;
@@ -65,7 +68,8 @@ export function openCas(o: CasOptions): Cas {
 		limit: DIGESTS_A_CALL,
 		weigh: (digests) => digests.length,
 		calls: 2,
-		every: GATHER_MS,
+		// A row of thunks that need each other must not wait for company.
+		every: () => Math.min(LONGEST_GATHER_MS, GATHER_MS * ((o.thunks?.() ?? 1) - 1)),
 		run: async (lists) => {
 			const request = { instanceName: o.instance, blobDigests: lists.flat() };
 			const { missingBlobDigests } = await o.channel.unary(METHODS.findMissingBlobs, request);

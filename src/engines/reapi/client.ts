@@ -48,6 +48,8 @@ export type Use = "execution" | "cache";
 export interface Client {
 	readonly channel: Channel;
 	readonly cas: Cas;
+	/** One for each thunk that is under way. */
+	readonly running: Set<AbortController>;
 	readonly roots: InputRoots;
 	readonly executing: ExecuteOptions;
 	readonly capabilities: ServerCapabilities;
@@ -135,8 +137,10 @@ export function unusable(
 
 function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabilities): Client {
 	const { endpoint } = o;
+	const running = new Set<AbortController>();
 	const cas = openCas({
 		channel,
+		thunks: () => running.size,
 		instance: endpoint.instance,
 		maxBatchBytes: capabilities.cacheCapabilities?.maxBatchTotalSizeBytes ?? 0,
 	});
@@ -166,6 +170,7 @@ function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 	return {
 		channel,
 		cas,
+		running,
 		roots,
 		executing,
 		capabilities,

@@ -6,8 +6,8 @@ export interface CoalesceOptions<T, R> {
 	readonly weigh: (item: T) => number;
 	/** Calls that may be under way; while they are, further items gather. */
 	readonly calls: number;
-	/** Milliseconds between the beginnings of two calls that are not full; 0 unless given. */
-	readonly every?: number;
+	/** Milliseconds between the beginnings of two calls that are not full; 0 unless given. Asked after each call. */
+	readonly every?: () => number;
 	/** One answer for each item, in their order. */
 	readonly run: (items: readonly T[]) => Promise<readonly R[]>;
 }
@@ -48,7 +48,7 @@ export function coalesce<T, R>(o: CoalesceOptions<T, R>): (item: T) => Promise<R
 				}
 				clearTimeout(timer);
 				timer = undefined;
-				due = performance.now() + (o.every ?? 0);
+				due = performance.now() + (o.every?.() ?? 0);
 				void flush(next());
 			}
 		});

@@ -42,12 +42,10 @@ const DOWN_MS = 30_000;
 export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 	const client = await connect(o, "execution");
 	const { endpoint } = o;
-	const { cas, channel, roots, kept } = client;
+	const { cas, channel, roots, kept, running } = client;
 	const now = o.now ?? Date.now;
 	let down: { readonly until: number; readonly message: string } | undefined;
 	let noNamespace = "";
-
-	const running = new Set<AbortController>();
 
 	/** Up to the point where it could be executed: looked up, and its inputs sent. */
 	async function begin(hash: ObjectHash, thunk: Thunk): Promise<Begun> {

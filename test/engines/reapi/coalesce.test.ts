@@ -89,7 +89,7 @@ describe("coalesce", () => {
 			limit: 100,
 			weigh: () => 1,
 			calls: 2,
-			every: 1e8,
+			every: () => 1e8,
 			run: async (items) => {
 				batches.push([...items]);
 				return [...items];
