@@ -33,6 +33,32 @@ describe("builds that misbehave", () => {
 		});
 	}
 
+	it("a thunk that crashes is named with its signal; what plain make would say is said by a build", async () => {
+		const p = project({
+			Makefile: "all: x.out ; touch all\nx.out: x.in ; ./crash x.in x.out\n",
+			crash: "#!/bin/sh\nkill -SEGV $$\n",
+			"x.in": "",
+			"gg.json": '{ "tools": [{ "command": "crash @infile @outfile", "reads": "declared" }] }',
+		});
+		const plain = await p.run(["make"]);
+		const aside = p.aside();
+		for (const by of [HERE, DEFERRING, SANDBOX]) {
+			const ended = await p.gg([...by, "make"]);
+			assert.equal(ended.status, plain.status, ended.stderr);
+			assert.match(ended.stderr, /x\.out\] Segmentation fault/);
+			p.assertSameTree(aside);
+			p.fresh();
+		}
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		for (const more of [[], ["--sandbox"]]) {
+			const forced = await p.gg(["force", ...more]);
+			assert.equal(forced.status, 1);
+			assert.match(forced.stderr, /^gg: \S+\/x\.out: .*signal 11/m);
+			assert.deepEqual(p.placeholders(), ["x.out"]);
+		}
+		await p.quiet();
+	});
+
 	it("a compiler that hangs is ended by whoever ends it without gg: timeout, and what it was in no case stays", async () => {
 		const p = project({
 			...withCc1("exec sleep 1000"),
