@@ -47,13 +47,19 @@ export function checkMakers(makers: readonly PragmaMaker[], read: ReadonlyMap<Pr
 }
 
 function isHeedful(code: Program, file: ScanFile): boolean {
+	if (!code.mayHeed) return false;
 	let known = heedfulness.get(code);
 	if (known === undefined) {
-		const bytes = bytesOf(file);
-		known = HEEDED_WORDS.some((w) => bytes.indexOf(w) >= 0) && HEEDED.test(textWithoutPragmas(code, bytes));
+		known = HEEDED.test(textWithoutPragmas(code, bytesOf(file)));
 		heedfulness.set(code, known);
 	}
 	return known;
+}
+
+/** One of the words of such a pragma stands in the file, whatever it is there. */
+export function mayHeed(content: Uint8Array): boolean {
+	const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+	return HEEDED_WORDS.some((word) => bytes.indexOf(word, 0, "latin1") >= 0);
 }
 
 function bytesOf({ content }: ScanFile): Buffer {

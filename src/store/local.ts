@@ -77,8 +77,7 @@ export class LocalObjects implements ObjectStore {
 		const hash = known ?? hashBytes(bytes);
 		if (isPacked(bytes)) {
 			// Read once and not only looked up: a damaged record must not keep a good one out.
-			if (!this.#seen.has(hash) && this.packed(hash) === undefined && this.get(hash) === undefined)
-				this.#pack.put(hash, bytes);
+			if (!this.#seen.has(hash) && this.packed(hash) === undefined) this.#pack.put(hash, bytes);
 			this.#seen.add(hash);
 		} else if (!this.#present(hash)) {
 			writeFileAtomic(this.path(hash), bytes, MODE);
@@ -114,7 +113,7 @@ export class LocalObjects implements ObjectStore {
 	/** Keeps what only gg reads again, a depfile say, without a file of its own. */
 	putPacked(bytes: Buffer): ObjectHash {
 		const hash = hashBytes(bytes);
-		if (this.get(hash) === undefined) this.#pack.put(hash, bytes);
+		if (this.packed(hash) === undefined) this.#pack.put(hash, bytes);
 		return hash;
 	}
 
