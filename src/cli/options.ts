@@ -106,6 +106,7 @@ export const RUN_OPTIONS = {
 const WITH_VALUE = new Set([
 	"-j",
 	"--jobs",
+	"--download",
 	"-e",
 	"--engine",
 	"--fallback-engine",

@@ -195,7 +195,7 @@ describe("a build on a server", () => {
 		const aside = p.aside();
 		await p.gg(["infer", "make", "main"]);
 		const by = ["--on-remote-failure=fail", "--engine", `reapi=grpc://${server.target}`];
-		const forced = await p.gg(["force", ...by, "--download=targets", "main"]);
+		const forced = await p.gg(["force", ...by, "--download", "targets", "main"]);
 		assert.equal(forced.status, 0, forced.stderr);
 		assert.deepEqual(p.placeholders().sort(), ["libparts.a", "main.o", "one.o", "two.o"]);
 		const object = (await p.gg(["hash", join(aside, "main.o")])).stdout.trim();

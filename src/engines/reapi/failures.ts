@@ -55,6 +55,9 @@ function hintOf(error: RemoteError): { readonly hint?: string } {
 			};
 		case CODE.PERMISSION_DENIED:
 			return { hint: "the token is known and may not do this: ask for one that may execute" };
+		case CODE.FAILED_PRECONDITION:
+			if (error.missing.length === 0) return {};
+			return { hint: "it loses what it is sent: give its cache more room (gg worker --max-cache SIZE)" };
 		case CODE.UNAVAILABLE:
 			return {
 				hint: "check that the server is up, and that its address, grpc:// or grpcs://, and certificate are right",
