@@ -174,7 +174,7 @@ async function measure(row: "build" | "known" | "force", o: Variant): Promise<Me
 	const env = { GG_CACHE_DIR: workspace.ggCache };
 	const build = project.build(makeJobs);
 	await coldTree(workspace);
-	if (row !== "build") await must(underGg("infer", build), { cwd: workspace.src, env });
+	if (row !== "build") await must(`timeout -k 20 ${limit} ${underGg("infer", build)}`, { cwd: workspace.src, env });
 	if (row === "known") await must(project.clean, { cwd: workspace.src });
 	return withServer(o, "replay", async (server) => {
 		const toolchainSeconds = o.coldServer ? 0 : await warmUp(o, server);
