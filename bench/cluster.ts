@@ -31,18 +31,21 @@ export interface Variant {
 }
 
 /** How the tree and gg's caches are before the measured command. */
-type RowName = "record" | "build" | "known" | "force" | "distcc";
+type RowName = "record" | "build" | "known" | "force" | "kept" | "distcc";
 
 const ROWS: Readonly<Record<RowName, string>> = {
 	record: "nothing but the recording, where there is none",
 	build: "gg build with empty caches",
 	known: "gg build with what an earlier gg infer of the same tree has found out",
 	force: "gg force after gg infer",
+	kept: "gg force --download=none after gg infer: outputs stay on the server",
 	distcc: "make with distcc, its servers' compiler sleeping as long; what it does not distribute sleeps here",
 };
 
 /** It crosses to the server as JSON, which knows no infinity. */
 const UNCAPPED = Number.MAX_SAFE_INTEGER;
+
+type MeasuredRow = Exclude<RowName, "record" | "distcc">;
 
 interface Server {
 	readonly port: number;
@@ -169,7 +172,7 @@ async function warmUp({ workspace, slots }: Variant, server: Server): Promise<nu
 	return seconds;
 }
 
-async function measure(row: "build" | "known" | "force", o: Variant): Promise<Measured> {
+async function measure(row: MeasuredRow, o: Variant): Promise<Measured> {
 	const { workspace, project, slots, makeJobs, limit } = o;
 	const env = { GG_CACHE_DIR: workspace.ggCache };
 	const build = project.build(makeJobs);
@@ -180,7 +183,8 @@ async function measure(row: "build" | "known" | "force", o: Variant): Promise<Me
 		const toolchainSeconds = o.coldServer ? 0 : await warmUp(o, server);
 		const { env: watched, spent } = watchSelf(workspace.root);
 		const engine = engineOf(server, slots);
-		const line = row === "force" ? `${quote(GG)} force --no-status ${engine}` : underGg(`build ${engine}`, build);
+		const force = `${quote(GG)} force --no-status ${row === "kept" ? "--download=none " : ""}${engine}`;
+		const line = row === "force" || row === "kept" ? force : underGg(`build ${engine}`, build);
 		const { seconds } = await must(`timeout -k 20 ${limit} ${line}`, {
 			cwd: workspace.src,
 			env: { ...env, ...watched },
@@ -192,7 +196,7 @@ async function measure(row: "build" | "known" | "force", o: Variant): Promise<Me
 }
 
 /** Something is wrong with a build whose files are not those of the recording: throws. */
-function check({ stats }: Measured, { recording, workspace }: Variant): void {
+function check(row: MeasuredRow, { stats }: Measured, { recording, workspace }: Variant): void {
 	if (stats.unknown.length > 0)
 		throw new BenchError(
 			`${stats.unknown.length} commands are not in the recording (--record makes it anew), such as ${stats.unknown[0]}`,
@@ -204,9 +208,10 @@ function check({ stats }: Measured, { recording, workspace }: Variant): void {
 	for (const key of stats.ran) {
 		for (const { file, size } of recording.actions.get(key)!.outputs) {
 			if (writers.get(file) !== 1 || file === "") continue;
-			const there = lstatSync(file.replace("@", workspace.src), { throwIfNoEntry: false });
-			// What a later recipe removed is not looked for.
-			if (there !== undefined && there.size !== size)
+			const path = file.replace("@", workspace.src);
+			const there = lstatSync(path, { throwIfNoEntry: false });
+			// What a later recipe removed is not looked for, nor what stays on the server.
+			if (there !== undefined && row !== "kept" && there.size !== size)
 				throw new BenchError(`${file} has ${there.size} bytes where ${size} were recorded`);
 		}
 	}
@@ -216,7 +221,7 @@ function describe(row: RowName, measured: Measured, o: Variant, stub: number): s
 	const { stats, seconds, cpuSeconds } = measured;
 	const actions = stats.ran.map((key) => o.recording.actions.get(key)!);
 	const bounds = boundsOf(actions, o.capMs);
-	const made = row === "force" ? 0 : stub;
+	const made = row === "force" || row === "kept" ? 0 : stub;
 	const count = stats.ran.length;
 	const total = Object.values(stats.calls).reduce((sum, n) => sum + n, 0);
 	const calls = Object.entries(stats.calls)
@@ -252,7 +257,7 @@ function ratio(seconds: number, bounds: Bounds, slots: number, stub: number): st
 async function runRow(row: Exclude<RowName, "record">, o: Variant, stub: number): Promise<number> {
 	if (row !== "distcc") {
 		const measured = await measure(row, o);
-		check(measured, o);
+		check(row, measured, o);
 		console.log(describe(row, measured, o, stub));
 		return measured.seconds;
 	}
