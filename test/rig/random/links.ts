@@ -4,7 +4,7 @@ import type { Sketch, Unit } from "./sketch.js";
 
 /** Some that can be linked into what is meant; one is made if there is none. */
 function parts(s: Sketch, most: number, fit: (unit: Unit) => boolean, pic: boolean): Unit[] {
-	if (!s.units.some(fit)) compile(s, { pic });
+	while (!s.units.some(fit)) compile(s, { pic });
 	const fitting = s.units.filter(fit);
 	const found = s.rng.some(fitting, most);
 	return found.length > 0 ? found : [s.rng.pick(fitting)];
