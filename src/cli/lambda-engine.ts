@@ -1,15 +1,12 @@
-import { lstatSync } from "node:fs";
 import { DEFAULT_FUNCTION, parseLambda } from "../engines/lambda/address.js";
 import { PRICES } from "../engines/lambda/cost.js";
 import { type LambdaEngine, openLambda } from "../engines/lambda/engine.js";
 import { lambdaInvoker } from "../engines/lambda/invoker.js";
-import { nativeRunner } from "../interpose/native.js";
 import { openStorageAt, storageName } from "../storage/open.js";
 import { UserError } from "../util/result.js";
-import { VERSION } from "../util/version.js";
 import type { EngineChoice } from "./options.js";
 import { give } from "./project.js";
-import type { RemoteParts } from "./remote.js";
+import { inputsOf, type RemoteParts } from "./remote.js";
 import { takeAccess } from "./results.js";
 
 /** The engine that runs thunks on AWS Lambda, and the storage backend that it shares with the function. */
@@ -34,20 +31,10 @@ export async function openLambdaEngine(
 			invoker: lambdaInvoker(address, choice.jobs),
 			storage,
 			storageName: storageName(uri),
-			files: parts.facts,
-			objects: parts.store.objects,
-			modes: parts.modes,
-			runner: give(nativeRunner(parts.cacheDir, parts.env, parts.say)),
-			view: parts.view,
-			timeoutMs: parts.timeout * 1000,
-			version: VERSION,
+			...inputsOf(parts),
 			now: () => performance.now(),
 			after: (ms, then) => void setTimeout(then, ms),
 			random: Math.random,
-			modeOfFile(path) {
-				const s = lstatSync(path, { throwIfNoEntry: false });
-				return s === undefined ? undefined : s.mode & 0o7777;
-			},
 		});
 		return {
 			...engine,

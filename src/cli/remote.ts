@@ -70,9 +70,12 @@ export async function openRemote(choice: EngineChoice, parts: RemoteParts): Prom
 }
 
 function optionsFor(endpoint: Endpoint, jobs: number, parts: RemoteParts): ReapiOptions {
+	return { endpoint, jobs, keeps: parts.keeps, ...inputsOf(parts) };
+}
+
+/** What every engine needs that sends inputs to other machines. */
+export function inputsOf(parts: RemoteParts) {
 	return {
-		endpoint,
-		jobs,
 		files: parts.facts,
 		objects: parts.store.objects,
 		modes: parts.modes,
@@ -80,8 +83,7 @@ function optionsFor(endpoint: Endpoint, jobs: number, parts: RemoteParts): Reapi
 		view: parts.view,
 		timeoutMs: parts.timeout * 1000,
 		version: VERSION,
-		keeps: parts.keeps,
-		modeOfFile(path) {
+		modeOfFile(path: string) {
 			const s = lstatSync(path, { throwIfNoEntry: false });
 			return s === undefined ? undefined : s.mode & 0o7777;
 		},
