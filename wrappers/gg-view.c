@@ -23,6 +23,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
+#include <ftw.h>
+#include <glob.h>
 #include <limits.h>
 #include <sched.h>
 #include <spawn.h>
@@ -137,6 +140,14 @@ static int exists(int dirfd, const char *path)
 	X(faccessat, 0, int, (int, const char *, int, int)) \
 	X(euidaccess, 0, int, (const char *, int)) \
 	X(opendir, 0, DIR *, (const char *)) \
+	X(scandir, 0, int, (const char *, struct dirent ***, int (*)(const struct dirent *), \
+		int (*)(const struct dirent **, const struct dirent **))) \
+	X(scandirat, 0, int, (int, const char *, struct dirent ***, int (*)(const struct dirent *), \
+		int (*)(const struct dirent **, const struct dirent **))) \
+	X(glob, "GLIBC_2.27", int, (const char *, int, int (*)(const char *, int), glob_t *)) \
+	X(ftw, 0, int, (const char *, __ftw_func_t, int)) \
+	X(nftw, "GLIBC_2.3.3", int, (const char *, __nftw_func_t, int, int)) \
+	X(fts_open, 0, FTS *, (char *const *, int, int (*)(const FTSENT **, const FTSENT **))) \
 	X(dlopen, 0, void *, (const char *, int)) \
 	X(readlink, 0, ssize_t, (const char *, char *, size_t)) \
 	X(readlinkat, 0, ssize_t, (int, const char *, char *, size_t)) \
@@ -914,6 +925,85 @@ static char *template_below(char room[PATH_MAX], char *template)
 		return template;
 	look(&n, AT_FDCWD, template, 'r');
 	return n.use == n.room ? strcpy(room, n.room) : template;
+}
+
+/* libc opens the folder by itself. */
+#define SCANS(symbol, args, at, call) \
+	INTERPOSE(symbol, int, v_##call, args) \
+	{ \
+		struct name n; \
+		if (!NEED(call)) \
+			return errno = ENOSYS, -1; \
+		if (look(&n, at, path, 'r')) \
+			return absent(); \
+		int r = call##_call; \
+		if (shared && r >= 0) \
+			note_folder(&n); \
+		else if (shared && (gone(errno) || errno == EACCES) && *path) \
+			note(errno == EACCES ? 'A' : 'r', &n); \
+		return r; \
+	}
+typedef int choice(const struct dirent *);
+typedef int order(const struct dirent **, const struct dirent **);
+#define scandir_call real.scandir(path, names, chosen, ordered)
+SCANS("scandir", (const char *path, struct dirent ***names, choice *chosen, order *ordered), AT_FDCWD, scandir)
+SAME("scandir64", "scandir", int, v_scandir64, (const char *, struct dirent ***, choice *, order *));
+#define scandirat_call real.scandirat(dirfd, path, names, chosen, ordered)
+SCANS("scandirat", (int dirfd, const char *path, struct dirent ***names, choice *chosen, order *ordered), dirfd, scandirat)
+SAME("scandirat64", "scandirat", int, v_scandirat64, (int, const char *, struct dirent ***, choice *, order *));
+
+static void close_folder(void *d)
+{
+	closedir(d);
+}
+
+int v_stat(const char *, struct stat *) __asm__("stat");
+int v_lstat(const char *, struct stat *) __asm__("lstat");
+
+/* It asks by calls that can be given to it: ours. */
+INTERPOSE("glob", int, v_glob, (const char *pattern, int flags, int (*failed)(const char *, int), glob_t *found))
+{
+	if (!NEED(glob))
+		return errno = ENOSYS, GLOB_ABORTED;
+	if (!active() || !shared || (flags & GLOB_ALTDIRFUNC))
+		return real.glob(pattern, flags, failed, found);
+	found->gl_opendir = (void *(*)(const char *))v_opendir;
+	found->gl_readdir = (struct dirent * (*)(void *))readdir;
+	found->gl_closedir = close_folder;
+	found->gl_stat = v_stat;
+	found->gl_lstat = v_lstat;
+	int r = real.glob(pattern, flags | GLOB_ALTDIRFUNC, failed, found);
+	found->gl_flags &= ~GLOB_ALTDIRFUNC;
+	return r;
+}
+SAME("glob64", "glob", int, v_glob64, (const char *, int, int (*)(const char *, int), glob_t *));
+
+/* What a walk through folders by libc itself meets cannot be seen: the records say that they are not all. */
+static void walks(void)
+{
+	if (active() && shared)
+		note_path('V', "/a walk of libc");
+}
+
+INTERPOSE("ftw", int, v_ftw, (const char *path, __ftw_func_t each, int fds))
+{
+	walks();
+	return NEED(ftw) ? real.ftw(path, each, fds) : (int)result(-ENOSYS);
+}
+SAME("ftw64", "ftw", int, v_ftw64, (const char *, __ftw_func_t, int));
+
+INTERPOSE("nftw", int, v_nftw, (const char *path, __nftw_func_t each, int fds, int flags))
+{
+	walks();
+	return NEED(nftw) ? real.nftw(path, each, fds, flags) : (int)result(-ENOSYS);
+}
+SAME("nftw64", "nftw", int, v_nftw64, (const char *, __nftw_func_t, int, int));
+
+INTERPOSE("fts_open", FTS *, v_fts_open,
+	  (char *const *paths, int options, int (*compare)(const FTSENT **, const FTSENT **)))
+{
+	walks();
+	return NEED(fts_open) ? real.fts_open(paths, options, compare) : (FTS *)result(-ENOSYS);
 }
 
 /* mkstemp and its kin: the name is what the call made of its template. */

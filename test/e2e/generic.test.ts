@@ -10,6 +10,43 @@ for f in names/*; do echo "int $(basename $f) = $(cat $f);" >> "$2"; done
 sed 's/^/int /; s/$/;/' "$3" >> "$2"
 `;
 
+/** `list HOW OUT` writes the names in names/. */
+const LIST = `
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fts.h>
+#include <ftw.h>
+#include <glob.h>
+#include <stdio.h>
+static FILE *out;
+static int each(const char *path, const struct stat *st, int type, struct FTW *at) { return fprintf(out, "%s\\n", path) < 0; }
+int main(int argc, char **argv) {
+	struct dirent **names;
+	glob_t found = { 0 };
+	char *roots[] = { "names", NULL };
+	out = fopen(argv[2], "w");
+	switch (argv[1][0]) {
+	case 's':
+		for (int i = 0, n = scandir("names", &names, NULL, alphasort); i < n; i++) fprintf(out, "%s\\n", names[i]->d_name);
+		break;
+	case 'g':
+		if (glob("name*/[a-z]", 0, NULL, &found)) return 1;
+		for (size_t i = 0; i < found.gl_pathc; i++) fprintf(out, "%s\\n", found.gl_pathv[i]);
+		globfree(&found);
+		break;
+	case 'n':
+		nftw("names", each, 4, 0);
+		break;
+	default: {
+		FTS *walk = fts_open(roots, FTS_PHYSICAL, NULL);
+		for (FTSENT *e; (e = fts_read(walk));) fprintf(out, "%s\\n", e->fts_path);
+		fts_close(walk);
+	}
+	}
+	return fclose(out);
+}
+`;
+
 describe("a tool that the project describes", () => {
 	const project = projects();
 
@@ -131,6 +168,34 @@ made.c: list ; python3 make.py made.c list y.y
 		p.start(["sh", "-c", "read listed < pipe; echo done > pipe"]);
 		assert.deepEqual(counts(await p.gg([...HERE, "make"])), { stored: 0, made: 1, local: 0 });
 		assert.equal(p.read("out"), "x\ny\n");
+	});
+
+	it("runs again when a folder is no longer what it was that libc lists for it", async () => {
+		const p = project({
+			"gg.json": JSON.stringify({ tools: ["list @ @outfile"] }),
+			Makefile: "all: scandir glob nftw fts\nscandir glob nftw fts: ; ./list $@ $@\n",
+			"list.c": LIST,
+			"names/x": "",
+		});
+		await p.sh("gcc -Wall -Werror -o list list.c");
+		const clean = "rm -f scandir glob nftw fts";
+		for (const [change, stored] of [
+			["touch names/y", 0],
+			["true", 2],
+			["rm names/x", 0],
+		] as const) {
+			await p.gg([...HERE, "make"]);
+			await p.sh(`${clean}; ${change}`);
+			const ended = await p.gg([...HERE, "make"]);
+			assert.deepEqual(counts(ended), { stored, made: 4 - stored, local: 0 }, ended.stderr);
+			const ours = ["scandir", "glob", "nftw", "fts"].map((name) => p.read(name));
+			await p.sh(`${clean}; make; mkdir -p names`);
+			assert.deepEqual(
+				ours,
+				["scandir", "glob", "nftw", "fts"].map((name) => p.read(name)),
+			);
+			await p.sh(clean);
+		}
 	});
 
 	it("has its outputs put in place in the order in which it wrote them", async () => {
