@@ -258,7 +258,10 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	}
 	const abandoned = interrupted && end.status !== 0;
 	// What runs beside make is not make's to end.
-	if (abandoned) await workshop.spawner.close();
+	if (abandoned) {
+		workshop.leaveServers();
+		await workshop.spawner.close();
+	}
 	const failed = await session.settle();
 	await server.close();
 	session.close();

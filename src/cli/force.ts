@@ -100,7 +100,10 @@ export const run: Run = async (args, io) => {
 			},
 		);
 		if (options.dryRun) return dryRun(forcer, workshop.store.reductions, wanted, io);
-		const stop = (): void => forcer.stop();
+		const stop = (): void => {
+			forcer.stop();
+			workshop.leaveServers();
+		};
 		process.once("SIGINT", stop);
 		process.once("SIGTERM", stop);
 		progress.total(wanted.length);

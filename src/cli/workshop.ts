@@ -48,6 +48,8 @@ export interface Workshop {
 	place(hash: ObjectHash, thunk: Thunk, forced: Forced): void;
 	/** Fetches what servers made and kept, as far as it can be had; what is here already costs nothing. */
 	bring(hashes: Iterable<ObjectHash | undefined>): Promise<void>;
+	/** Ends what runs on servers: nobody waits for it any more. */
+	leaveServers(): void;
 	/** Replaces one file that is a placeholder; false if it is none. */
 	placeAt(path: string, forced: Forced, tag: string): boolean;
 	close(): Promise<void>;
@@ -146,6 +148,9 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		folder,
 		placeAt,
 		bring,
+		leaveServers() {
+			for (const server of servers) server.close();
+		},
 		place(hash, thunk, forced) {
 			for (const output of thunk.outputPaths) {
 				const standing = readPlaceholder(output.path);

@@ -178,6 +178,26 @@ describe("a build on several servers, or on one that fails", () => {
 		assert.match(explained, new RegExp(`thunk T\\S+ ran, \\d+ ms, on test at ${good.target} \\(${why}\\)`));
 	});
 
+	it("leaves a server that does not answer when it is interrupted", async () => {
+		const { p } = await inferred();
+		let begun = (): void => undefined;
+		const slow = await server(() => (call) => {
+			call.write({ name: "operations/for-ever", done: false });
+			begun();
+		});
+		for (const by of [["force"], ["build", "make", "-B"]]) {
+			const asked = new Promise<void>((resolve) => {
+				begun = resolve;
+			});
+			const [name, ...rest] = by;
+			const started = p.start([GG, name!, "--jobs=2", "--engine", `reapi=grpc://${slow.target}`, ...rest]);
+			await asked;
+			process.kill(-started.process.pid!, "SIGINT");
+			const ended = await started.ended;
+			assert.notEqual(ended.status, 0, by.join(" "));
+		}
+	});
+
 	it("runs here what is late there, and does not wait for that in the end", async () => {
 		const { p, aside } = await inferred();
 		let count = 0;
