@@ -85,13 +85,14 @@ export function makeAction(hash: ObjectHash, thunk: Thunk, root: Digest, setting
 
 function runnerArguments(thunk: Thunk): string[] {
 	// What is relocated is started below another root.
-	const program = isRelocatable(thunk) ? thunk.executables[0]!.name : startPath(thunk);
+	const relocatable = isRelocatable(thunk);
+	const program = relocatable ? thunk.executables[0]!.name : startPath(thunk);
 	const args = ["--way", "namespace", "--cwd", thunk.cwd, "--exec", program];
 	args.push("--umask", thunk.umask.toString(8));
 	for (const line of environmentOf(thunk)) args.push("--env", line);
 	for (const { path } of thunk.outputPaths) args.push("--out", posix.normalize(path));
 	for (const path of thunk.inout) args.push("--inout", path);
-	if (isRelocatable(thunk)) args.push("--relocate", ...(hasLocale(thunk) ? ["--silent"] : []));
+	if (relocatable) args.push("--relocate", ...(hasLocale(thunk) ? ["--silent"] : []));
 	return [...args, "--", ...thunk.args];
 }
 
