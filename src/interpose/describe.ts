@@ -7,7 +7,6 @@ import type { ObjectStore } from "../store/types.js";
 import { encodeThunk, encodeTree } from "../thunk/codec.js";
 import { hashBytes, type ObjectHash } from "../thunk/hash.js";
 import { EMPTY_THUNK, type Item, type Thunk, type ThunkItem, type TreeEntry } from "../thunk/types.js";
-import { partsOf } from "../util/paths.js";
 import type { Toolchain } from "./toolchains.js";
 
 /** Everything that a command's thunk is made of. */
@@ -75,13 +74,14 @@ export function describe(
 	const thunks: ThunkItem[] = [];
 	const folders = new Map<string, TreeEntry[]>();
 	const place = (path: string): { readonly entries: TreeEntry[]; readonly name: string } => {
-		const { folder, name } = partsOf(path);
+		const slash = path.lastIndexOf("/");
+		const folder = slash > 0 ? path.slice(0, slash) : "/";
 		let entries = folders.get(folder);
 		if (entries === undefined) {
 			entries = [];
 			folders.set(folder, entries);
 		}
-		return { entries, name };
+		return { entries, name: path.slice(slash + 1) };
 	};
 	const named = new Set(
 		[...d.plan.sources.map((s) => s.path), ...d.plan.inputs, ...d.plan.inout].map((p) => absolute(d.cwd, p)),

@@ -187,7 +187,6 @@ export class IncludeScanner {
 				mapsFileNames: flags.mapsFileNames,
 				dialect: answer.dialect,
 				knows: new Set(answer.knows),
-				compiler: known,
 				feature: (test, argument) => known.feature(test, argument),
 			};
 			if (this.#setups.size >= SETUPS) this.#setups.clear();

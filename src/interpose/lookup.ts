@@ -5,7 +5,7 @@ import type { ObjectStore, ReductionStore, Store } from "../store/types.js";
 import { decodeThunk, decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, TreeEntry } from "../thunk/types.js";
-import { firstMissing, isThere, linkText, partsOf } from "../util/paths.js";
+import { firstMissing, isThere, linkText } from "../util/paths.js";
 import { isAsListed } from "./generic-trace.js";
 
 /** An earlier description that still holds. */
@@ -158,7 +158,8 @@ export function groupAbsent(
 	const places = new Map<string, Set<string> | undefined>();
 	for (const path of paths) {
 		if (skip(path)) continue;
-		const { folder, name } = partsOf(path);
+		const slash = path.lastIndexOf("/");
+		const folder = slash > 0 ? path.slice(0, slash) : "/";
 		let names = places.get(folder);
 		if (names === undefined) {
 			if (places.has(folder)) continue;
@@ -167,7 +168,7 @@ export function groupAbsent(
 			else namesIn(posix.dirname(missing)).add(posix.basename(missing));
 			places.set(folder, names);
 		}
-		names?.add(name);
+		names?.add(path.slice(slash + 1));
 	}
 	return Object.fromEntries([...groups].map(([folder, names]) => [folder, [...names].sort()]));
 }

@@ -5,9 +5,9 @@ import { type Dialect, endOfName, isBlank, isNameStart, NAMED_OPERATORS } from "
 import { mayHeed } from "./makers.js";
 import { meaning } from "./pragma.js";
 import * as program from "./program.js";
-import { Definitions, Op, type PragmaMaker, type Program } from "./program.js";
+import { Op, type PragmaMaker, type Program } from "./program.js";
 import { Refusal } from "./refusal.js";
-import { Macro, type Sym, type Symbols } from "./symbols.js";
+import { Macro, type Symbols } from "./symbols.js";
 import type { RefusalReason, ScanLanguage } from "./types.js";
 
 /** More directives in one file than any file has: what they would take in memory is not worth an answer. */
@@ -40,7 +40,6 @@ const KINDS: ReadonlyMap<string, number> = new Map([
 	["error", program.REFUSED],
 	["embed", program.REFUSED],
 ]);
-const INCLUDES: ReadonlySet<number> = new Set([program.INCLUDE, program.INCLUDE_NEXT, program.IMPORT]);
 /** Directives that open nothing and change no macro. */
 const INERT = new Set(["assert", "ident", "sccs", "unassert", "warning"]);
 
@@ -120,7 +119,6 @@ class Minimiser {
 		if (open !== undefined) this.#fail("bad-directive", open.branches[0]!.line, "unterminated conditional");
 		const guard = this.#guardPossible && this.#open.length === 0 ? this.#guard : undefined;
 		return {
-			definitions: this.#problem === undefined ? definitionsOf(this.#ops, guard?.sym) : undefined,
 			ops: this.#ops,
 			guard: guard?.sym,
 			problem: this.#problem,
@@ -128,7 +126,6 @@ class Minimiser {
 			makers: this.#makers,
 			isMarked: this.#isMarked,
 			size: this.#size,
-			isLeaf: !this.#ops.some((op) => INCLUDES.has(op.kind)),
 			weight: this.#weight + 200,
 		};
 	}
@@ -537,23 +534,6 @@ class Minimiser {
 		if (name === undefined) this.#guardPossible = false;
 		else op.sym = this.#symbols.get(name);
 	}
-}
-
-/** Fewer are carried out one by one. */
-const MANY_DEFINITIONS = 60;
-
-function definitionsOf(ops: readonly Op[], guard: Sym | undefined): Definitions | undefined {
-	const inner = guard === undefined ? ops : ops.slice(1, -1);
-	if (inner.length < MANY_DEFINITIONS) return undefined;
-	const syms = new Set<Sym>();
-	const macros: Macro[] = [];
-	for (const { kind, sym, macro, reason } of inner) {
-		if (kind !== program.DEFINE || sym === undefined || macro === undefined || reason !== undefined) return undefined;
-		if (syms.has(sym)) return undefined;
-		syms.add(sym);
-		macros.push(macro);
-	}
-	return new Definitions(guard, [...syms], macros);
 }
 
 /** Which of these characters are part of a word depends on the compiler. */

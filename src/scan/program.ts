@@ -64,33 +64,7 @@ export interface PragmaMaker {
 	readonly body: string;
 }
 
-/** A file of nothing but definitions, perhaps within a guard, as configure scripts write them: each name once. */
-export class Definitions {
-	readonly guard: Sym | undefined;
-	readonly syms: readonly Sym[];
-	readonly macros: readonly Macro[];
-	#specials = -1;
-	#hasSpecial = false;
-
-	constructor(guard: Sym | undefined, syms: readonly Sym[], macros: readonly Macro[]) {
-		this.guard = guard;
-		this.syms = syms;
-		this.macros = macros;
-	}
-
-	/** One of the names is special; `specials`: how many there are altogether. */
-	hasSpecial(specials: number): boolean {
-		if (specials !== this.#specials) {
-			this.#specials = specials;
-			this.#hasSpecial = this.guard?.special === true || this.syms.some((sym) => sym.special);
-		}
-		return this.#hasSpecial;
-	}
-}
-
 export interface Program {
-	/** All that it does, if it is that and large. */
-	readonly definitions: Definitions | undefined;
 	readonly ops: readonly Op[];
 	/** `#ifndef X` or `#if !defined X` around all there is: nothing to do while X is a macro. */
 	readonly guard: Sym | undefined;
@@ -105,8 +79,6 @@ export interface Program {
 	/** The file begins with the mark of UTF-8; its size without. */
 	readonly isMarked: boolean;
 	readonly size: number;
-	/** It includes nothing. */
-	readonly isLeaf: boolean;
 	/** For the bound of the cache. */
 	readonly weight: number;
 }

@@ -1,7 +1,7 @@
 /** The scanner: minimised files and prepared setups, kept from scan to scan. */
 
 import { createHash } from "node:crypto";
-import { Lookup } from "./lookup.js";
+import { Candidates } from "./lookup.js";
 import { minimise } from "./minimise.js";
 import type { PragmaMaker, Program } from "./program.js";
 import * as program from "./program.js";
@@ -12,15 +12,11 @@ import { BUILTINS, Walk } from "./walk.js";
 /** Text of directives kept, in characters; and names. Beyond, all is forgotten at once. */
 const HEAVIEST = 256 << 20;
 const MOST_NAMES = 4_000_000;
-/** Directories with their include paths: those of one command are of no use to one that runs elsewhere. */
-const MOST_LOOKUPS = 200;
 
 interface Prepared {
 	readonly predefined: ReadonlyMap<Sym, Macro>;
 	readonly makers: readonly PragmaMaker[];
 	readonly programs: Map<string, Program>;
-	/** Equal for setups that find the same files by the same names, and read them alike. */
-	readonly lookups: string;
 }
 
 /** A macro of the command line is not understood. */
@@ -38,9 +34,7 @@ export class Scanner {
 	#programs = new Map<string, Map<string, Program>>();
 	/** Equal definitions of different setups are the same macro, so that what rests on them stands for all. */
 	#definitions = new Map<string, Macro>();
-	readonly #lookups = new Map<string, Lookup>();
-	/** In all lookups. */
-	#names = 0;
+	#candidates = new Candidates();
 	#weight = 0;
 	#epoch = 0;
 
@@ -50,42 +44,24 @@ export class Scanner {
 
 	/** `source.name` as the command line has it. */
 	scan(setup: ScanSetup, source: { readonly name: string }, cwd: string): ScanAnswer {
-		if (this.#weight > HEAVIEST || this.#symbols.size + this.#names > MOST_NAMES) this.#forget();
+		if (this.#weight > HEAVIEST || this.#symbols.size + this.#candidates.size > MOST_NAMES) this.#forget();
 		const prepared = this.#prepare(setup);
 		if ("reason" in prepared)
 			return { kind: "refused", reason: prepared.reason, where: "<command-line>", what: prepared.what };
-		const lookup = this.#lookup(setup, prepared, cwd);
-		const before = lookup.size;
-		const walk = new Walk({
-			setup,
-			symbols: this.#symbols,
-			predefined: prepared.predefined,
-			makers: prepared.makers,
-			files: this.#files,
-			lookup,
-			epoch: ++this.#epoch,
-			programOf: (file) => this.#program(file, setup, prepared.programs),
-		});
-		const answer = walk.run(source.name);
-		this.#names += lookup.size - before;
-		this.#weight += walk.kept;
-		return answer;
-	}
-
-	#lookup(setup: ScanSetup, prepared: Prepared, cwd: string): Lookup {
-		const key = `${cwd}\0${prepared.lookups}`;
-		let lookup = this.#lookups.get(key);
-		if (lookup === undefined) {
-			if (this.#lookups.size >= MOST_LOOKUPS) this.#forgetLookups();
-			lookup = new Lookup(setup, cwd, this.#files);
-			this.#lookups.set(key, lookup);
-		}
-		return lookup;
-	}
-
-	#forgetLookups(): void {
-		this.#lookups.clear();
-		this.#names = 0;
+		const walk = new Walk(
+			{
+				setup,
+				symbols: this.#symbols,
+				predefined: prepared.predefined,
+				makers: prepared.makers,
+				files: this.#files,
+				candidates: this.#candidates,
+				epoch: ++this.#epoch,
+				programOf: (file) => this.#program(file, setup, prepared.programs),
+			},
+			cwd,
+		);
+		return walk.run(source.name);
 	}
 
 	#forget(): void {
@@ -93,7 +69,7 @@ export class Scanner {
 		this.#setups = new WeakMap();
 		this.#programs = new Map();
 		this.#definitions = new Map();
-		this.#forgetLookups();
+		this.#candidates = new Candidates();
 		this.#weight = 0;
 	}
 
@@ -119,21 +95,17 @@ export class Scanner {
 		}
 		const predefined = this.#predefine(setup, key);
 		if ("reason" in predefined) return predefined;
-		const { flavour, canonicalSystemHeaders, mapsFileNames, quoteDirs, bracketDirs } = setup;
-		const folders = [quoteDirs, bracketDirs].map((dirs) => dirs.map(({ path, system }) => [path, system]));
-		const lookups = JSON.stringify([key, flavour, canonicalSystemHeaders, mapsFileNames, folders]);
-		prepared = { ...predefined, programs, lookups };
+		prepared = { ...predefined, programs };
 		this.#setups.set(setup, prepared);
 		return prepared;
 	}
 
-	#predefine(setup: ScanSetup, key: string): Omit<Prepared, "lookups" | "programs"> | NotPrepared {
+	#predefine(setup: ScanSetup, key: string): Omit<Prepared, "programs"> | NotPrepared {
 		const predefined = new Map<Sym, Macro>();
-		for (const name of [...BUILTINS, ...setup.knows]) {
-			const sym = this.#symbols.get(name);
-			this.#symbols.makeSpecial(sym);
-			predefined.set(sym, this.#definition(`${key}${name} builtin`, "", true));
-		}
+		for (const name of BUILTINS)
+			predefined.set(this.#symbols.get(name), this.#definition(`${key}${name} builtin`, "", true));
+		for (const name of setup.knows)
+			predefined.set(this.#symbols.get(name), this.#definition(`${key}${name} builtin`, "", true));
 		const text = Buffer.from(setup.predefines, "latin1");
 		const code = minimise(text, setup.language, setup.dialect, this.#symbols);
 		if (code.problem !== undefined) return code.problem;

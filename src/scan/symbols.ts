@@ -31,12 +31,6 @@ export class Sym {
 	epoch = 0;
 	/** It is being expanded. */
 	disabled = false;
-	/** It once was a macro of the preprocessor's own, or poisoned: whether it may be defined depends on what it is. */
-	special = false;
-	/** When it was last given another meaning, by the clock of `Symbols`. */
-	assignedAt = 0;
-	/** The recorder that has noted it as read. */
-	notedBy = 0;
 
 	constructor(name: string) {
 		this.name = name;
@@ -45,10 +39,6 @@ export class Sym {
 
 export class Symbols {
 	readonly #byName = new Map<string, Sym>();
-	/** Names that are special. */
-	specials = 0;
-	/** Goes on with each recorder that begins. */
-	now = 0;
 
 	get(name: string): Sym {
 		let sym = this.#byName.get(name);
@@ -57,12 +47,6 @@ export class Symbols {
 			this.#byName.set(name, sym);
 		}
 		return sym;
-	}
-
-	makeSpecial(sym: Sym): void {
-		if (sym.special) return;
-		sym.special = true;
-		this.specials++;
 	}
 
 	get size(): number {

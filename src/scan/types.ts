@@ -67,8 +67,6 @@ export interface ScanSetup {
 	};
 	/** Which of KNOWABLE_WORDS the compiler has (`#ifdef __has_builtin`). */
 	readonly knows: ReadonlySet<string>;
-	/** Where it is the same, feature tests have the same answers. */
-	readonly compiler?: object;
 	/** The compiler's answer; undefined: it was not asked yet (the scan answers `ask`). */
 	feature(test: FeatureTest, argument: string): number | undefined;
 }

@@ -1,14 +1,13 @@
 /** One run of the preprocessor over one source: what it opens, in which order. */
 
 import { unquoted } from "../models/line-markers.js";
-import { type Assignments, type Effect, isWorthRecording, keep, Recorder, use } from "./effects.js";
 import { evaluate } from "./expression.js";
 import { type Token, token } from "./lex.js";
-import type { Found, LookFor, Lookup } from "./lookup.js";
+import { type Candidates, type Found, type LookFor, Lookup } from "./lookup.js";
 import { Expansion, type MacroHost } from "./macros.js";
 import { checkMakers } from "./makers.js";
 import { meaning } from "./pragma.js";
-import type { Definitions, Op, PragmaMaker, Program, Verdict } from "./program.js";
+import type { Op, PragmaMaker, Program, Verdict } from "./program.js";
 import * as program from "./program.js";
 import { Refusal } from "./refusal.js";
 import { type Macro, POISONED, type Sym, type Symbols } from "./symbols.js";
@@ -64,8 +63,8 @@ export interface WalkResources {
 	readonly predefined: ReadonlyMap<Sym, Macro>;
 	readonly makers: readonly PragmaMaker[];
 	readonly files: ScanFiles;
-	readonly lookup: Lookup;
-	/** Above that of every earlier walk. */
+	readonly candidates: Candidates;
+	/** Different from that of every earlier walk. */
 	readonly epoch: number;
 	programOf(file: ScanFile): Program;
 }
@@ -108,22 +107,17 @@ export class Walk implements MacroHost {
 	#optimised = false;
 	/** Builtins that such a pragma brought stay. */
 	#everTargeted = false;
-	/** Of the header at hand, if what it comes to may be kept. */
-	#recorder: Recorder | undefined;
-	/** Of effects that were kept. */
-	kept = 0;
 	/** What the #if at hand rests on; undefined: on more than macros. */
 	#grounds: Map<Sym, Macro | undefined> | undefined;
 	#asked = false;
 
-	constructor(resources: WalkResources) {
+	constructor(resources: WalkResources, cwd: string) {
 		this.#r = resources;
 		this.flavour = resources.setup.flavour;
 		this.dialect = resources.setup.dialect;
 		this.symbols = resources.symbols;
 		this.assembler = resources.setup.language === "assembler";
-		this.#lookup = resources.lookup;
-		this.#lookup.begin(resources.epoch);
+		this.#lookup = new Lookup(resources.setup, cwd, resources.files, resources.candidates);
 		this.#makers = [...resources.makers];
 	}
 
@@ -142,7 +136,7 @@ export class Walk implements MacroHost {
 		if (this.#questions.size > 0) return this.#ask();
 		const present = new Set(this.#shown);
 		for (const f of this.#lookup.all) {
-			if (f.file !== undefined && !f.state.stacked) present.add(this.#lookup.absolute(f.path));
+			if (f.file !== undefined && f.state.stacked === 0) present.add(this.#lookup.absolute(f.path));
 		}
 		const { absent, folders, links } = this.#lookup;
 		return { kind: "scanned", files: this.#opened, absent, folders, links, present, namesTime: this.#namesTime };
@@ -155,7 +149,7 @@ export class Walk implements MacroHost {
 	/** The source is opened and listed first, but what the command line names is read before its first line. */
 	#walk(source: string): void {
 		const { setup } = this.#r;
-		const main = this.#lookup.find(this.#lookup.search(source, this.#lookup.noSearch), "source");
+		const main = this.#lookup.find(source, this.#lookup.noSearch, "source");
 		const frame = this.#stack(main, false);
 		if (frame === undefined) throw new Refusal("missing-header", source);
 		for (const f of setup.forced) if (f.kind === "imacros") this.#commandLine(f.name);
@@ -169,7 +163,7 @@ export class Walk implements MacroHost {
 		const start = name.startsWith("/")
 			? this.#lookup.noSearch
 			: this.#lookup.besides(this.flavour === "clang" ? "" : "./", false);
-		this.#enter(this.#lookup.find(this.#lookup.search(name, start), "header"), name);
+		this.#enter(this.#lookup.find(name, start, "header"), name);
 	}
 
 	/** clang takes NAME.pch or NAME.gch in the place of -include NAME. */
@@ -184,187 +178,58 @@ export class Walk implements MacroHost {
 	#implicit(name: string): void {
 		const start = this.#lookup.bracket;
 		if (start === undefined) return;
-		const found = this.#lookup.find(this.#lookup.search(name, start), "implicit");
+		const found = this.#lookup.find(name, start, "implicit");
 		if (found.file !== undefined) this.#enter(found, name);
 	}
 
 	#enter(found: Found, name: string, isImport = false): void {
 		if (found.file === undefined) throw new Refusal("missing-header", name);
-		if (!isImport && this.#replay(found)) return;
 		const frame = this.#stack(found, isImport);
 		if (frame === undefined) return;
-		// One that includes nothing is walked about as fast as it is looked up.
-		if (!frame.program.isLeaf && isWorthRecording(found.effects) && this.#mayKeep()) this.#record(frame);
-		else this.#execute(frame);
-		this.#frames.pop();
-	}
-
-	/** Neither the order of files, as for #pragma once and precompiled headers, nor the target counts so far. */
-	#mayKeep(): boolean {
-		return this.flavour === "gcc" && !this.#onceSeen && !this.#everTargeted && !this.#lookup.precompiledPossible;
-	}
-
-	/** Keeps what the file comes to. */
-	#record(frame: Frame): void {
-		const { found, system } = frame;
-		const above = this.#recorder;
-		const { symbols } = this;
-		const since = symbols.now++;
-		const recorder = new Recorder(symbols.now, { above, depth: this.#frames.length, since });
-		const before = this.#steps;
-		this.#recorder = recorder;
-		recorder.enter(found, system);
 		this.#execute(frame);
-		this.#recorder = above;
-		recorder.steps = this.#steps - before;
-		above?.merge(recorder);
-		if (recorder.impure || this.#questions.size > 0) {
-			found.effects.tries++;
-			return;
-		}
-		const effect = recorder.effect(system, this.#compiler, this.symbols.specials, this.#frames.length - 1);
-		this.kept += effect.weight;
-		keep(found.effects, effect);
-	}
-
-	/** Does at once what reading the file came to in an earlier walk, if it meets it in the same state. */
-	#replay(found: Found): boolean {
-		const { known } = found.effects;
-		if (known.length === 0 || !this.#mayKeep()) return false;
-		const system = this.#isSystem(found);
-		if (found.state.stacked) {
-			const { guard } = this.#r.programOf(found.file!);
-			if (guard !== undefined && this.#current(guard) !== undefined) return false;
-		}
-		const at = known.findIndex((effect) => effect.system === system && this.#holdsNow(effect));
-		if (at < 0) return false;
-		const effect = known[at]!;
-		use(found.effects, at);
-		const { entered, asSystem, assigned } = effect;
-		this.#recorder?.replayed(effect, this.#frames.length);
-		for (let i = 0; i < entered.length; i++) {
-			const inner = entered[i]!;
-			if (!inner.state.stacked) this.#begins(inner, this.#r.programOf(inner.file!), asSystem[i]!);
-		}
-		for (const one of assigned) this.#assign(one);
-		this.#steps += effect.steps;
-		this.#reads += effect.reads;
-		this.#checkBounds();
-		return true;
-	}
-
-	#holdsNow(effect: Effect): boolean {
-		if (effect.specials !== this.symbols.specials) return false;
-		if (effect.asked !== undefined && effect.asked !== this.#compiler) return false;
-		if (this.#frames.length + effect.depth > DEEPEST_INCLUDE) return false;
-		const { read, macros, besides, wanted, searches, found } = effect;
-		for (let i = 0; i < read.length; i++) if (this.#current(read[i]!) !== macros[i]) return false;
-		for (let i = 0; i < besides.length; i++) {
-			const dir = besides[i]!;
-			const current = this.#lookup.current(dir);
-			if (current === undefined ? dir.system !== wanted[i] : current !== dir) return false;
-		}
-		// From here on it is what the walk itself would do, up to where that finds something else.
-		for (let i = 0; i < searches.length; i++) {
-			const search = searches[i]!;
-			if (search.start.kind === "beside") this.#lookup.take(search.start);
-			if (this.#lookup.find(search, "header") !== found[i]) return false;
-		}
-		return true;
-	}
-
-	/** Without a note of it. */
-	#assign({ syms, macros }: Assignments): void {
-		const { epoch } = this.#r;
-		const { now } = this.symbols;
-		for (let i = 0; i < syms.length; i++) {
-			const sym = syms[i]!;
-			sym.epoch = epoch;
-			sym.macro = macros[i];
-			sym.assignedAt = now;
-		}
-	}
-
-	/** Carries out a file of definitions at once. */
-	#defineAll(definitions: Definitions): void {
-		const { guard, syms } = definitions;
-		if (guard !== undefined && this.#value(guard) !== undefined) return;
-		this.#assign(definitions);
-		this.#recorder?.assign([definitions]);
-		this.#steps += syms.length;
-		this.#checkBounds();
-	}
-
-	#isSystem(found: Found): boolean {
-		const below = this.#frames.at(-1);
-		return below !== undefined && found.dir !== undefined && (below.system || found.dir.system);
+		this.#frames.pop();
 	}
 
 	/** Begins to read the file, unless it was read and is to be read once. */
 	#stack(found: Found, isImport: boolean): Frame | undefined {
-		const system = this.#isSystem(found);
+		const below = this.#frames.at(-1);
+		const system = below !== undefined && found.dir !== undefined && (below.system || found.dir.system);
 		// It lists what it skips, too: a file that it knows may have another name here.
 		if (this.flavour === "clang" && found.file !== undefined) this.#list(found, system);
 		if (found.state.once) return undefined;
 		if (isImport) {
-			this.#foreign();
 			found.state.once = true;
 			this.#onceSeen = true;
-			if (found.state.stacked) return undefined;
+			if (found.state.stacked > 0) return undefined;
 		}
 		const file = found.file;
 		if (file === undefined) return undefined;
 		const code = this.#r.programOf(file);
 		if (code.isMarked) this.#markSeen = true;
-		this.#recorder?.enter(found, system);
-		if (found.state.stacked && code.guard !== undefined && this.#value(code.guard) !== undefined) return undefined;
+		if (found.state.stacked > 0 && code.guard !== undefined && this.#value(code.guard) !== undefined) return undefined;
 		if (this.#onceSeen && this.#readUnderAnotherName(found, isImport)) return undefined;
-		this.#reads++;
-		this.#begins(found, code, system);
-		this.#checkBounds();
+		if (this.flavour === "gcc" && found.state.stacked === 0) this.#list(found, system);
+		if (++this.#reads > MOST_READ) throw new Refusal("macro-limit", "too many files");
+		if (code.namesTime) this.#namesTime = true;
+		if (code.makers.length > 0 && !this.#read.has(code)) this.#makers.push(...code.makers);
+		this.#read.set(code, file);
+		found.state.stacked++;
 		const frame = { found, program: code, system, renumbered: false };
 		this.#frames.push(frame);
-		const recorder = this.#recorder;
-		if (recorder !== undefined) {
-			recorder.reads++;
-			recorder.depth = Math.max(recorder.depth, this.#frames.length);
-		}
 		if (code.problem !== undefined) {
 			throw new Refusal(code.problem.reason, code.problem.what, `${found.path}:${code.problem.line}`);
 		}
 		return frame;
 	}
 
-	/** Is read, perhaps again. */
-	#begins(found: Found, code: Program, system: boolean): void {
-		if (this.flavour === "gcc" && !found.state.stacked) this.#list(found, system);
-		found.state.stacked = true;
-		if (code.namesTime) this.#namesTime = true;
-		if (code.isMarked) this.#markSeen = true;
-		if (code.makers.length > 0 && !this.#read.has(code)) this.#makers.push(...code.makers);
-		this.#read.set(code, found.file!);
-	}
-
-	#checkBounds(): void {
-		if (this.#reads > MOST_READ) throw new Refusal("macro-limit", "too many files");
-		if (this.#steps > MOST_STEPS) throw new Refusal("macro-limit", "too many directives");
-	}
-
-	/** What the file at hand does rests on more than is noted of it, or changes more. */
-	#foreign(): void {
-		if (this.#recorder !== undefined) this.#recorder.impure = true;
-	}
-
 	/** clang lists each name once, gcc each of its file objects. */
 	#list(found: Found, system: boolean): void {
-		const which = system ? 1 : 0;
-		found.listed[which] ??= { name: withoutDots(found.path), path: this.#lookup.absolute(found.path), system };
-		const file = found.listed[which];
+		const name = withoutDots(found.path);
 		if (this.flavour === "clang") {
-			if (this.#listed.has(file.name)) return;
-			this.#listed.add(file.name);
+			if (this.#listed.has(name)) return;
+			this.#listed.add(name);
 		}
-		this.#opened.push(file);
+		this.#opened.push({ name, path: this.#lookup.absolute(found.path), system });
 	}
 
 	#readUnderAnotherName(found: Found, isImport: boolean): boolean {
@@ -395,11 +260,7 @@ export class Walk implements MacroHost {
 	}
 
 	#execute(frame: Frame): void {
-		const { ops, definitions } = frame.program;
-		if (definitions !== undefined && this.#targeted === 0 && !definitions.hasSpecial(this.symbols.specials)) {
-			this.#defineAll(definitions);
-			return;
-		}
+		const { ops } = frame.program;
 		for (let i = 0; i < ops.length; i++) {
 			const op = ops[i]!;
 			switch (op.kind) {
@@ -472,14 +333,9 @@ export class Walk implements MacroHost {
 	}
 
 	#stands(verdict: Verdict): boolean {
-		const { syms, macros, asked } = verdict;
-		if (this.#targeted > 0 || (asked !== undefined && asked !== this.#compiler)) return false;
-		for (let i = 0; i < syms.length; i++) if (this.#current(syms[i]!) !== macros[i]) return false;
-		const recorder = this.#recorder;
-		if (recorder !== undefined) {
-			if (asked !== undefined) recorder.asked = true;
-			for (let i = 0; i < syms.length; i++) recorder.read(syms[i]!, macros[i]);
-		}
+		const { syms, macros } = verdict;
+		if (this.#targeted > 0 || (verdict.asked !== undefined && verdict.asked !== this.#r.setup)) return false;
+		for (let i = 0; i < syms.length; i++) if (this.#value(syms[i]!) !== macros[i]) return false;
 		return true;
 	}
 
@@ -494,7 +350,7 @@ export class Walk implements MacroHost {
 			if (this.#grounds !== undefined && grounds.size <= MOST_GROUNDS && this.#questions.size === 0) {
 				op.verdicts ??= [];
 				if (op.verdicts.length >= MOST_VERDICTS) op.verdicts.shift();
-				const asked = this.#asked ? this.#compiler : undefined;
+				const asked = this.#asked ? this.#r.setup : undefined;
 				op.verdicts.push({ value, syms: [...grounds.keys()], macros: [...grounds.values()], asked });
 			}
 			return value;
@@ -526,14 +382,7 @@ export class Walk implements MacroHost {
 		return this.lookup(this.symbols.get("__WCHAR_UNSIGNED__")) !== undefined;
 	}
 
-	/** What the name stands for; what follows rests on it. */
 	#value(sym: Sym): Macro | undefined {
-		const macro = this.#current(sym);
-		this.#recorder?.read(sym, macro);
-		return macro;
-	}
-
-	#current(sym: Sym): Macro | undefined {
 		if (sym.epoch !== this.#r.epoch) {
 			sym.epoch = this.#r.epoch;
 			sym.macro = this.#r.predefined.get(sym);
@@ -544,18 +393,6 @@ export class Walk implements MacroHost {
 	#set(sym: Sym, macro: Macro | undefined): void {
 		sym.epoch = this.#r.epoch;
 		sym.macro = macro;
-		sym.assignedAt = this.symbols.now;
-		this.#recorder?.set(sym, macro);
-	}
-
-	/** What it stood for before it is defined or undefined: that counts only of names that may be the preprocessor's own. */
-	#former(sym: Sym): Macro | undefined {
-		return sym.special ? this.#value(sym) : this.#current(sym);
-	}
-
-	/** Whose answers to feature tests count. */
-	get #compiler(): object {
-		return this.#r.setup.compiler ?? this.#r.setup;
 	}
 
 	/** After `#pragma GCC target` the macros of the machine's extensions are others, in the compiler but not in its scan. */
@@ -573,9 +410,9 @@ export class Walk implements MacroHost {
 			this.#op = op;
 			throw new Refusal(op.reason ?? "bad-directive", `#define ${op.text}`);
 		}
-		const old = this.#former(sym);
+		const old = this.#value(sym);
 		if (old?.builtin === true) this.#redefined(op, sym, old);
-		this.#set(sym, op.macro);
+		sym.macro = op.macro;
 	}
 
 	#redefined(op: Op, sym: Sym, old: Macro): void {
@@ -588,7 +425,7 @@ export class Walk implements MacroHost {
 		switch (op.kind) {
 			case program.UNDEF: {
 				if (op.reason !== undefined) throw new Refusal(op.reason, `#undef ${op.text}`);
-				const old = this.#former(op.sym!);
+				const old = this.#value(op.sym!);
 				if (old?.builtin === true) this.#redefined(op, op.sym!, old);
 				this.#set(op.sym!, undefined);
 				break;
@@ -638,7 +475,6 @@ export class Walk implements MacroHost {
 		}
 		const name = quoted === undefined ? undefined : unquoted(quoted);
 		if (name === undefined) return;
-		this.#foreign();
 		const path = this.#lookup.absolute(name);
 		const found = this.#r.files.open(path);
 		if (found === "absent") this.#lookup.absent.add(path);
@@ -650,15 +486,7 @@ export class Walk implements MacroHost {
 		// clang takes the backslash of other systems for a slash.
 		if (this.flavour === "clang" && name.includes("\\")) throw new Refusal("unsupported-character", name);
 		const start = this.#lookup.start(name, angled, frame.found, frame.system, next);
-		if (start === undefined) return undefined;
-		const search = this.#lookup.search(name, start);
-		const found = this.#lookup.find(search, what);
-		const recorder = this.#recorder;
-		if (recorder !== undefined) {
-			if (start.kind === "beside") recorder.beside(start, frame.system);
-			recorder.search(search);
-		}
-		return found;
+		return start === undefined ? undefined : this.#lookup.find(name, start, what);
 	}
 
 	/** #include of what macros come to. */
@@ -681,7 +509,6 @@ export class Walk implements MacroHost {
 				this.#targetPragma(op.text);
 				break;
 			case "once":
-				this.#foreign();
 				frame.found.state.once = true;
 				this.#onceSeen = true;
 				break;
@@ -689,7 +516,6 @@ export class Walk implements MacroHost {
 				if (this.#frames.length > 1) frame.system = true;
 				break;
 			case "push-macro": {
-				this.#foreign();
 				const sym = this.symbols.get(said.name);
 				const macro = this.#value(sym);
 				if (macro?.builtin === true) throw new Refusal("pragma", op.text);
@@ -699,7 +525,6 @@ export class Walk implements MacroHost {
 				break;
 			}
 			case "pop-macro": {
-				this.#foreign();
 				const sym = this.symbols.get(said.name);
 				const stack = this.#pushed.get(sym);
 				if (stack === undefined || stack.length === 0) break;
@@ -709,11 +534,7 @@ export class Walk implements MacroHost {
 			}
 			case "poison":
 				if (this.flavour === "clang") throw new Refusal("pragma", op.text);
-				for (const name of said.names) {
-					const sym = this.symbols.get(name);
-					this.symbols.makeSpecial(sym);
-					this.#set(sym, POISONED);
-				}
+				for (const name of said.names) this.#set(this.symbols.get(name), POISONED);
 				break;
 			case "refused":
 				throw new Refusal("pragma", op.text);
@@ -724,7 +545,6 @@ export class Walk implements MacroHost {
 	#targetPragma(text: string): void {
 		const word = /^\s*GCC\s+(target|optimize|push_options|pop_options|reset_options)\b/.exec(text)?.[1];
 		if (word === undefined || this.flavour === "clang") return;
-		this.#foreign();
 		if (word === "target" || word === "optimize") {
 			if (this.#targeted === 0) this.#targeted = 1;
 			this.#everTargeted = true;
@@ -748,7 +568,6 @@ export class Walk implements MacroHost {
 		const frame = this.#frames.at(-1)!;
 		this.#grounds = undefined;
 		if (name === "__LINE__" && this.#op?.spread === false && !frame.renumbered) return number(this.#op.line);
-		if (name === "__INCLUDE_LEVEL__" || name === "__BASE_FILE__") this.#foreign();
 		if (name === "__INCLUDE_LEVEL__") return number(this.#frames.length - 1);
 		if (!this.#r.setup.mapsFileNames) {
 			if (name === "__FILE__" && !frame.renumbered) return fileString(frame.found.path);
@@ -785,7 +604,6 @@ export class Walk implements MacroHost {
 
 	#feature(test: FeatureTest, from: Expansion): number {
 		this.#asked = true;
-		if (this.#recorder !== undefined) this.#recorder.asked = true;
 		// clang takes the operand as it stands, gcc expands it.
 		const verbatim = this.flavour === "clang" ? 1 : 0;
 		from.preventExpansion += verbatim;

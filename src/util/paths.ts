@@ -2,48 +2,6 @@ import { readlinkSync, realpathSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { LINK, lookAt, stands } from "./look.js";
 
-export interface PathParts {
-	readonly folder: string;
-	readonly name: string;
-}
-
-/** So many paths are kept apart in folder and name, and in their normal form: a build names the same thousands all the time. */
-const MOST_KEPT = 100_000;
-const apart = new Map<string, PathParts>();
-const folderNames = new Map<string, string>();
-const normal = new Map<string, string>();
-
-/** The folder of an absolute path, and the name in it. */
-export function partsOf(path: string): PathParts {
-	let parts = apart.get(path);
-	if (parts === undefined) {
-		if (apart.size >= MOST_KEPT) {
-			apart.clear();
-			folderNames.clear();
-		}
-		const slash = path.lastIndexOf("/");
-		const folder = slash > 0 ? path.slice(0, slash) : "/";
-		// One string for each folder, that is compared and found at once.
-		const known = folderNames.get(folder);
-		if (known === undefined) folderNames.set(folder, folder);
-		parts = { folder: known ?? folder, name: path.slice(slash + 1) };
-		apart.set(path, parts);
-	}
-	return parts;
-}
-
-/** Lexically normal, where that needs no look at what is there; else undefined. */
-function plainlyNormal(absolute: string): string | undefined {
-	const known = normal.get(absolute);
-	if (known !== undefined) return known;
-	const isPlain = !absolute.includes("/.") && !absolute.includes("//") && !absolute.endsWith("/");
-	if (!isPlain && (absolute.includes("/../") || absolute.endsWith("/.."))) return undefined;
-	const name = isPlain ? absolute : posix.normalize(absolute);
-	if (normal.size >= MOST_KEPT) normal.clear();
-	normal.set(absolute, name);
-	return name;
-}
-
 /**
  * One name for each file: absolute and lexically normal. `a/../b` is only shortened when that leads to the same folder
  * (a may be a link elsewhere); the answer is remembered per folder. In `detours` each `a/..` is noted with the folder that
@@ -53,8 +11,7 @@ export function makeCanonical(cwd: string, detours?: Map<string, string>): (path
 	const folders = new Map<string, string>();
 	return (path) => {
 		const absolute = path.startsWith("/") ? path : `${cwd}/${path}`;
-		const plain = plainlyNormal(absolute);
-		if (plain !== undefined) return plain;
+		if (!absolute.includes("/.") && !absolute.includes("//") && !absolute.endsWith("/")) return absolute;
 		const last = absolute.lastIndexOf("/../");
 		if (last < 0 || absolute.endsWith("/..")) return posix.normalize(absolute);
 		const up = absolute.slice(0, last + 3);

@@ -54,7 +54,7 @@ describe("bad input is answered with what is wrong and what to do", () => {
 
 	it("an engine that does not exist", async () => {
 		const p = project(FILES);
-		const message = 'gg-build: there is no engine "moon"\n    engines that exist: local, reapi, remote\n';
+		const message = 'gg-build: there is no engine "moon"\n    engines that exist: local, reapi, remote, lambda\n';
 		assert.deepEqual(await p.gg(["build", "--engine", "moon", "make"]), said(message));
 		assert.deepEqual(await p.gg(["build", "--fallback-engine=moon", "make"]), said(message));
 	});

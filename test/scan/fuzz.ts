@@ -218,43 +218,6 @@ export function madeUp(r: Random, name: string, source: string, flags: readonly 
 	return { name, source, flags, files };
 }
 
-/** Sources that share headers, which they meet in many states. Hardly a header is read once only: there nothing is kept. */
-export function family(
-	r: Random,
-	sources: number,
-): { readonly sources: string[]; readonly files: Record<string, string> } {
-	const files: Record<string, string> = {};
-	const shared = (): string => {
-		const text = header(r);
-		if (r(10) === 0) return text;
-		const tame = text.replace(/^.*(?:pragma once|push_macro|pop_macro|__INCLUDE_LEVEL__|#import).*\n/gm, "");
-		return tame;
-	};
-	for (const h of [...HEADERS, "i/a.h", "i/d.h"]) files[h] = balanced(shared());
-	const names = Array.from({ length: sources }, (_, i) => `m${i}.c`);
-	for (const name of names) {
-		const before = Array.from({ length: r(3) }, () => `#define ${pick(r, ["A", "B", "G7"])} ${r(3)}\n`).join("");
-		files[name] = PRELUDE + before + Array.from({ length: 2 + r(5) }, () => item(r, 2, true)).join("");
-	}
-	return { sources: names, files };
-}
-
-/** Without an #endif too many. */
-function balanced(text: string): string {
-	let open = 0;
-	return text
-		.split("\n")
-		.filter((line) => {
-			if (/^\s*#\s*if/.test(line)) open++;
-			else if (/^\s*#\s*endif/.test(line) && open-- === 0) {
-				open = 0;
-				return false;
-			}
-			return true;
-		})
-		.join("\n");
-}
-
 function header(r: Random): string {
 	const body = Array.from({ length: r(6) }, () => item(r, 1, false)).join("");
 	const guard = `G${r(1000)}`;
