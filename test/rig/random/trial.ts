@@ -295,7 +295,7 @@ class Judge {
 			.replace(/^gg: \d+ (?:from the store|deferred).*\n/gm, "")
 			.replace(/^gg: the build calls .* by its full path.*\n/gm, "");
 		const known = text
-			.replaceAll(/\/tmp\/\w+\.(?:o|s|res|ltrans\S*)|\/[^ \n]*\/tmp\/\w+\.(?:o|s)/g, "TEMPORARY")
+			.replaceAll(/(?:\/[^ \n]*)?\/tmp\/\w+\.(?:o|s|res|ltrans\S*)/g, "TEMPORARY")
 			.replaceAll(/\b(real|user|sys) [\d.]+/g, "$1");
 		// Where gg stood before make there are two blanks without it.
 		const lines = known.split("\n").map((line) => line.replaceAll(/ +/g, " ").trim());
