@@ -97,7 +97,8 @@ try {
 	writeFileSync(join(staging, "package.json"), '{"type":"commonjs"}\n');
 	// gg.js last: whoever starts meanwhile finds what it loads.
 	const names = { "main.js": `main-${digest}.js`, "package.json": "package.json" };
-	for (const name of [...chunks.values(), ...alone.map((a) => `gg-${a}-static`), "lambda.js", "gg.js"]) names[name] = name;
+	for (const name of [...chunks.values(), ...alone.map((a) => `gg-${a}-static`), "lambda.js", "gg.js"])
+		names[name] = name;
 	for (const [from, to] of Object.entries(names)) renameSync(join(staging, from), join(dist, to));
 	// Those of earlier builds, but for the one that a gg started just now may still load.
 	for (const name of readdirSync(dist)) {
