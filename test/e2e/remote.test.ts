@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { digestOf } from "../../src/engines/action/merkle.js";
 import { openChannel } from "../../src/engines/reapi/channel.js";
-import { digestOf } from "../../src/engines/reapi/merkle.js";
 import { ACTION_RESULT, METHODS } from "../../src/reapi/messages.js";
 import { GG, type Project, projects, withoutSummary } from "../rig/project.js";
 import {

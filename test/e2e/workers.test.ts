@@ -6,9 +6,9 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { ServerWritableStream } from "@grpc/grpc-js";
+import { digestOf } from "../../src/engines/action/merkle.js";
 import { openCas } from "../../src/engines/reapi/cas.js";
 import { openChannel } from "../../src/engines/reapi/channel.js";
-import { digestOf } from "../../src/engines/reapi/merkle.js";
 import { METHODS, type Operation } from "../../src/reapi/messages.js";
 import { GG, type Project, projects } from "../rig/project.js";
 import { type Handler, startFaulty, testWorkers } from "../rig/remote.js";

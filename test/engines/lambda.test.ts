@@ -1,10 +1,10 @@
 import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
+import type { Blob } from "../../src/engines/action/blob.js";
 import { parseLambda } from "../../src/engines/lambda/address.js";
 import { Carrier } from "../../src/engines/lambda/blobs.js";
 import { costOf } from "../../src/engines/lambda/cost.js";
 import { Throttle } from "../../src/engines/lambda/throttle.js";
-import type { Blob } from "../../src/engines/reapi/cas.js";
 import { digestNamed, nameOfDigest, packBlobs, unpackBlobs } from "../../src/lambda/payload.js";
 import type { Storage } from "../../src/storage/types.js";
 import { hashBytes } from "../../src/thunk/hash.js";

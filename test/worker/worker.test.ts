@@ -1,9 +1,9 @@
 import { strict as assert } from "node:assert";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { digestOf } from "../../src/engines/action/merkle.js";
 import { openCas } from "../../src/engines/reapi/cas.js";
 import { executeAction } from "../../src/engines/reapi/execute.js";
-import { digestOf } from "../../src/engines/reapi/merkle.js";
 import { CODE, RemoteError } from "../../src/reapi/errors.js";
 import {
 	ACTION,

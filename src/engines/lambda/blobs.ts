@@ -2,7 +2,7 @@ import { objectOf } from "../../lambda/names.js";
 import { BLOCK_BYTES, packBlobs, STORED_FROM } from "../../lambda/payload.js";
 import type { Storage } from "../../storage/types.js";
 import { hashBytes, type ObjectHash } from "../../thunk/hash.js";
-import { type Blob, BlobGone } from "../reapi/cas.js";
+import { type Blob, bytesOf } from "../action/blob.js";
 import type { Usage } from "./cost.js";
 
 /** What a request carries, and names, of an action's inputs. */
@@ -117,10 +117,4 @@ function grouped(blobs: readonly Blob[]): Blob[][] {
 		size += blob.digest.sizeBytes;
 	}
 	return groups;
-}
-
-function bytesOf(blob: Blob): Buffer {
-	const bytes = blob.read();
-	if (bytes === undefined) throw new BlobGone(blob.digest);
-	return bytes;
 }

@@ -1,31 +1,14 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { CODE, RemoteError, withRetries } from "../../reapi/errors.js";
 import { type Digest, METHODS } from "../../reapi/messages.js";
 import { Limiter } from "../../util/limiter.js";
+import { type Blob, bytesOf, check, lied, type Outputs } from "../action/blob.js";
 import type { Channel } from "./channel.js";
 import { coalesce } from "./coalesce.js";
 
-/** Something to be sent, read only when the server lacks it. */
-export interface Blob {
-	readonly digest: Digest;
-	/** Undefined when it is no longer what the digest says. */
-	read(): Buffer | undefined;
-}
-
-/** A blob that was to be sent is gone or has changed. */
-export class BlobGone extends Error {
-	readonly digest: Digest;
-	constructor(digest: Digest) {
-		super(`an input (sha256 ${digest.hash}) has changed or is gone`);
-		this.digest = digest;
-	}
-}
-
-export interface Cas {
+export interface Cas extends Outputs {
 	/** Resolves when the server has them all. Each is asked about, and sent, once. */
 	ensure(blobs: readonly Blob[]): Promise<void>;
-	/** The bytes, checked against the digest; `given` are those that an answer held already. */
-	fetch(digest: Digest, given?: Buffer): Promise<Buffer>;
 	/** The server has said that it lacks these: they are asked about again. */
 	forget(hashes: Iterable<string>): void;
 	readonly has: (hash: string) => boolean;
@@ -252,22 +235,6 @@ export function openCas(o: CasOptions): Cas {
 			for (const hash of hashes) present.delete(hash);
 		},
 	};
-}
-
-function bytesOf(blob: Blob): Buffer {
-	const data = blob.read();
-	if (data === undefined) throw new BlobGone(blob.digest);
-	return data;
-}
-
-/** Throws for bytes that are not those of the digest. */
-export function check(data: Buffer, digest: Digest): Buffer {
-	if (data.length === digest.sizeBytes && createHash("sha256").update(data).digest("hex") === digest.hash) return data;
-	throw lied(digest);
-}
-
-function lied(digest: Digest): RemoteError {
-	return new RemoteError(CODE.DATA_LOSS, `the server sent other bytes than those of sha256 ${digest.hash}`);
 }
 
 function notThere(digest: Digest): RemoteError {

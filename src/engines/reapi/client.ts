@@ -5,17 +5,17 @@ import type { ObjectStore } from "../../store/types.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { UserError } from "../../util/result.js";
-import { makeAction, outputName, outputsOf, type RemoteAction } from "./action.js";
+import { makeAction, outputName, outputsOf, type RemoteAction } from "../action/action.js";
+import type { Folder } from "../action/merkle.js";
+import { type ModesOptions, modeOf } from "../action/modes.js";
+import { type RemoteOutcome, type ResultOptions, takeResult } from "../action/results.js";
+import { InputRoots } from "../action/roots.js";
 import { type Cas, openCas } from "./cas.js";
 import { type Channel, openChannel } from "./channel.js";
 import { channelSecurity } from "./credentials.js";
 import type { Endpoint } from "./endpoint.js";
 import { cachedAction, type ExecuteOptions } from "./execute.js";
 import { unreachable } from "./failures.js";
-import type { Folder } from "./merkle.js";
-import { type ModesOptions, modeOf } from "./modes.js";
-import { type RemoteOutcome, type ResultOptions, takeResult } from "./results.js";
-import { InputRoots } from "./roots.js";
 
 export interface ReapiOptions extends ModesOptions {
 	readonly endpoint: Endpoint;

@@ -4,17 +4,17 @@ import { isInside } from "../../thunk/codec.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { UserError } from "../../util/result.js";
+import { allBlobs, type RemoteAction } from "../action/action.js";
+import { BlobGone } from "../action/blob.js";
+import { digestOfObject, type Folder } from "../action/merkle.js";
+import { isRelocatable } from "../action/relocatable.js";
+import type { RemoteOutcome } from "../action/results.js";
 import type { Declined, Engine, Turn } from "../types.js";
-import { allBlobs, type RemoteAction } from "./action.js";
 import { Ahead } from "./ahead.js";
-import { BlobGone } from "./cas.js";
 import type { Channel } from "./channel.js";
 import { connect, type ReapiOptions } from "./client.js";
 import { executeAction } from "./execute.js";
 import { failureOf } from "./failures.js";
-import { digestOfObject, type Folder } from "./merkle.js";
-import { isRelocatable } from "./relocatable.js";
-import type { RemoteOutcome } from "./results.js";
 
 export interface ReapiEngine extends Engine {
 	readonly channel: Channel;

@@ -1,11 +1,11 @@
 import type { ExecutionFailure } from "../../executor/types.js";
 import { CODE, nameOfCode, RemoteError } from "../../reapi/errors.js";
 import { UserError } from "../../util/result.js";
-import { BlobGone } from "./cas.js";
+import { BlobGone } from "../action/blob.js";
+import { Collision } from "../action/merkle.js";
+import { TreeMissing } from "../action/roots.js";
 import { connectionProblem } from "./connection.js";
 import type { Endpoint } from "./endpoint.js";
-import { Collision } from "./merkle.js";
-import { TreeMissing } from "./roots.js";
 
 /** What a user is told: the server, its status and message, and what to do. Throws what is no failure of a server's. */
 export function failureOf(endpoint: Endpoint, error: unknown): ExecutionFailure {

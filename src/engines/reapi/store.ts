@@ -4,13 +4,13 @@ import { type ActionResult, METHODS, type OutputFile } from "../../reapi/message
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { UserError } from "../../util/result.js";
+import { outputName, outputsOf } from "../action/action.js";
+import type { Blob } from "../action/blob.js";
+import { digestOf, digestOfObject } from "../action/merkle.js";
+import { modeOf } from "../action/modes.js";
 import { type Access, quietly, type ResultStore } from "../stored.js";
-import { outputName, outputsOf } from "./action.js";
-import type { Blob } from "./cas.js";
 import { connect, type ReapiOptions } from "./client.js";
 import { failureOf } from "./failures.js";
-import { digestOf, digestOfObject } from "./merkle.js";
-import { modeOf } from "./modes.js";
 
 export interface RemoteStoreOptions extends ReapiOptions {
 	readonly access: Access;

@@ -1,9 +1,9 @@
 /** Large blobs over a line that breaks. */
 import { strict as assert } from "node:assert";
 import type { ServerReadableStream, ServerWritableStream, sendUnaryData } from "@grpc/grpc-js";
+import { digestOf } from "../../../src/engines/action/merkle.js";
 import { type Cas, openCas } from "../../../src/engines/reapi/cas.js";
 import { openChannel } from "../../../src/engines/reapi/channel.js";
-import { digestOf } from "../../../src/engines/reapi/merkle.js";
 import { CODE } from "../../../src/reapi/errors.js";
 import { METHODS } from "../../../src/reapi/messages.js";
 import { AT_ONCE, type Handler, nativesForTests, startFaulty, testWorkers } from "../../rig/remote.js";

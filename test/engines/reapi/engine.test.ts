@@ -5,12 +5,12 @@ import { type AddressInfo, createConnection, createServer, type Socket } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Metadata, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from "@grpc/grpc-js";
+import { digestOf } from "../../../src/engines/action/merkle.js";
 import { openChannel } from "../../../src/engines/reapi/channel.js";
 import { type ReapiOptions, unusable } from "../../../src/engines/reapi/client.js";
 import { parseEndpoint } from "../../../src/engines/reapi/endpoint.js";
 import { openReapi, type ReapiEngine } from "../../../src/engines/reapi/engine.js";
 import { executeAction } from "../../../src/engines/reapi/execute.js";
-import { digestOf } from "../../../src/engines/reapi/merkle.js";
 import type { Declined } from "../../../src/engines/types.js";
 import type { Execution } from "../../../src/executor/types.js";
 import { CODE, RETRIES, RemoteError } from "../../../src/reapi/errors.js";

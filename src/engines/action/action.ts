@@ -3,8 +3,7 @@ import { startPath } from "../../executor/start-path.js";
 import { ACTION, COMMAND, type Digest, type Duration, type Platform } from "../../reapi/messages.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
-import type { Blob } from "./cas.js";
-import type { Endpoint } from "./endpoint.js";
+import type { Blob } from "./blob.js";
 import { digestOf } from "./merkle.js";
 import { hasLocale, isRelocatable } from "./relocatable.js";
 
@@ -19,7 +18,7 @@ export interface RemoteAction {
 }
 
 export interface ActionSettings {
-	readonly platform: Endpoint["platform"];
+	readonly platform: readonly { readonly name: string; readonly value: string }[];
 	/** Milliseconds, for thunks that name no limit; 0 is none. */
 	readonly timeoutMs: number;
 }

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { Collision, digestOf, digestOfObject, type Folder, FolderEditor } from "../../../src/engines/reapi/merkle.js";
+import { Collision, digestOf, digestOfObject, type Folder, FolderEditor } from "../../../src/engines/action/merkle.js";
 import { DIRECTORY } from "../../../src/reapi/messages.js";
 import { hashBytes } from "../../../src/thunk/hash.js";
 

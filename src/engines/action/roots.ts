@@ -7,7 +7,7 @@ import { hashBytes, hashFile, type ObjectHash } from "../../thunk/hash.js";
 import type { Item, Thunk } from "../../thunk/types.js";
 import { Twins } from "../twins.js";
 import { blobPath } from "./action.js";
-import type { Blob } from "./cas.js";
+import type { Blob } from "./blob.js";
 import { digestOfObject, Folder, FolderEditor, type InputFile } from "./merkle.js";
 
 /** What the engine asks about files of this machine. */

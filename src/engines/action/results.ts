@@ -11,7 +11,7 @@ import type { ObjectStore } from "../../store/types.js";
 import { MAX_OBJECT_SIZE, nameOf, type ObjectHash, startsAsThunk } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { OUTPUT_FOLDER, outputName, outputsOf } from "./action.js";
-import type { Cas } from "./cas.js";
+import type { Outputs } from "./blob.js";
 
 /** The runner's own end: it could not run the command. See wrappers/PROTOCOL.md. */
 const NOT_RUN = 240;
@@ -20,7 +20,7 @@ const RUNNER_SAYS = "gg-runner: ";
 const STREAM_LIMIT = 16 << 20;
 
 export interface ResultOptions {
-	readonly cas: Pick<Cas, "fetch">;
+	readonly cas: Outputs;
 	readonly objects: ObjectStore;
 	/** Given when outputs are left on the server: called with the name of each. */
 	readonly keep?: (hash: ObjectHash) => void;
@@ -130,7 +130,7 @@ async function takeFolder(thunk: Thunk, result: ActionResult, o: ResultOptions):
 	);
 }
 
-async function stream(raw: Buffer, digest: Digest | null | undefined, cas: Pick<Cas, "fetch">): Promise<Buffer> {
+async function stream(raw: Buffer, digest: Digest | null | undefined, cas: Outputs): Promise<Buffer> {
 	if (raw.length > 0 || !digest || digest.sizeBytes === 0) return raw;
 	if (digest.sizeBytes > STREAM_LIMIT)
 		throw new RemoteError(CODE.OUT_OF_RANGE, `the command printed ${digest.sizeBytes} bytes, more than gg takes`);

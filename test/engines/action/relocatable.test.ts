@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { isRelocatable } from "../../../src/engines/reapi/relocatable.js";
+import { isRelocatable } from "../../../src/engines/action/relocatable.js";
 import type { Thunk } from "../../../src/thunk/types.js";
 
 const compile = (flags: string): Thunk =>

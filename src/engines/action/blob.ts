@@ -1,0 +1,43 @@
+import { createHash } from "node:crypto";
+import { CODE, RemoteError } from "../../reapi/errors.js";
+import type { Digest } from "../../reapi/messages.js";
+
+/** Something to be sent, read only when the server lacks it. */
+export interface Blob {
+	readonly digest: Digest;
+	/** Undefined when it is no longer what the digest says. */
+	read(): Buffer | undefined;
+}
+
+/** A blob that was to be sent is gone or has changed. */
+export class BlobGone extends Error {
+	readonly digest: Digest;
+	constructor(digest: Digest) {
+		super(`an input (sha256 ${digest.hash}) has changed or is gone`);
+		this.digest = digest;
+	}
+}
+
+/** Throws for one that can no longer be read. */
+export function bytesOf(blob: Blob): Buffer {
+	const data = blob.read();
+	if (data === undefined) throw new BlobGone(blob.digest);
+	return data;
+}
+
+/** Where outputs are fetched from. */
+export interface Outputs {
+	/** The bytes, checked against the digest; `given` are those that an answer held already. */
+	fetch(digest: Digest, given?: Buffer): Promise<Buffer>;
+}
+
+/** Throws for bytes that are not those of the digest. */
+export function check(data: Buffer, digest: Digest): Buffer {
+	if (data.length === digest.sizeBytes && createHash("sha256").update(data).digest("hex") === digest.hash) return data;
+	throw lied(digest);
+}
+
+/** What is said of whoever sends them. */
+export function lied(digest: Digest): RemoteError {
+	return new RemoteError(CODE.DATA_LOSS, `the server sent other bytes than those of sha256 ${digest.hash}`);
+}
