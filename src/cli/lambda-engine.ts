@@ -14,7 +14,7 @@ export async function openLambdaEngine(
 	choice: EngineChoice,
 	store: string,
 	parts: RemoteParts,
-): Promise<LambdaEngine & { close(): Promise<void> }> {
+): Promise<LambdaEngine & { abandon(): void; close(): Promise<void> }> {
 	const address = give(parseLambda(choice.argument));
 	if (store === "" || store.startsWith("reapi="))
 		throw new UserError({
@@ -38,6 +38,7 @@ export async function openLambdaEngine(
 		});
 		return {
 			...engine,
+			abandon: () => engine.close(),
 			async close() {
 				engine.close();
 				await storage.close();

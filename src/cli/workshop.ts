@@ -85,6 +85,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const modes = new Map<ObjectHash, number>();
 	const closing: (() => void | Promise<void>)[] = [];
 	const servers: ReapiEngine[] = [];
+	const leaving: (() => void)[] = [];
 	const bring = async (hashes: Iterable<ObjectHash | undefined>): Promise<void> => {
 		const wanted = [...hashes].filter((hash) => hash !== undefined && !store.objects.has(hash)) as ObjectHash[];
 		await Promise.all(wanted.map((hash) => Promise.any(servers.map((s) => s.bring(hash))).catch(() => undefined)));
@@ -150,6 +151,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		bring,
 		leaveServers() {
 			for (const server of servers) server.close();
+			for (const leave of leaving) leave();
 		},
 		place(hash, thunk, forced) {
 			for (const output of thunk.outputPaths) {
@@ -182,6 +184,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 				if (choice.name === "lambda") {
 					const { openLambdaEngine } = await import("./lambda-engine.js");
 					const far = await openLambdaEngine(choice, options.store, { ...parts, keeps: false });
+					leaving.push(() => far.abandon());
 					closing.push(() => far.close());
 					// A straggler gets a second invocation: most stragglers are slow instances.
 					const twice = raceEngine({ far, near: far, at: "on AWS Lambda", now: () => performance.now(), after });

@@ -10,7 +10,7 @@ import {
 	type LambdaServiceOptions,
 	startLambdaService,
 } from "../rig/lambda-service.js";
-import { type Project, projects } from "../rig/project.js";
+import { GG, type Project, projects } from "../rig/project.js";
 
 const BUNDLE = join(import.meta.dirname, "../../../dist/lambda.js");
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
@@ -125,7 +125,7 @@ describe("the engine lambda", () => {
 		const ended = await built(p, store, engine);
 		assert.equal(ended.status, 0, ended.stderr);
 		p.assertSameTree(expected.aside);
-		assert.equal(RESULTS(lambda), 4);
+		assert.equal(RESULTS(lambda), 6);
 	});
 
 	it("gives up an invocation that is silent for longer than the function may take", async () => {
@@ -144,6 +144,25 @@ describe("the engine lambda", () => {
 			invoker.close();
 			process.env = before;
 		}
+	});
+
+	it("leaves a service that does not answer when it is interrupted", async () => {
+		const p = project(FILES);
+		let begun = (): void => undefined;
+		const asked = new Promise<void>((resolve) => {
+			begun = resolve;
+		});
+		const { engine, store } = await service(p, {
+			fault: () => {
+				begun();
+				return "silent";
+			},
+		});
+		const words = [GG, "build", "--store", store, "-j", "4", "--engine", engine, "make", "-j4"];
+		const started = p.start(words, { env: CREDENTIALS });
+		await asked;
+		process.kill(-started.process.pid!, "SIGINT");
+		assert.notEqual((await started.ended).status, 0);
 	});
 
 	it("runs here what the function cannot, and believes nothing that is not an answer", async () => {

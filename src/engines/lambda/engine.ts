@@ -76,18 +76,23 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 	const timings: Spent = { fetch: 0, stage: 0, run: 0, outputs: 0, fetchedBytes: 0, knownBytes: 0, cold: 0 };
 	const throttle = new Throttle({ most: o.jobs, now: o.now, after: o.after, random: o.random });
 	const roots = new InputRoots({ files: o.files, objects: o.objects, modes: o.modes, runner: o.runner, view: o.view });
+	const closing = new AbortController();
 	const carrier = new Carrier(o.storage, usage);
 	const declined = (message: string, hint?: string): Declined => {
 		const failure: ExecutionFailure = { reason: "remote", message: `${o.name}: ${message}` };
 		return { kind: "declined", failure: hint === undefined ? failure : { ...failure, hint } };
 	};
 	/** Asks until there is an answer that is one; every other end is a Declined. */
-	async function ask(request: LambdaRequest, limitMs: number): Promise<LambdaReply | Declined> {
+	async function ask(request: LambdaRequest, limitMs: number, unwanted: AbortSignal): Promise<LambdaReply | Declined> {
 		const payload = Buffer.from(JSON.stringify(request));
 		for (let attempt = 1; ; ) {
 			await throttle.begin();
+			if (unwanted.aborted) {
+				throttle.end("done");
+				return declined("nobody waits for it any more");
+			}
 			const started = o.now();
-			const invoked = await o.invoker.invoke(payload, limitMs);
+			const invoked = await o.invoker.invoke(payload, limitMs, unwanted);
 			throttle.end(invoked.kind === "throttled" ? "refused" : "done");
 			if (invoked.kind === "throttled") {
 				if (throttle.refusedFor > NO_ROOM_MS) return declined(`the service has no room: ${invoked.message}`, LIMITS);
@@ -106,10 +111,10 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 	}
 
 	const greeting = { protocol: PROTOCOL, version: o.version, action: "", blobs: "", blocks: [] };
-	const hello = await ask(greeting, HELLO_MS);
+	const hello = await ask(greeting, HELLO_MS, closing.signal);
 	const func = usable(hello, o);
 
-	async function run(hash: ObjectHash, thunk: Thunk): Promise<Execution | Declined> {
+	async function run(hash: ObjectHash, thunk: Thunk, unwanted: AbortSignal): Promise<Execution | Declined> {
 		const root = roots.build(thunk, hash);
 		const size = sizeOf(root);
 		if (size > func.room * ROOM_SHARE)
@@ -128,7 +133,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				blobs: carried.inline.toString("base64"),
 				blocks: carried.blocks,
 			};
-			const reply = await ask(request, func.timeoutMs + AROUND_MS);
+			const reply = await ask(request, func.timeoutMs + AROUND_MS, unwanted);
 			if (reply.kind === "declined") return reply;
 			if (reply.kind === "hello") return declined("the function is of another version of gg", UPDATE);
 			count(reply.timings);
@@ -177,7 +182,10 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		name: "lambda",
 		jobs: o.jobs,
 		spent: () => ({ usage, dollars: costOf(usage, func), timings }),
-		close: () => o.invoker.close(),
+		close() {
+			closing.abort();
+			o.invoker.close();
+		},
 		refuses(thunk) {
 			if (thunk.cwd === "") return "AWS Lambda runs no thunks in the original's form";
 			if (thunk.envars.some((line) => line.startsWith("GG_CPU=")))
@@ -186,12 +194,16 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				return "only compiles and links by gcc and g++, ar and ranlib are known to give the same bytes on AWS Lambda";
 			return "";
 		},
-		async execute(hash, thunk) {
+		async execute(hash, thunk, { signal } = {}) {
 			try {
 				const twin = roots.twin(thunk);
 				if (twin !== undefined)
 					return declined(`${twin} is there twice, and #pragma once tells files apart by their times`);
-				return await run(hash, thunk);
+				return await run(
+					hash,
+					thunk,
+					signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]),
+				);
 			} catch (error) {
 				return declined(...wordsOf(error));
 			}

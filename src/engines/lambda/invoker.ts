@@ -14,8 +14,8 @@ export type Invoked =
 	| { readonly kind: "refused"; readonly message: string; readonly hint?: string };
 
 export interface Invoker {
-	/** Gives up after `limitMs` milliseconds. */
-	invoke(payload: Buffer, limitMs: number): Promise<Invoked>;
+	/** Gives up after `limitMs` milliseconds, and when nobody waits any more. */
+	invoke(payload: Buffer, limitMs: number, unwanted?: AbortSignal): Promise<Invoked>;
 	close(): void;
 }
 
@@ -39,11 +39,13 @@ export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: n
 			}),
 	);
 	return {
-		async invoke(Payload, limitMs) {
+		async invoke(Payload, limitMs, unwanted) {
 			const limit = AbortSignal.timeout(limitMs);
 			try {
 				const command = new InvokeCommand({ FunctionName: name, Payload, LogType: "Tail" });
-				const answer = await client.send(command, { abortSignal: limit });
+				const answer = await client.send(command, {
+					abortSignal: unwanted === undefined ? limit : AbortSignal.any([limit, unwanted]),
+				});
 				const log = Buffer.from(answer.LogResult ?? "", "base64").toString();
 				const billed = /Billed Duration: (\d+) ms/.exec(log)?.[1];
 				const billedMs = billed === undefined ? undefined : Number(billed);
@@ -55,6 +57,7 @@ export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: n
 					return { kind: "broken", message: "the function's answer is no JSON", billedMs };
 				}
 			} catch (error) {
+				if (unwanted?.aborted === true) return { kind: "refused", message: "nobody waits for it any more" };
 				if (limit.aborted)
 					return { kind: "broken", message: `no answer within ${Math.round(limitMs / 1000)} s`, billedMs: limitMs };
 				return refusalOf(name, error);
