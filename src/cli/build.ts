@@ -236,13 +236,20 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const env = [...childEnvironment(io.env), `GG_SESSION=${socket}`];
 	// The terminal sends its interrupts to the build as well; gg waits for what the build makes of them.
 	let interrupted = false;
+	let makeHasEnded = false;
+	// What runs beside make is not make's to end.
+	const leave = async (): Promise<void> => {
+		workshop.leaveServers();
+		await workshop.spawner.close();
+	};
 	const interrupt = (): void => {
 		interrupted = true;
+		if (makeHasEnded) void leave();
 	};
 	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, interrupt);
 	if (mode === "build") session.adopt();
 	const forward = (signal: NodeJS.Signals): void => {
-		interrupted = true;
+		interrupt();
 		child.kill(signal === "SIGTERM" ? 15 : 1);
 	};
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
@@ -256,13 +263,10 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 			message: `cannot start ${options.rest[0]}: ${describeErrnoNumber(end.errno)}`,
 		});
 	}
-	const abandoned = interrupted && end.status !== 0;
-	// What runs beside make is not make's to end.
-	if (abandoned) {
-		workshop.leaveServers();
-		await workshop.spawner.close();
-	}
+	makeHasEnded = true;
+	if (interrupted && end.status !== 0) await leave();
 	const failed = await session.settle();
+	const abandoned = interrupted && (end.status !== 0 || failed.length > 0);
 	await server.close();
 	session.close();
 	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.off(signal, interrupt);
@@ -275,6 +279,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 			return buildOnce(mode, options, { ...build, mayRepeat: false, missed: failed });
 		}
 	}
+	if (abandoned) return finish(mode, build, end.status === 0 ? INTERRUPTED : end.status);
 	const unmet = end.status === 0 ? missed.filter(({ thunk }) => thunk !== undefined && !session.wasAsked(thunk)) : [];
 	for (const failure of unmet) tellUnmet(failure, io);
 	const code = finish(mode, build, unmet.length > 0 ? 1 : end.status);
@@ -386,6 +391,9 @@ export function childEnvironment(env: NodeJS.ProcessEnv, within = false): string
 	}
 	return lines;
 }
+
+/** As a shell has it for SIGINT. */
+const INTERRUPTED = 130;
 
 /** What a build could print, and only gg needs. */
 const isSecret = (name: string, value: string): boolean =>

@@ -559,8 +559,35 @@ export class Session {
 			// Found without reading a placeholder, or not to be found by the command either.
 			if (["", "scan-failed", "no-input-file", "time-macro"].includes(unknown)) return undefined;
 		}
+		if (this.#o.mode === "infer") return this.#forceInputs(this.#o.placeholders.all(), request.cwd);
 		// In a build they are all on their way to be real.
-		return this.#forceInputs(this.#o.placeholders.all(), request.cwd);
+		await Promise.all(
+			this.#o.placeholders.all().map(async (path) => {
+				const outcome = await this.#realise(path);
+				if (outcome !== SILENT_FAILURE && outcome?.kind !== "failed") return;
+				this.#deferring = false;
+				// As make alone would leave it. A failure of another command is none of this one, in whose recipe make would go on.
+				if (readPlaceholder(path) !== undefined) this.#o.placeholders.remove(path);
+			}),
+		);
+		return undefined;
+	}
+
+	/** Puts the real file where a placeholder stands; undefined where none does. */
+	async #realise(path: string): Promise<ForceOutcome | typeof SILENT_FAILURE | undefined> {
+		const placeholder = readPlaceholder(path);
+		if (placeholder === undefined) return undefined;
+		// A moved placeholder is known from here on.
+		this.#o.placeholders.note(path);
+		const outcome = await this.#o.forcer.force(placeholder.hash);
+		// It may stand elsewhere than where the thunk writes.
+		if (outcome.kind === "forced") {
+			// Another command may have promised the file anew meanwhile (`ar r` after `ar r`): that promise stands.
+			if (readPlaceholder(path)?.hash === placeholder.hash) this.#o.placeAt(path, outcome, placeholder.tag);
+			// It may be the same file by another name, below a container's root.
+			if (readPlaceholder(path) === undefined) this.#o.placeholders.forget(path);
+		} else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
+		return outcome;
 	}
 
 	/** Forces the placeholders among files that a command will read; a reply when one of them fails. */
@@ -572,23 +599,7 @@ export class Session {
 			const path = followLinks(absolute(cwd, input));
 			if (this.#o.placeholders.has(path) || readPlaceholder(path) !== undefined) paths.add(path);
 		}
-		const outcomes = await Promise.all(
-			[...paths].map(async (path) => {
-				const placeholder = readPlaceholder(path);
-				if (placeholder === undefined) return undefined;
-				// A moved placeholder is known from here on.
-				this.#o.placeholders.note(path);
-				const outcome = await this.#o.forcer.force(placeholder.hash);
-				// It may stand elsewhere than where the thunk writes.
-				if (outcome.kind === "forced") {
-					// Another command may have promised the file anew meanwhile (`ar r` after `ar r`): that promise stands.
-					if (readPlaceholder(path)?.hash === placeholder.hash) this.#o.placeAt(path, outcome, placeholder.tag);
-					// It may be the same file by another name, below a container's root.
-					if (readPlaceholder(path) === undefined) this.#o.placeholders.forget(path);
-				} else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
-				return outcome;
-			}),
-		);
+		const outcomes = await Promise.all([...paths].map((path) => this.#realise(path)));
 		for (const outcome of outcomes) {
 			// Make is given the failed command itself again, and that shows why.
 			if (outcome?.kind === "exit") return outcome;

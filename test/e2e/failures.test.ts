@@ -140,6 +140,32 @@ describe("a build that fails", () => {
 	});
 });
 
+describe("a command that runs here beside one that has failed", () => {
+	const project = projects();
+
+	it("is not made to fail by it: make would take what its recipe had left for done", async () => {
+		const p = project({
+			Makefile: `t: t.c x
+	$(CC) -g -o $@ t.c
+	ln -f $@ $@.name
+	$(CC) -o $@ t.c
+	objcopy -S $@.name $@.name2
+x:
+	-$(CC) -c bad.c -o x.o
+	touch x
+`,
+			"t.c": "int main(void) { return 0; }\n",
+			"bad.c": "int bad = ;\n",
+		});
+		assert.equal((await p.run(["make"])).status, 0);
+		const aside = p.aside();
+		p.fresh();
+		const ended = await p.gg(["build", "--jobs", "8", "make"]);
+		assert.match(ended.stderr, /bad\.c:1:11: error: /);
+		p.assertSameTree(aside);
+	});
+});
+
 describe("a build that is interrupted", () => {
 	const project = projects();
 	const SLOW: Files = {
