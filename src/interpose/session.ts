@@ -506,7 +506,8 @@ export class Session {
 	async #local(connection: ShimConnection, started: number, plan: LocalPlan): Promise<void> {
 		const { request } = connection;
 		const unknown = plan.readsUnknown === true ? this.#o.placeholders.all() : this.#below(plan, request.cwd);
-		const failure = await this.#forceInputs([...plan.inputs, ...unknown], request.cwd);
+		const named = await this.#forceInputs(plan.inputs, request.cwd);
+		const failure = named ?? (await this.#forceUnnamed(unknown, request.cwd));
 		this.#tellLocal(request, started, plan.reason, plan.detail);
 		connection.finish(failure ?? { kind: "exec", change: this.#plain(request) });
 	}
@@ -559,14 +560,19 @@ export class Session {
 			// Found without reading a placeholder, or not to be found by the command either.
 			if (["", "scan-failed", "no-input-file", "time-macro"].includes(unknown)) return undefined;
 		}
-		if (this.#o.mode === "infer") return this.#forceInputs(this.#o.placeholders.all(), request.cwd);
+		return this.#forceUnnamed(this.#o.placeholders.all(), request.cwd);
+	}
+
+	/** Makes real what a command might read that does not name it. */
+	async #forceUnnamed(paths: readonly string[], cwd: string): Promise<ShimReply | undefined> {
+		if (this.#o.mode === "infer") return this.#forceInputs(paths, cwd);
 		// In a build they are all on their way to be real.
 		await Promise.all(
-			this.#o.placeholders.all().map(async (path) => {
+			paths.map(async (path) => {
 				const outcome = await this.#realise(path);
 				if (outcome !== SILENT_FAILURE && outcome?.kind !== "failed") return;
 				this.#deferring = false;
-				// As make alone would leave it. A failure of another command is none of this one, in whose recipe make would go on.
+				// As make alone would leave it. Another command's failure is none of this one, or make would take what its recipe left for done.
 				if (readPlaceholder(path) !== undefined) this.#o.placeholders.remove(path);
 			}),
 		);
