@@ -20,7 +20,7 @@ import { decodeThunk } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { loadFileTimes, setFileTime } from "../util/file-time.js";
-import { errorCode, overwriteFile } from "../util/files.js";
+import { errorCode, isAbsence, overwriteFile } from "../util/files.js";
 import { lookNatively } from "../util/look.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
 import type { EngineChoice, RunOptions } from "./options.js";
@@ -100,15 +100,23 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			return true;
 		}
 		if (to === undefined) return false;
-		const { mtimeNs, mode: bits, nlink } = lstatSync(path, { bigint: true });
+		const there = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+		if (there === undefined) return false;
+		const { mtimeNs, mode: bits, nlink } = there;
 		const here = Number(bits);
 		const made = forced.result.outputs;
 		const own = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
 		// A placeholder of ours has the mode that its output will have, unless the build gave it another one since.
 		const mode = own !== (here & 0o7777) && isOurs(store, standing.hash) ? here & 0o7777 : own;
-		if (!putAt(store, to, { path, mode, nlink })) return false;
+		// A recipe may remove it at any moment: what it has removed must not come back.
+		const still = (): boolean => readPlaceholder(path)?.hash === standing.hash;
+		if (!putAt(store, to, { path, mode, nlink }, still)) return false;
 		// The order in which make saw files appear is kept, also within one tick of the clock.
-		setFileTime(path, mtimeNs);
+		try {
+			setFileTime(path, mtimeNs);
+		} catch (error) {
+			if (!isAbsence(error)) throw error;
+		}
 		placeholders.forget(path);
 		return true;
 	};
@@ -274,20 +282,26 @@ function preloadable(library: string, folder: string): string {
 }
 
 /** A new file in the place of the one that is there, or else new content for it; false when the store does not have it. */
-function putAt(store: LocalStore, hash: ObjectHash, file: { path: string; mode: number; nlink: bigint }): boolean {
+function putAt(
+	store: LocalStore,
+	hash: ObjectHash,
+	file: { path: string; mode: number; nlink: bigint },
+	still: () => boolean,
+): boolean {
 	const { path, mode, nlink } = file;
 	// Further names of it stay names of the same file: what is changed in place is changed under all of them.
 	if (nlink === 1n) {
 		try {
-			return store.objects.copyOut(hash, path, mode);
+			return store.objects.copyOut(hash, path, mode, still);
 		} catch (error) {
 			// The build has closed its folder, or it is mounted by itself.
 			if (!/^(?:EACCES|EBUSY|EPERM|EROFS)$/.test(errorCode(error))) throw error;
 		}
 	}
 	const bytes = store.objects.get(hash);
-	if (bytes !== undefined) overwriteFile(path, bytes, mode);
-	return bytes !== undefined;
+	if (bytes === undefined || !still()) return false;
+	overwriteFile(path, bytes, mode);
+	return true;
 }
 
 /** A thunk in the original's form says nothing of modes. */

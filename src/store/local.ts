@@ -117,16 +117,12 @@ export class LocalObjects implements ObjectStore {
 		return hash;
 	}
 
-	copyOut(hash: ObjectHash, path: string, mode: number): boolean {
+	copyOut(hash: ObjectHash, path: string, mode: number, still?: () => boolean): boolean {
 		const packed = this.packed(hash);
-		if (packed !== undefined) {
-			writeFileAtomic(path, packed, mode);
-			return true;
-		}
+		if (packed !== undefined) return writeFileAtomic(path, packed, mode, still);
 		if (!this.has(hash)) return false;
 		try {
-			copyFileAtomic(this.path(hash), path, mode);
-			return true;
+			return copyFileAtomic(this.path(hash), path, mode, still);
 		} catch (error) {
 			// Lost to a cleaner between the two calls: a miss. A missing target folder stays an error.
 			if (isAbsence(error) && !this.has(hash)) return false;

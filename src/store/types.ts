@@ -12,8 +12,11 @@ export interface ObjectStore {
 	 * another name than `known` if the file changed after the caller had hashed it.
 	 */
 	putFile(path: string, known?: ObjectHash): ObjectHash;
-	/** Writes a private copy to `path`, replacing what is there, with `mode`. False when the object is not there. */
-	copyOut(hash: ObjectHash, path: string, mode: number): boolean;
+	/**
+	 * Writes a private copy to `path`, replacing what is there, with `mode`. False when the object is not there, or when `still`,
+	 * asked last, says that it is no longer wanted.
+	 */
+	copyOut(hash: ObjectHash, path: string, mode: number, still?: () => boolean): boolean;
 }
 
 /** What a thunk came to: the name of each output by tag; the empty tag is the first output. */

@@ -35,18 +35,27 @@ export function removeQuietly(path: string): void {
 	}
 }
 
-/** Runs `make(temporary)` and renames the result to `path`; a failure leaves neither. Missing folders are made. */
-export function replaceFile(path: string, make: (temporary: string) => void): void {
+/**
+ * Runs `make(temporary)` and renames the result to `path`; a failure leaves neither. Missing folders are made. `still` is
+ * asked last: when it says false nothing is done, and that is the answer.
+ */
+export function replaceFile(path: string, make: (temporary: string) => void, still?: () => boolean): boolean {
 	const temporary = temporaryName(path);
 	try {
 		try {
 			make(temporary);
 		} catch (error) {
 			if (errorCode(error) !== "ENOENT") throw error;
+			if (still?.() === false) return false;
 			makeFolders(dirname(path));
 			make(temporary);
 		}
+		if (still?.() === false) {
+			removeQuietly(temporary);
+			return false;
+		}
 		renameSync(temporary, path);
+		return true;
 	} catch (error) {
 		removeQuietly(temporary);
 		throw error;
@@ -88,19 +97,27 @@ export function overwriteFile(path: string, bytes: Uint8Array, mode: number): vo
 
 const umask = process.umask();
 
-export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644): void {
-	replaceFile(path, (temporary) => {
-		writeFileSync(temporary, data, { flag: "wx", mode });
-		// Only where the umask takes away what is wanted.
-		if ((mode & umask) !== 0) chmodSync(temporary, mode);
-	});
+export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644, still?: () => boolean): boolean {
+	return replaceFile(
+		path,
+		(temporary) => {
+			writeFileSync(temporary, data, { flag: "wx", mode });
+			// Only where the umask takes away what is wanted.
+			if ((mode & umask) !== 0) chmodSync(temporary, mode);
+		},
+		still,
+	);
 }
 
-export function copyFileAtomic(from: string, to: string, mode: number): void {
-	replaceFile(to, (temporary) => {
-		copyFileSync(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-		chmodSync(temporary, mode);
-	});
+export function copyFileAtomic(from: string, to: string, mode: number, still?: () => boolean): boolean {
+	return replaceFile(
+		to,
+		(temporary) => {
+			copyFileSync(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+			chmodSync(temporary, mode);
+		},
+		still,
+	);
 }
 
 export function readIfThere(path: string): Buffer | undefined {

@@ -84,6 +84,25 @@ describe("objects of a .gg folder", () => {
 		assert.deepEqual(readdirSync(join(folder.path, "a/b")), ["target"]);
 	});
 
+	it("put back nothing that was removed meanwhile, nor its folder", () => {
+		const { objects } = open();
+		const hash = objects.put(Buffer.from("a value"));
+		const small = objects.put(Buffer.from("##GGTHUNK##packed"));
+		for (const [name, of] of [
+			["gone/a", hash],
+			["b", hash],
+			["gone/c", small],
+		] as const)
+			assert.equal(
+				objects.copyOut(of, join(folder.path, name), 0o644, () => false),
+				false,
+			);
+		assert.deepEqual(
+			readdirSync(folder.path).filter((name) => /^(?:gone|b)/.test(name)),
+			[],
+		);
+	});
+
 	it("that were cut short are not there, and are written anew", () => {
 		const { objects } = open();
 		objects.put(HELLO);
