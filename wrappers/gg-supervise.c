@@ -514,15 +514,16 @@ static void listen_for_life(void) {
 		tell(FRAME_PING, "", "");
 }
 
-static void answer(void) {
+/* False when nobody calls. */
+static bool answer(void) {
 	struct seccomp_notif n = { 0 };
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)
-		return; /* interrupted or killed meanwhile */
+		return false; /* interrupted or killed meanwhile */
 	as_ours(&n);
 	bool starts = n.data.nr == SYS_execve || n.data.nr == SYS_execveat;
-	if ((starts && redirect(&n)) || (with.reading && hold(&n)))
-		return;
-	reply(n.id, 0);
+	if (!(starts && redirect(&n)) && !(with.reading && hold(&n)))
+		reply(n.id, 0);
+	return true;
 }
 
 /* ---- the build command ---- */
@@ -639,6 +640,9 @@ static void start_build(const sigset_t *mask, int status_pipe) {
 	}
 }
 
+/* Those who go on and ask again must not keep the build from ending. */
+enum { MOST_ASKED = 4096 };
+
 /* Reaps what has ended; the build command's status goes to the process that waits for it. False when nobody is left. */
 static bool reap(int *status_pipe) {
 	int status;
@@ -647,6 +651,10 @@ static bool reap(int *status_pipe) {
 		/* Its pid may be another's later. */
 		if (pid != build || build_has_ended)
 			continue;
+		/* Who asked before it ended is waited for. */
+		for (int i = 0; i < MOST_ASKED && poll(&(struct pollfd){ .fd = listener, .events = POLLIN }, 1, 0) > 0; i++)
+			if (!answer())
+				break;
 		build_has_ended = true;
 		int ended[2] = { status, 0 };
 		gg_write_all(*status_pipe, ended, sizeof ended);

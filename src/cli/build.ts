@@ -264,6 +264,8 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		});
 	}
 	makeHasEnded = true;
+	// What the build asked before its end may be the next thing to be read.
+	await new Promise(setImmediate);
 	if (interrupted && end.status !== 0) await leave();
 	const failed = await session.settle();
 	const abandoned = interrupted && (end.status !== 0 || failed.length > 0);

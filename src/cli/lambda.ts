@@ -11,6 +11,7 @@ import { UserError } from "../util/result.js";
 import { VERSION } from "../util/version.js";
 import { parse } from "./parse.js";
 import { give, usageError } from "./project.js";
+import { takeAccess } from "./results.js";
 import type { Io, Run } from "./types.js";
 
 const SPEC = {
@@ -171,7 +172,9 @@ async function deploymentOf(flags: Flags, io: Io): Promise<Deployment> {
 }
 
 /** Keys of Amazon's own S3 are not given to the function: its role reads the bucket. */
-async function storageFor(uri: string): Promise<string> {
+async function storageFor(text: string): Promise<string> {
+	// Who may write results is for each build to say.
+	const { uri } = takeAccess(text);
 	if (uri === "" || uri.startsWith("reapi="))
 		throw new UserError({
 			reason: "no-storage-uri",

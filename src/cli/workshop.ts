@@ -194,8 +194,12 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					const far = await openLambdaEngine(choice, options.store, { ...parts, keeps: false });
 					leaving.push(() => far.abandon());
 					closing.push(() => far.close());
-					// A straggler gets a second invocation: most stragglers are slow instances.
-					const twice = raceEngine({ far, near: far, at: "on AWS Lambda", now: () => performance.now(), after });
+					// A straggler gets a second invocation, since most are slow instances; or a run here, where that is asked for.
+					const second =
+						options.onRemoteFailure === "race"
+							? { near: local(availableParallelism(), options, options.sandbox) }
+							: { near: far, at: "on AWS Lambda" };
+					const twice = raceEngine({ far, ...second, now: () => performance.now(), after });
 					return remoteStore === undefined ? twice : storedEngine(twice, remoteStore);
 				}
 				const { openRemote } = await import("./remote.js");

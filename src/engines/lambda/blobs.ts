@@ -1,5 +1,5 @@
 import { objectOf } from "../../lambda/names.js";
-import { BLOCK_BYTES, packBlobs, STORED_FROM } from "../../lambda/payload.js";
+import { packBlobs, STORED_FROM } from "../../lambda/payload.js";
 import type { Storage } from "../../storage/types.js";
 import { hashBytes, type ObjectHash } from "../../thunk/hash.js";
 import { type Blob, bytesOf } from "../action/blob.js";
@@ -56,7 +56,6 @@ export class Carrier {
 		let inline: Buffer = Buffer.alloc(0);
 		if (size >= BLOCK_FROM) for (const group of grouped(fresh)) blocks.add(this.#keepBlock(group));
 		else if (fresh.length > 0) inline = packBlobs(fresh.map(bytesOf));
-		if (inline.length > BLOCK_BYTES) throw new Error("Internal error: a block is too large");
 		// All of them are waited for: none may fail later, unheard.
 		const ends = await Promise.allSettled([...waits, ...blocks]);
 		const failed = ends.find((end) => end.status === "rejected");

@@ -109,8 +109,8 @@ export class FunctionAdmin {
 			await this.#ready();
 		} else {
 			await this.update(d.zip, d.arch);
-			await this.#call("UpdateFunctionConfiguration", settings(this.#name, d), (input) =>
-				this.#client.send(new UpdateFunctionConfigurationCommand({ ...input, Runtime: there.runtime as Runtime })),
+			await this.#byNewest("UpdateFunctionConfiguration", settings(this.#name, d), (input) =>
+				this.#client.send(new UpdateFunctionConfigurationCommand(input)),
 			);
 			await this.#ready();
 		}
@@ -139,20 +139,27 @@ export class FunctionAdmin {
 		return this.#o.address.name;
 	}
 
-	/** By the newest runtime that the region has. */
 	async #create(d: Deployment): Promise<void> {
+		const input = {
+			...settings(this.#name, d),
+			Handler: "index.handler",
+			Architectures: [archName(d.arch)],
+			Description: "Runs thunks of gg",
+			Code: { ZipFile: d.zip },
+		};
+		await this.#byNewest("CreateFunction", input, (i) => this.#client.send(new CreateFunctionCommand(i)));
+	}
+
+	/** With the newest runtime that the region has. */
+	async #byNewest<I extends object>(
+		name: string,
+		input: I,
+		send: (input: I & { readonly Runtime: Runtime }) => Promise<unknown>,
+	): Promise<void> {
 		const rest = runtimes();
 		for (let runtime = rest.shift(); runtime !== undefined; runtime = rest.shift()) {
-			const input = {
-				...settings(this.#name, d),
-				Runtime: runtime as Runtime,
-				Handler: "index.handler",
-				Architectures: [archName(d.arch)],
-				Description: "Runs thunks of gg",
-				Code: { ZipFile: d.zip },
-			};
 			try {
-				return await this.#call("CreateFunction", input, (i) => this.#client.send(new CreateFunctionCommand(i)));
+				return await this.#call(name, { ...input, Runtime: runtime as Runtime }, send);
 			} catch (error) {
 				const isUnknown = error instanceof UserError && /runtime/i.test(error.message) && rest.length > 0;
 				if (!isUnknown) throw error;

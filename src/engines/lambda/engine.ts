@@ -77,6 +77,8 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 	const throttle = new Throttle({ most: o.jobs, now: o.now, after: o.after, random: o.random });
 	const roots = new InputRoots({ files: o.files, objects: o.objects, modes: o.modes, runner: o.runner, view: o.view });
 	const closing = new AbortController();
+	/** A server of the user's own asks nothing for a request. */
+	const isBilled = o.storageName.startsWith("s3:");
 	const carrier = new Carrier(o.storage, usage);
 	const declined = (message: string, hint?: string): Declined => {
 		const failure: ExecutionFailure = { reason: "remote", message: `${o.name}: ${message}` };
@@ -181,7 +183,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 	return {
 		name: "lambda",
 		jobs: o.jobs,
-		spent: () => ({ usage, dollars: costOf(usage, func), timings }),
+		spent: () => ({ usage, dollars: costOf(isBilled ? usage : { ...usage, puts: 0, gets: 0 }, func), timings }),
 		close() {
 			closing.abort();
 			o.invoker.close();
