@@ -19,10 +19,11 @@ import { Placeholders, readPlaceholder } from "../store/placeholders.js";
 import { decodeThunk } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
-import { loadFileTimes, setFileTime } from "../util/file-time.js";
+import { loadAddon } from "../util/addon.js";
+import { setFileTime } from "../util/file-time.js";
 import { errorCode, isAbsence, overwriteFile } from "../util/files.js";
-import { lookNatively } from "../util/look.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
+import type { Standing } from "../util/take-place.js";
 import type { EngineChoice, RunOptions } from "./options.js";
 import { cacheDirectory, give } from "./project.js";
 import type { Io } from "./types.js";
@@ -58,7 +59,7 @@ export interface Workshop {
 export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const cacheDir = cacheDirectory(io.env);
 	const compiled = give(nativePrograms(cacheDir, io.env, (text) => io.err(`gg: ${text}`)));
-	lookNatively(compiled.look);
+	loadAddon(compiled.files);
 	// A store that GG_DIR names may be anywhere: then the project is where the build runs.
 	const around = dirname(ggDir);
 	const root = `${realpathSync(io.cwd)}/`.startsWith(around === "/" ? around : `${around}/`)
@@ -76,7 +77,6 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		io.err(`gg: ${placeholders.path} is of another version of gg and is not read\n`);
 		io.err("    placeholders that it names can be named to `gg force`, or inferred again\n");
 	}
-	loadFileTimes(compiled.time);
 	const folder = privateFolder(io.env);
 	const natives = { ...compiled, view: preloadable(compiled.view, folder) };
 	const spawner = startSpawner(natives.spawner);
@@ -108,15 +108,8 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		const own = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
 		// A placeholder of ours has the mode that its output will have, unless the build gave it another one since.
 		const mode = own !== (here & 0o7777) && isOurs(store, standing.hash) ? here & 0o7777 : own;
-		// A recipe may remove it at any moment: what it has removed must not come back.
-		const still = (): boolean => readPlaceholder(path)?.hash === standing.hash;
-		if (!putAt(store, to, { path, mode, nlink }, still)) return false;
-		// The order in which make saw files appear is kept, also within one tick of the clock.
-		try {
-			setFileTime(path, mtimeNs);
-		} catch (error) {
-			if (!isAbsence(error)) throw error;
-		}
+		const is = (at: string): boolean => readPlaceholder(at)?.hash === standing.hash;
+		if (!putAt(store, to, { path, mode, nlink }, { mtimeNs, mode: bits, is })) return false;
 		placeholders.forget(path);
 		return true;
 	};
@@ -290,21 +283,27 @@ function putAt(
 	store: LocalStore,
 	hash: ObjectHash,
 	file: { path: string; mode: number; nlink: bigint },
-	still: () => boolean,
+	standing: Standing,
 ): boolean {
 	const { path, mode, nlink } = file;
 	// Further names of it stay names of the same file: what is changed in place is changed under all of them.
 	if (nlink === 1n) {
 		try {
-			return store.objects.copyOut(hash, path, mode, still);
+			return store.objects.copyOut(hash, path, mode, standing);
 		} catch (error) {
 			// The build has closed its folder, or it is mounted by itself.
 			if (!/^(?:EACCES|EBUSY|EPERM|EROFS)$/.test(errorCode(error))) throw error;
 		}
 	}
 	const bytes = store.objects.get(hash);
-	if (bytes === undefined || !still()) return false;
+	if (bytes === undefined || !standing.is(path)) return false;
 	overwriteFile(path, bytes, mode);
+	try {
+		setFileTime(path, standing.mtimeNs);
+	} catch (error) {
+		// The recipe went on, and removed it.
+		if (!isAbsence(error)) throw error;
+	}
 	return true;
 }
 

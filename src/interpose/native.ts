@@ -12,10 +12,9 @@ export interface Natives {
 	readonly shim: string;
 	readonly spawner: string;
 	readonly supervisor: string;
-	readonly time: string;
 	readonly view: string;
 	/** An addon of Node.js. */
-	readonly look: string;
+	readonly files: string;
 }
 
 export type NativeFailure = Failure<"no-compiler" | "native-build" | "native-sources">;
@@ -24,9 +23,8 @@ const PROGRAMS = {
 	shim: { source: "gg-shim.c", output: "gg-shim", flags: [["-static"], []] },
 	spawner: { source: "gg-spawner.c", output: "gg-spawner", flags: [["-static"], []] },
 	supervisor: { source: "gg-supervise.c", output: "gg-supervise", flags: [["-static", "-pthread"], ["-pthread"]] },
-	time: { source: "gg-time.c", output: "gg-time.node", flags: [["-shared", "-fPIC"]] },
 	view: { source: "gg-view.c", output: "gg-view.so", flags: [["-shared", "-fPIC"]] },
-	look: { source: "gg-look.c", output: "gg-look.node", flags: [["-shared", "-fPIC", "-fvisibility=hidden"]] },
+	files: { source: "gg-files.c", output: "gg-files.node", flags: [["-shared", "-fPIC", "-fvisibility=hidden"]] },
 } as const;
 /** Goes to other machines, whatever C library they have. */
 const RUNNER = { source: "gg-runner.c", output: "gg-runner", flags: [["-static"]] } as const;

@@ -11,6 +11,7 @@ import {
 	writeFileAtomic,
 } from "../util/files.js";
 import { FILE, lookAt, looked, SIZE } from "../util/look.js";
+import type { Standing } from "../util/take-place.js";
 import { Pack } from "./pack.js";
 import { type ObjectStore, RESULT_TAG, type ReductionStore, type Store } from "./types.js";
 
@@ -117,12 +118,12 @@ export class LocalObjects implements ObjectStore {
 		return hash;
 	}
 
-	copyOut(hash: ObjectHash, path: string, mode: number, still?: () => boolean): boolean {
+	copyOut(hash: ObjectHash, path: string, mode: number, standing?: Standing): boolean {
 		const packed = this.packed(hash);
-		if (packed !== undefined) return writeFileAtomic(path, packed, mode, still);
+		if (packed !== undefined) return writeFileAtomic(path, packed, mode, standing);
 		if (!this.has(hash)) return false;
 		try {
-			return copyFileAtomic(this.path(hash), path, mode, still);
+			return copyFileAtomic(this.path(hash), path, mode, standing);
 		} catch (error) {
 			// Lost to a cleaner between the two calls: a miss. A missing target folder stays an error.
 			if (isAbsence(error) && !this.has(hash)) return false;

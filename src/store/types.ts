@@ -1,4 +1,5 @@
 import type { ObjectHash } from "../thunk/hash.js";
+import type { Standing } from "../util/take-place.js";
 
 /** Objects by the name of their content. Equal name means equal bytes, so losing a race to write one is harmless. */
 export interface ObjectStore {
@@ -13,10 +14,10 @@ export interface ObjectStore {
 	 */
 	putFile(path: string, known?: ObjectHash): ObjectHash;
 	/**
-	 * Writes a private copy to `path`, replacing what is there, with `mode`. False when the object is not there, or when `still`,
-	 * asked last, says that it is no longer wanted.
+	 * Writes a private copy to `path`, replacing what is there, with `mode`. False when the object is not there, or when it is to
+	 * take the place of `standing`, and that is no longer at `path`.
 	 */
-	copyOut(hash: ObjectHash, path: string, mode: number, still?: () => boolean): boolean;
+	copyOut(hash: ObjectHash, path: string, mode: number, standing?: Standing): boolean;
 }
 
 /** What a thunk came to: the name of each output by tag; the empty tag is the first output. */

@@ -16,7 +16,9 @@ import {
 	writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { setFileTime } from "./file-time.js";
 import { ABSENT, lookAt, looked, MODE, UNKNOWN } from "./look.js";
+import { type Standing, takePlace } from "./take-place.js";
 
 let counter = 0;
 const unique = randomBytes(4).toString("hex");
@@ -36,23 +38,26 @@ export function removeQuietly(path: string): void {
 }
 
 /**
- * Runs `make(temporary)` and renames the result to `path`; a failure leaves neither. Missing folders are made. `still` is
- * asked last: when it says false nothing is done, and that is the answer.
+ * Runs `make(temporary)` and renames the result to `path`; a failure leaves neither. Missing folders are made. With
+ * `standing`, only in that file's place: if it stands there no more nothing is done, and that is the answer.
  */
-export function replaceFile(path: string, make: (temporary: string) => void, still?: () => boolean): boolean {
+export function replaceFile(path: string, make: (temporary: string) => void, standing?: Standing): boolean {
 	const temporary = temporaryName(path);
 	try {
 		try {
 			make(temporary);
 		} catch (error) {
 			if (errorCode(error) !== "ENOENT") throw error;
-			if (still?.() === false) return false;
+			if (standing?.is(path) === false) return false;
 			makeFolders(dirname(path));
 			make(temporary);
 		}
-		if (still?.() === false) {
+		if (standing !== undefined) {
+			// The order in which make saw files appear is kept, also within one tick of the clock.
+			setFileTime(temporary, standing.mtimeNs);
+			const taken = takePlace(temporary, path, standing);
 			removeQuietly(temporary);
-			return false;
+			return taken;
 		}
 		renameSync(temporary, path);
 		return true;
@@ -97,7 +102,7 @@ export function overwriteFile(path: string, bytes: Uint8Array, mode: number): vo
 
 const umask = process.umask();
 
-export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644, still?: () => boolean): boolean {
+export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644, standing?: Standing): boolean {
 	return replaceFile(
 		path,
 		(temporary) => {
@@ -105,18 +110,18 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 
 			// Only where the umask takes away what is wanted.
 			if ((mode & umask) !== 0) chmodSync(temporary, mode);
 		},
-		still,
+		standing,
 	);
 }
 
-export function copyFileAtomic(from: string, to: string, mode: number, still?: () => boolean): boolean {
+export function copyFileAtomic(from: string, to: string, mode: number, standing?: Standing): boolean {
 	return replaceFile(
 		to,
 		(temporary) => {
 			copyFileSync(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
 			chmodSync(temporary, mode);
 		},
-		still,
+		standing,
 	);
 }
 

@@ -17,28 +17,14 @@ export const MTIME_MS = 3;
 export const CTIME_MS = 4;
 export const MODE = 5;
 
-interface Addon {
-	readonly fields: Float64Array;
-	look(path: string, follow: boolean): number;
-}
-
 /** Numbers of what the last look found; they stay until the next. */
 export let looked: Float64Array = new Float64Array(6);
-let native: Addon["look"] | undefined;
+let native: ((path: string, follow: boolean) => number) | undefined;
 
-/** From here on files are looked at by the compiled addon at `path` (wrappers/gg-look.c); where it cannot be loaded, by Node. */
-export function lookNatively(path: string): void {
-	if (native !== undefined) return;
-	try {
-		const module: { exports: Partial<Addon> } = { exports: {} };
-		process.dlopen(module, path);
-		const { look, fields } = module.exports;
-		if (look === undefined || fields === undefined) return;
-		looked = fields;
-		native = look;
-	} catch {
-		// A Node.js that loads no addons, or of another C library: the answers are the same.
-	}
+/** From here on `native` looks, and leaves its numbers in `fields`. */
+export function useLook(look: typeof lookByNode, fields: Float64Array): void {
+	looked = fields;
+	native = look;
 }
 
 /** What stands at `path`, behind links if `follow`. */

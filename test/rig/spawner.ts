@@ -31,7 +31,7 @@ export function countingSpawner(): Spawner & { runs: number } {
 
 /** The native programs, compiled for the suite it is called in, and removed after it. */
 export function testNatives(): Natives {
-	const natives = { shim: "", spawner: "", supervisor: "", time: "", view: "", look: "" };
+	const natives = { shim: "", spawner: "", supervisor: "", view: "", files: "" };
 	let folder: string;
 	before(function () {
 		this.timeout(60_000);

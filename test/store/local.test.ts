@@ -94,7 +94,7 @@ describe("objects of a .gg folder", () => {
 			["gone/c", small],
 		] as const)
 			assert.equal(
-				objects.copyOut(of, join(folder.path, name), 0o644, () => false),
+				objects.copyOut(of, join(folder.path, name), 0o644, { mtimeNs: 0n, mode: 0n, is: () => false }),
 				false,
 			);
 		assert.deepEqual(

@@ -1,34 +1,30 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { lstatSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { lstatSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { loadFileTimes, setFileTime } from "../../src/util/file-time.js";
+import { addon, loadAddon } from "../../src/util/addon.js";
+import { setFileTime } from "../../src/util/file-time.js";
+import { testFolder } from "../rig/folder.js";
+import { testNatives } from "../rig/spawner.js";
 
 describe("a file's time of modification", () => {
-	let folder = "";
-	const at = (name: string): string => join(folder, name);
+	const natives = testNatives();
+	const folder = testFolder();
+	const at = (name: string): string => join(folder.path, name);
 	const mtime = (name: string): bigint => lstatSync(at(name), { bigint: true }).mtimeNs;
 	const times = Array.from({ length: 100 }, (_, i) => 1795343546583265180n + BigInt(i) * 1001n);
-	before(() => {
-		folder = mkdtempSync(join(tmpdir(), "gg-time-"));
-		writeFileSync(at("x"), "");
-	});
-	after(() => rmSync(folder, { recursive: true }));
+	beforeEach(() => writeFileSync(at("x"), ""));
 
-	it("is set to the microsecond by Node.js itself, and never to an earlier one", () => {
-		loadFileTimes(at("no addon"));
+	it("is set to the microsecond without the addon, and never to an earlier one", () => {
 		for (const ns of times) {
-			setFileTime(at("x"), ns);
+			setFileTime(at("x"), ns, { setTime: () => false });
 			assert.equal(mtime("x"), ns - (ns % 1000n));
 		}
 	});
 
 	it("is set to the nanosecond by the addon, for a link the link's own", () => {
-		const source = fileURLToPath(new URL("../../../wrappers/gg-time.c", import.meta.url));
-		execFileSync("cc", ["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", source, "-o", at("gg-time.node")]);
-		loadFileTimes(at("gg-time.node"));
+		loadAddon(at("no addon"));
+		loadAddon(natives.files);
+		assert.ok(addon !== undefined);
 		symlinkSync("x", at("link"));
 		const before = mtime("x");
 		for (const name of ["link", "x"]) {

@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { chmodSync, linkSync, mkdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { loadAddon } from "../../src/util/addon.js";
 import {
 	ABSENT,
 	CTIME_MS,
@@ -12,7 +13,6 @@ import {
 	lookAt,
 	lookByNode,
 	looked,
-	lookNatively,
 	MODE,
 	MTIME_MS,
 	OTHER,
@@ -29,7 +29,7 @@ describe("a look at a path", () => {
 	const at = (name: string): string => join(folder.path, name);
 
 	beforeEach(() => {
-		lookNatively(natives.look);
+		loadAddon(natives.files);
 		writeFileSync(at("file"), "some text");
 		utimesSync(at("file"), 1_600_000_000.123456, 1_600_000_000.123457);
 		linkSync(at("file"), at("hard"));
@@ -77,13 +77,13 @@ describe("a look at a path", () => {
 	});
 
 	it("is taken by the addon, which every Node.js can load", () => {
-		const { look } = addon(natives.look);
+		const { look } = addonOf(natives.files);
 		assert.equal(look(at("file"), true), FILE);
 		assert.equal(look(at("absent"), true), ABSENT);
 	});
 });
 
-function addon(path: string): { readonly look: (path: string, follow: boolean) => number } {
+function addonOf(path: string): { readonly look: (path: string, follow: boolean) => number } {
 	const module: { exports: { look?: (path: string, follow: boolean) => number } } = { exports: {} };
 	process.dlopen(module, path);
 	assert.ok(module.exports.look);
