@@ -211,7 +211,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		reading: mode === "infer" || slots > 1 || remote || workshop.placeholders.size > 0,
 		off: io.env["GG_MODELPATH"] !== undefined || io.env["GG_SUPERVISOR"] === "0",
 		unheld: UNHELD[mode],
-		makeReal: (path) => session.makeReal(path),
+		makeReal: (path) => session.realiser.makeReal(path),
 		sink,
 	});
 	const server = await listenForShims(socket, {
@@ -247,7 +247,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		if (makeHasEnded) void leave();
 	};
 	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, interrupt);
-	if (mode === "build") session.adopt();
+	if (mode === "build") session.realiser.adopt();
 	const forward = (signal: NodeJS.Signals): void => {
 		interrupt();
 		child.kill(signal === "SIGTERM" ? 15 : 1);
@@ -267,7 +267,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	// What the build asked before its end may be the next thing to be read.
 	await new Promise(setImmediate);
 	if (interrupted && end.status !== 0) await leave();
-	const failed = await session.settle();
+	const failed = await session.realiser.settle();
 	const abandoned = interrupted && (end.status !== 0 || failed.length > 0);
 	await server.close();
 	session.close();

@@ -1,12 +1,11 @@
-import { statSync } from "node:fs";
 import { join } from "node:path";
 import { TRACE_LISTS, takeTrace, viewEnvironment } from "../executor/observe.js";
 import { loadResult } from "../executor/results.js";
-import type { ForceOutcome, Forcer, NotForced } from "../forcer/forcer.js";
+import type { ForceOutcome, Forcer } from "../forcer/forcer.js";
 import type { DescribedTool } from "../models/generic.js";
 import { planCommand } from "../models/index.js";
 import type { SystemProbe } from "../models/ld-so.js";
-import type { Command, FileProbe, LocalPlan, OutputFile } from "../models/types.js";
+import type { Command, FileProbe, LocalPlan } from "../models/types.js";
 import type { CommandEvent, Sink } from "../report/events.js";
 import { Scanner } from "../scan/scanner.js";
 import type { FileFacts } from "../store/filefacts.js";
@@ -16,7 +15,7 @@ import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { errorCode, modeOf as fileMode, writeFileAtomic } from "../util/files.js";
-import { followLinks, isThere, makeCanonical } from "../util/paths.js";
+import { isThere, makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import type { Case } from "./case.js";
 import { absolute, type Described } from "./describe.js";
@@ -26,17 +25,20 @@ import { completeTrace } from "./generic-trace.js";
 import { IncludeScanner } from "./include-scan.js";
 import type { Found } from "./lookup.js";
 import { Observers } from "./observers.js";
-import { isLinked, rememberSystem } from "./probe.js";
+import { outputMode } from "./output-mode.js";
+import { rememberSystem } from "./probe.js";
 import { type ExecChange, type PlacedFile, type ShimReply, type ShimRequest, SILENT_SUCCESS } from "./protocol.js";
+import { Realiser } from "./realiser.js";
 import { Recorder } from "./recorder.js";
-import { fail, replyOf, SILENT_FAILURE } from "./replies.js";
+import { fail, replyOf } from "./replies.js";
 import { discoverInputs, type WrittenDepfile } from "./scan.js";
 import { ScanTally } from "./scan-tally.js";
 import type { ShimConnection } from "./server.js";
 import { sharedOutput } from "./shared-output.js";
 import { withoutStalePwd } from "./spelled-directory.js";
+import { Starter } from "./starter.js";
 import { Toolchains, toolRequest } from "./toolchains.js";
-import { FORCE_AND_RUN, isScript, type ToolPaths } from "./tools.js";
+import { FORCE_AND_RUN, type ToolPaths } from "./tools.js";
 
 export interface SessionOptions {
 	/** `infer` leaves placeholders; `build` runs what it can here at once and defers what could run beside it. */
@@ -92,19 +94,11 @@ export class Session {
 	readonly #clock: FileClock;
 	readonly #includes: IncludeScanner;
 	readonly #tally: ScanTally;
-	readonly #scripts = new Map<string, boolean>();
 	readonly #observers = new Observers();
-	readonly #pending = new Set<Promise<ForceOutcome>>();
-	/** Programs that wait for what they read. */
-	readonly #readers = new Set<Promise<boolean>>();
-	/** Thunks in #pending. */
-	readonly #deferred = new Set<ObjectHash>();
-	/** Which of its streams gg hands on for a thunk; both when it is not in here. */
+	/** What the session has deferred. */
+	readonly realiser: Realiser;
+	readonly #starter: Starter;
 	readonly #shown = new Map<ObjectHash, Shown>();
-	/** A placeholder may be met: the build can move and copy those that stood once. */
-	#met: boolean;
-	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
-	#deferring = true;
 	#warnedUncaught = false;
 	readonly #asked = new Set<string>();
 
@@ -116,24 +110,16 @@ export class Session {
 		this.#clock = new FileClock(join(options.ggDir, "tmp"));
 		this.#includes = new IncludeScanner({ ...options, core: (files) => new Scanner(files) });
 		this.#tally = new ScanTally(options.sink);
-		this.#met = options.placeholders.size > 0;
+		this.realiser = new Realiser(options);
+		this.#starter = new Starter(options.tools);
 	}
 
 	/** The build command begins, with this environment: what it will probably need is looked at meanwhile. */
 	begin(env: ReadonlyMap<string, string>): void {
 		const path = this.#o.tools.withoutWrappers(env.get("PATH") ?? "");
 		const real = this.#o.tools.find("gcc", path, "/");
-		if (real !== undefined && this.#o.facts.isSystem(real) && !this.#isScript(real))
+		if (real !== undefined && this.#o.facts.isSystem(real) && !this.#starter.isScript(real))
 			this.#toolchains.expect(toolRequest(real, path, { cwd: "/", env }, { family: "cc", helpers: [] }));
-	}
-
-	/** Makes real what an earlier infer left: a build leaves no placeholder. */
-	adopt(): void {
-		for (const path of this.#o.placeholders.all()) {
-			const placeholder = readPlaceholder(path);
-			if (placeholder !== undefined) this.#inBackground(placeholder.hash);
-			else this.#o.placeholders.forget(path);
-		}
 	}
 
 	/** What of a thunk's output gg itself is to print: not what its shim does, or what the build throws away. */
@@ -149,55 +135,13 @@ export class Session {
 				const message = `Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 				this.#o.sink({ kind: "warning", failure: { reason: "internal", message } });
 			}
-			connection.finish({ kind: "exec", change: this.#plain(connection.request) });
+			connection.finish({ kind: "exec", change: this.#starter.plain(connection.request) });
 		});
 	}
 
 	/** The build asked for this command; known only if the session `remembers`. */
 	wasAsked({ cwd, args }: Thunk): boolean {
 		return this.#asked.has([cwd, ...args.slice(1)].join("\0"));
-	}
-
-	/** A program of the build asks for a file's content. False: it is a placeholder, and cannot be made real. */
-	makeReal(path: string): Promise<boolean> {
-		const made = this.#makeReal(path).finally(() => this.#readers.delete(made));
-		this.#readers.add(made);
-		return made;
-	}
-
-	async #makeReal(path: string): Promise<boolean> {
-		const standing = readPlaceholder(path);
-		// One that another gg has left here is that one's.
-		if (standing === undefined || this.#o.store.objects.get(standing.hash) === undefined) return true;
-		this.#met = true;
-		const warn = (why: string): void => {
-			const message = `${path}, which a program reads, could not be made:\n${why.trimEnd()}`;
-			this.#o.sink({ kind: "warning", failure: { reason: "failed", message } });
-		};
-		try {
-			const failure = await this.#forceInputs([path], "/");
-			if (failure === undefined && readPlaceholder(path) === undefined) return true;
-			if (failure === undefined) warn("it is still a placeholder");
-			else if (failure !== SILENT_FAILURE && failure.kind === "exit") warn(Buffer.from(failure.stderr).toString());
-		} catch (error) {
-			warn(`gg: ${error instanceof Error ? error.message : String(error)}`);
-		}
-		return false;
-	}
-
-	/**
-	 * Resolves when all that was deferred has been forced, and nobody waits for it, as a process that the build command has left
-	 * behind may do; the outcomes that failed.
-	 */
-	async settle(): Promise<NotForced[]> {
-		const failed: NotForced[] = [];
-		while (this.#pending.size + this.#readers.size > 0) {
-			await Promise.all(this.#readers);
-			const known = [...this.#pending];
-			for (const outcome of await Promise.all(known)) if (outcome.kind === "failed") failed.push(outcome);
-			for (const promise of known) this.#pending.delete(promise);
-		}
-		return failed;
 	}
 
 	/** Writes what is remembered of the commands. */
@@ -221,7 +165,7 @@ export class Session {
 			);
 		if (request.tool === FORCE_AND_RUN) return this.#forceAndRun(connection, started);
 		const path = this.#o.tools.withoutWrappers(request.env.get("PATH") ?? "");
-		const real = this.#real(request, path);
+		const real = this.#starter.real(request, path);
 		if (real === undefined) return this.#local(connection, started, local("no-model", "not found on PATH", []));
 		const command: Command = { tool: request.tool, argv: request.argv, cwd: request.cwd, env: request.env };
 		const planned = planCommand(command, this.#o.probe, this.#o.described);
@@ -234,12 +178,12 @@ export class Session {
 			this.#warnUncaught(request.parentExe);
 			return this.#local(connection, started, local("no-model", `started by ${request.parentExe}`, plan.inputs));
 		}
-		const argv = [this.#calledAs(request, real), ...request.argv.slice(1)];
+		const argv = [this.#starter.calledAs(request, real), ...request.argv.slice(1)];
 		const generic = plan.family === "generic";
-		if (!generic && this.#isScript(real)) return this.#script(connection, started, real);
+		if (!generic && this.#starter.isScript(real)) return this.#script(connection, started, real);
 		if (generic && this.#observers.feeds(request))
 			return this.#local(connection, started, local("stdin", "something is fed to it", plan.inputs));
-		const unmade = generic ? await this.#forceInputs([real], request.cwd) : undefined;
+		const unmade = generic ? await this.realiser.forceInputs([real], request.cwd) : undefined;
 		if (unmade !== undefined) return connection.finish(unmade);
 		const asks = toolRequest(real, path, request, plan);
 		const tool = Toolchains.key(asks);
@@ -281,7 +225,7 @@ export class Session {
 			}
 		}
 		if (defers) return this.#defer(connection, c, found);
-		if (this.#o.throughForcer && !this.#isNamedThroughLink(c)) return this.#await(connection, c);
+		if (this.#o.throughForcer && !this.#starter.isNamedThroughLink(c)) return this.#await(connection, c);
 		await this.#runHere(connection, c);
 	}
 
@@ -316,15 +260,15 @@ export class Session {
 
 	/** True when the answer may be given before the command has run. */
 	#defers(c: Case): boolean {
-		if (!this.#deferring || !c.plan.deferrable) return false;
+		if (!this.realiser.mayDefer || !c.plan.deferrable) return false;
 		const { mode, remote, slots } = this.#o;
-		if (this.#isNamedThroughLink(c)) return false;
+		if (this.#starter.isNamedThroughLink(c)) return false;
 		if (mode === "build" && !remote && slots <= 1) return false;
 		if (this.#observers.sees(c.request, c.plan)) return false;
 		// A placeholder would take the place of a real file, whose mode strip and ranlib keep.
 		const replaced = c.plan.inout.map((path) => absolute(c.request.cwd, path));
 		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
-		if (c.plan.outputs.some((output) => modeOf(c, output) === undefined)) return false;
+		if (c.plan.outputs.some((output) => outputMode(c, output) === undefined)) return false;
 		if (mode === "infer") return true;
 		// A build is to be what it is without gg, whoever reads its files.
 		if (!this.#o.holdsReaders()) return false;
@@ -358,8 +302,8 @@ export class Session {
 			const planned = c.plan.outputs.find((p) => p.tag === output.tag);
 			if (planned === undefined || planned.role === "depfile") continue;
 			const tag = output.tag === thunk.outputs[0] ? "" : output.tag;
-			files.push(this.#o.placeholders.prepare(output.path, { hash, tag }, modeOf(c, planned)));
-			this.#met = true;
+			files.push(this.#o.placeholders.prepare(output.path, { hash, tag }, outputMode(c, planned)));
+			this.realiser.meet();
 		}
 		const streams = this.#observers.streams(c.request);
 		const shown = { stdout: streams.stdout === "shown", stderr: streams.stderr === "shown" };
@@ -371,7 +315,7 @@ export class Session {
 		if (this.#o.mode === "infer" && (await connection.place(files))) return;
 		const unwritable = this.#writeAll(files);
 		if (unwritable !== undefined) return this.#runHere(connection, c, "unsupported-output", unwritable);
-		if (this.#o.mode === "build") this.#inBackground(hash);
+		if (this.#o.mode === "build") this.realiser.inBackground(hash);
 		connection.finish(SILENT_SUCCESS);
 	}
 
@@ -387,15 +331,6 @@ export class Session {
 			}
 		}
 		return undefined;
-	}
-
-	#inBackground(hash: ObjectHash): void {
-		const promise = this.#o.forcer.force(hash);
-		this.#deferred.add(hash);
-		this.#pending.add(promise);
-		void promise.then((outcome) => {
-			if (outcome.kind === "failed") this.#deferring = false;
-		});
 	}
 
 	/** Finds out what a command will read, without running it. */
@@ -426,7 +361,7 @@ export class Session {
 			// One that stays a placeholder must not be asked for again and again.
 			if (inputs.needs.every((path) => asked.has(path))) return inputs;
 			for (const path of inputs.needs) asked.add(path);
-			if ((await this.#forceInputs(inputs.needs, c.request.cwd)) !== undefined) return inputs;
+			if ((await this.realiser.forceInputs(inputs.needs, c.request.cwd)) !== undefined) return inputs;
 			inputs = await discover();
 		}
 		if ("reason" in inputs) return inputs;
@@ -455,7 +390,7 @@ export class Session {
 		}
 		const trace = this.#traceFile();
 		const change: ExecChange = {
-			path: this.#startedBy(request, c.real),
+			path: this.#starter.startedBy(request, c.real),
 			argv: c.argv,
 			setenv: [
 				...(request.env.has("PATH") ? [`PATH=${c.path}`] : []),
@@ -505,18 +440,11 @@ export class Session {
 	/** Runs it for real, without a thunk, once the placeholders among its inputs are real. */
 	async #local(connection: ShimConnection, started: number, plan: LocalPlan): Promise<void> {
 		const { request } = connection;
-		const unknown = plan.readsUnknown === true ? this.#o.placeholders.all() : this.#below(plan, request.cwd);
-		const named = await this.#forceInputs(plan.inputs, request.cwd);
-		const failure = named ?? (await this.#forceUnnamed(unknown, request.cwd));
+		const unknown = plan.readsUnknown === true ? this.#o.placeholders.all() : this.realiser.below(plan, request.cwd);
+		const named = await this.realiser.forceInputs(plan.inputs, request.cwd);
+		const failure = named ?? (await this.realiser.forceUnnamed(unknown, request.cwd));
 		this.#tellLocal(request, started, plan.reason, plan.detail);
-		connection.finish(failure ?? { kind: "exec", change: this.#plain(request) });
-	}
-
-	/** The placeholders in folders that a program without a model is given: tar and its like take all that lies there. */
-	#below(plan: LocalPlan, cwd: string): string[] {
-		if (!this.#met || plan.reason !== "no-model") return [];
-		const folders = plan.inputs.map((input) => `${followLinks(absolute(cwd, input)).replace(/\/$/, "")}/`);
-		return this.#o.placeholders.all().filter((path) => folders.some((folder) => path.startsWith(folder)));
+		connection.finish(failure ?? { kind: "exec", change: this.#starter.plain(request) });
 	}
 
 	/** A compiler that is a script starts others: those are caught, so it keeps the wrappers. */
@@ -525,7 +453,7 @@ export class Session {
 		this.#tellLocal(request, started, "no-model", `${real} is a script`);
 		const called = request.asked === real ? request.argv[0]! : real;
 		const change = {
-			path: this.#startedBy(request, real),
+			path: this.#starter.startedBy(request, real),
 			argv: [called, ...request.argv.slice(1)],
 			setenv: [],
 			unsetenv: [],
@@ -538,7 +466,7 @@ export class Session {
 		const { request } = connection;
 		const file = request.argv[1];
 		if (file === undefined) return connection.finish(fail(`${FORCE_AND_RUN}: no file was named\n`));
-		const failure = await this.#forceInputs([file], request.cwd);
+		const failure = await this.realiser.forceInputs([file], request.cwd);
 		if (failure !== undefined) return connection.finish(failure);
 		this.#tellLocal(request, started, "program", "a program that was inferred is started");
 		const change = { path: absolute(request.cwd, file), argv: request.argv.slice(1), setenv: [], unsetenv: [] };
@@ -549,7 +477,7 @@ export class Session {
 	async #forceReads(c: Case, reason: string): Promise<ShimReply | undefined> {
 		const { plan, request } = c;
 		const named = [...plan.inputs, ...plan.inout, ...plan.sources.map((s) => s.path)];
-		const failure = await this.#forceInputs(named, request.cwd);
+		const failure = await this.realiser.forceInputs(named, request.cwd);
 		if (failure !== undefined || this.#o.placeholders.size === 0 || plan.discovery.kind === "none") return failure;
 		if (this.#o.mode === "infer") {
 			let unknown = reason;
@@ -560,112 +488,7 @@ export class Session {
 			// Found without reading a placeholder, or not to be found by the command either.
 			if (["", "scan-failed", "no-input-file", "time-macro"].includes(unknown)) return undefined;
 		}
-		return this.#forceUnnamed(this.#o.placeholders.all(), request.cwd);
-	}
-
-	/** Makes real what a command might read that does not name it. */
-	async #forceUnnamed(paths: readonly string[], cwd: string): Promise<ShimReply | undefined> {
-		if (this.#o.mode === "infer") return this.#forceInputs(paths, cwd);
-		// In a build they are all on their way to be real.
-		await Promise.all(
-			paths.map(async (path) => {
-				const outcome = await this.#realise(path);
-				if (outcome !== SILENT_FAILURE && outcome?.kind !== "failed") return;
-				this.#deferring = false;
-				// As make alone would leave it. Another command's failure is none of this one, or make would take what its recipe left for done.
-				if (readPlaceholder(path) !== undefined) this.#o.placeholders.remove(path);
-			}),
-		);
-		return undefined;
-	}
-
-	/** Puts the real file where a placeholder stands; undefined where none does. */
-	async #realise(path: string): Promise<ForceOutcome | typeof SILENT_FAILURE | undefined> {
-		const placeholder = readPlaceholder(path);
-		if (placeholder === undefined) return undefined;
-		// A moved placeholder is known from here on.
-		this.#o.placeholders.note(path);
-		const outcome = await this.#o.forcer.force(placeholder.hash);
-		// It may stand elsewhere than where the thunk writes.
-		if (outcome.kind === "forced") {
-			// Another command may have promised the file anew meanwhile (`ar r` after `ar r`): that promise stands.
-			if (readPlaceholder(path)?.hash === placeholder.hash) this.#o.placeAt(path, outcome, placeholder.tag);
-			// It may be the same file by another name, below a container's root.
-			if (readPlaceholder(path) === undefined) this.#o.placeholders.forget(path);
-		} else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
-		return outcome;
-	}
-
-	/** Forces the placeholders among files that a command will read; a reply when one of them fails. */
-	async #forceInputs(inputs: readonly string[], cwd: string): Promise<ShimReply | undefined> {
-		if (!this.#met) return undefined;
-		const paths = new Set<string>();
-		for (const input of inputs) {
-			// A library's plain name is a link to the one with a version.
-			const path = followLinks(absolute(cwd, input));
-			if (this.#o.placeholders.has(path) || readPlaceholder(path) !== undefined) paths.add(path);
-		}
-		const outcomes = await Promise.all([...paths].map((path) => this.#realise(path)));
-		for (const outcome of outcomes) {
-			// Make is given the failed command itself again, and that shows why.
-			if (outcome?.kind === "exit") return outcome;
-			if (outcome?.kind !== "failed") continue;
-			this.#deferring = false;
-			const { result, failure } = outcome;
-			if (result !== undefined)
-				return { kind: "exit", status: result.status, signal: 0, stdout: result.stdout, stderr: result.stderr };
-			return fail(`gg: ${failure?.message ?? "an input could not be made"}\n`);
-		}
-		return undefined;
-	}
-
-	/** What the shim would do without a session. */
-	#plain(request: ShimRequest): ExecChange {
-		const path = this.#o.tools.withoutWrappers(request.env.get("PATH") ?? "");
-		const real = this.#real(request, path) ?? request.tool;
-		return {
-			path: this.#startedBy(request, real),
-			argv: [this.#calledAs(request, real), ...request.rawArgv.slice(1)],
-			setenv: request.env.has("PATH") ? [`PATH=${path}`] : [],
-			unsetenv: ["GG_SESSION"],
-		};
-	}
-
-	/** The tool that is meant: exactly the one that was asked for by its path, unless a launcher stands there. */
-	#real(request: ShimRequest, path: string): string | undefined {
-		const { asked, tool, cwd } = request;
-		return asked !== "" && this.#o.tools.isReal(asked) ? asked : this.#o.tools.find(tool, path, cwd);
-	}
-
-	/** argv[0] as the caller has it; a wrapper's path gives way to the tool's. */
-	#calledAs(request: ShimRequest, real: string): string {
-		const called = request.argv[0] ?? request.tool;
-		return called.includes("/") && request.asked !== real ? real : called;
-	}
-
-	/** The path to start the tool by: a script's `$0` is as the caller has named it, not as it was found to be. */
-	#startedBy({ argv, cwd }: ShimRequest, real: string): string {
-		const called = argv[0] ?? "";
-		if (!called.includes("/") || called === real || !this.#isScript(real)) return real;
-		const named = statSync(absolute(cwd, called), { throwIfNoEntry: false });
-		const meant = statSync(real, { throwIfNoEntry: false });
-		return named !== undefined && named.ino === meant?.ino && named.dev === meant.dev ? called : real;
-	}
-
-	/** A script whose `$0` a thunk could not give it: only where it is called there is that link. */
-	#isNamedThroughLink({ plan, request, real }: Case): boolean {
-		if (plan.family !== "generic") return false;
-		const path = this.#startedBy(request, real);
-		return path !== real && absolute(request.cwd, path) !== real;
-	}
-
-	#isScript(path: string): boolean {
-		let known = this.#scripts.get(path);
-		if (known === undefined) {
-			known = isScript(path);
-			this.#scripts.set(path, known);
-		}
-		return known;
+		return this.realiser.forceUnnamed(this.#o.placeholders.all(), request.cwd);
 	}
 
 	#traceFile(): string {
@@ -680,27 +503,6 @@ export class Session {
 	#tell(c: Case, how: CommandEvent["how"], reason: string, detail: string, thunk: string, status: number): void {
 		this.#o.sink({ ...eventOf(c), how, reason, detail, thunk, status, ms: performance.now() - c.started });
 	}
-}
-
-/**
- * The mode that an output will have: what copies a placeholder, or changes its mode, is to find what it would find without
- * gg. What rewrites a file keeps its mode. Copies of an object by LLVM's tools have the original's own mode; GNU's can be
- * executed if a linker has finished what they are of. Undefined: only a run shows it.
- */
-function modeOf({ request, plan }: Case, output: OutputFile): number | undefined {
-	const made = (executable: boolean): number => (executable ? 0o777 : 0o666) & ~request.umask;
-	const kept = plan.inout.includes(output.path);
-	const copied = /^(?:strip|objcopy)$/.test(plan.family) ? plan.inputs[0] : undefined;
-	const from = kept ? output.path : copied;
-	const path = from === undefined ? undefined : absolute(request.cwd, from);
-	const original = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
-	if (path === undefined || original === undefined) return made(output.executable);
-	if (kept || /llvm/.test(request.tool)) return original.mode & 0o777;
-	const linked = isLinked(path);
-	if (linked !== undefined) return made(linked);
-	// A placeholder without a right to be executed: an object, or a program that was given another mode.
-	if ((original.mode & 0o111) !== 0) return made(true);
-	return output.executable ? undefined : made(false);
 }
 
 function local(reason: LocalPlan["reason"], detail: string, inputs: readonly string[]): LocalPlan {

@@ -1,0 +1,175 @@
+import type { ForceOutcome, Forcer, NotForced } from "../forcer/forcer.js";
+import type { LocalPlan } from "../models/types.js";
+import type { Sink } from "../report/events.js";
+import type { LocalObjects } from "../store/local.js";
+import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
+import type { Store } from "../store/types.js";
+import type { ObjectHash } from "../thunk/hash.js";
+import { followLinks } from "../util/paths.js";
+import { absolute } from "./describe.js";
+import type { ShimReply } from "./protocol.js";
+import { fail, SILENT_FAILURE } from "./replies.js";
+
+export interface RealiserOptions {
+	/** `infer` forces only what is read. */
+	readonly mode: "infer" | "build";
+	readonly store: Store & { readonly objects: LocalObjects };
+	readonly placeholders: Placeholders;
+	readonly forcer: Forcer;
+	/** Puts one output of a forced thunk at `path`, where a placeholder for it stands. */
+	readonly placeAt: (path: string, outcome: ForceOutcome & { kind: "forced" }, tag: string) => void;
+	readonly sink: Sink;
+}
+
+/** Makes placeholders real while a build runs: all of them beside it, or those that something is about to read. */
+export class Realiser {
+	readonly #o: RealiserOptions;
+	readonly #pending = new Set<Promise<ForceOutcome>>();
+	/** Programs that wait for what they read. */
+	readonly #readers = new Set<Promise<boolean>>();
+	/** Thunks in #pending. */
+	readonly #deferred = new Set<ObjectHash>();
+	/** A placeholder may be met: the build can move and copy those that stood once. */
+	#met: boolean;
+	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
+	#deferring = true;
+
+	constructor(options: RealiserOptions) {
+		this.#o = options;
+		this.#met = options.placeholders.size > 0;
+	}
+
+	/** None of the deferred commands has failed so far. */
+	get mayDefer(): boolean {
+		return this.#deferring;
+	}
+
+	/** A placeholder is about to stand. */
+	meet(): void {
+		this.#met = true;
+	}
+
+	/** Makes real what an earlier infer left: a build leaves no placeholder. */
+	adopt(): void {
+		for (const path of this.#o.placeholders.all()) {
+			const placeholder = readPlaceholder(path);
+			if (placeholder !== undefined) this.inBackground(placeholder.hash);
+			else this.#o.placeholders.forget(path);
+		}
+	}
+
+	/** A program of the build asks for a file's content. False: it is a placeholder, and cannot be made real. */
+	makeReal(path: string): Promise<boolean> {
+		const made = this.#content(path).finally(() => this.#readers.delete(made));
+		this.#readers.add(made);
+		return made;
+	}
+
+	async #content(path: string): Promise<boolean> {
+		const standing = readPlaceholder(path);
+		// One that another gg has left here is that one's.
+		if (standing === undefined || this.#o.store.objects.get(standing.hash) === undefined) return true;
+		this.#met = true;
+		const warn = (why: string): void => {
+			const message = `${path}, which a program reads, could not be made:\n${why.trimEnd()}`;
+			this.#o.sink({ kind: "warning", failure: { reason: "failed", message } });
+		};
+		try {
+			const failure = await this.forceInputs([path], "/");
+			if (failure === undefined && readPlaceholder(path) === undefined) return true;
+			if (failure === undefined) warn("it is still a placeholder");
+			else if (failure !== SILENT_FAILURE && failure.kind === "exit") warn(Buffer.from(failure.stderr).toString());
+		} catch (error) {
+			warn(`gg: ${error instanceof Error ? error.message : String(error)}`);
+		}
+		return false;
+	}
+
+	/**
+	 * Resolves when all that was deferred has been forced, and nobody waits for it, as a process that the build command has left
+	 * behind may do; the outcomes that failed.
+	 */
+	async settle(): Promise<NotForced[]> {
+		const failed: NotForced[] = [];
+		while (this.#pending.size + this.#readers.size > 0) {
+			await Promise.all(this.#readers);
+			const known = [...this.#pending];
+			for (const outcome of await Promise.all(known)) if (outcome.kind === "failed") failed.push(outcome);
+			for (const promise of known) this.#pending.delete(promise);
+		}
+		return failed;
+	}
+
+	/** Has a thunk forced beside the build. */
+	inBackground(hash: ObjectHash): void {
+		const promise = this.#o.forcer.force(hash);
+		this.#deferred.add(hash);
+		this.#pending.add(promise);
+		void promise.then((outcome) => {
+			if (outcome.kind === "failed") this.#deferring = false;
+		});
+	}
+
+	/** The placeholders in folders that a program without a model is given: tar and its like take all that lies there. */
+	below(plan: LocalPlan, cwd: string): string[] {
+		if (!this.#met || plan.reason !== "no-model") return [];
+		const folders = plan.inputs.map((input) => `${followLinks(absolute(cwd, input)).replace(/\/$/, "")}/`);
+		return this.#o.placeholders.all().filter((path) => folders.some((folder) => path.startsWith(folder)));
+	}
+
+	/** Makes real what a command might read that does not name it. */
+	async forceUnnamed(paths: readonly string[], cwd: string): Promise<ShimReply | undefined> {
+		if (this.#o.mode === "infer") return this.forceInputs(paths, cwd);
+		// In a build they are all on their way to be real.
+		await Promise.all(
+			paths.map(async (path) => {
+				const outcome = await this.#realise(path);
+				if (outcome !== SILENT_FAILURE && outcome?.kind !== "failed") return;
+				this.#deferring = false;
+				// As make alone would leave it. Another command's failure is none of this one, or make would take what its recipe left for done.
+				if (readPlaceholder(path) !== undefined) this.#o.placeholders.remove(path);
+			}),
+		);
+		return undefined;
+	}
+
+	/** Puts the real file where a placeholder stands; undefined where none does. */
+	async #realise(path: string): Promise<ForceOutcome | typeof SILENT_FAILURE | undefined> {
+		const placeholder = readPlaceholder(path);
+		if (placeholder === undefined) return undefined;
+		// A moved placeholder is known from here on.
+		this.#o.placeholders.note(path);
+		const outcome = await this.#o.forcer.force(placeholder.hash);
+		// It may stand elsewhere than where the thunk writes.
+		if (outcome.kind === "forced") {
+			// Another command may have promised the file anew meanwhile (`ar r` after `ar r`): that promise stands.
+			if (readPlaceholder(path)?.hash === placeholder.hash) this.#o.placeAt(path, outcome, placeholder.tag);
+			// It may be the same file by another name, below a container's root.
+			if (readPlaceholder(path) === undefined) this.#o.placeholders.forget(path);
+		} else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
+		return outcome;
+	}
+
+	/** Forces the placeholders among files that a command will read; a reply when one of them fails. */
+	async forceInputs(inputs: readonly string[], cwd: string): Promise<ShimReply | undefined> {
+		if (!this.#met) return undefined;
+		const paths = new Set<string>();
+		for (const input of inputs) {
+			// A library's plain name is a link to the one with a version.
+			const path = followLinks(absolute(cwd, input));
+			if (this.#o.placeholders.has(path) || readPlaceholder(path) !== undefined) paths.add(path);
+		}
+		const outcomes = await Promise.all([...paths].map((path) => this.#realise(path)));
+		for (const outcome of outcomes) {
+			// Make is given the failed command itself again, and that shows why.
+			if (outcome?.kind === "exit") return outcome;
+			if (outcome?.kind !== "failed") continue;
+			this.#deferring = false;
+			const { result, failure } = outcome;
+			if (result !== undefined)
+				return { kind: "exit", status: result.status, signal: 0, stdout: result.stdout, stderr: result.stderr };
+			return fail(`gg: ${failure?.message ?? "an input could not be made"}\n`);
+		}
+		return undefined;
+	}
+}
