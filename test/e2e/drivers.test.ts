@@ -244,6 +244,42 @@ describe("a compiler driver", () => {
 	$(CC) -flto -frandom-seed=1 -c c.c -o c3.o && $(CC) -flto -frandom-seed=1 -shared c3.o -o c.so`,
 			unknowable: ["c.so"],
 		},
+		{
+			name: "embedded",
+			needs: ["clang-19"],
+			files: {
+				"seed.bin": "some bytes\n",
+				"sub/two.bin": "two",
+				"gen.c": "int g = 1;\n",
+				"a.c": `
+#if __has_embed("data.bin") == 1
+const unsigned char e[] = {
+#embed "data.bin"
+};
+#endif
+#if __has_embed(<opt.bin>)
+const unsigned char o[] = {
+#embed <opt.bin> if_empty(9)
+};
+#endif
+const unsigned char f[] = {
+#embed "two.bin" limit(2) prefix(1, ) suffix(, 2)
+};
+// Another command's output.
+const unsigned char g[] = {
+#embed "gen.o"
+};
+`,
+			},
+			rule: `
+	cp seed.bin data.bin
+	clang-19 -c gen.c
+	clang-19 -std=c23 -MD -c --embed-dir=. --embed-dir=sub a.c
+	echo x > opt.bin && clang-19 -std=c23 -c --embed-dir=. --embed-dir=sub a.c -o a2.o
+	rm opt.bin && clang-19 -std=c23 -c --embed-dir=. --embed-dir=sub a.c -o a3.o
+	echo more >> data.bin && clang-19 -std=c23 -c --embed-dir=. --embed-dir=sub a.c -o a4.o
+	sed -i s/1/2/ gen.c && clang-19 -c gen.c && clang-19 -std=c23 -c --embed-dir=. --embed-dir=sub a.c -o a5.o`,
+		},
 	]);
 
 	rowsTest("of another language", [
