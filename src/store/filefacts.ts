@@ -4,7 +4,7 @@ import { hashFile, type ObjectHash } from "../thunk/hash.js";
 import { PLACEHOLDER_MAX, type Placeholder, parsePlaceholder } from "../thunk/placeholder.js";
 import { makeFolders, writeFileAtomic } from "../util/files.js";
 import { CTIME_MS, DEV, FILE, INO, lookAt, looked, MTIME_MS, SIZE } from "../util/look.js";
-import { TIME_MACRO, timePieces } from "./time-macros.js";
+import { timesOf } from "./time-macros.js";
 
 /** What is known of a regular file's content. */
 export interface FileFact {
@@ -29,7 +29,7 @@ export interface FileFact {
 	readonly readAt: number;
 }
 
-const HEADER = "ggfacts5";
+const HEADER = "ggfacts6";
 /** A time stamp this close to the reading may hide a later change: the kernel's clock ticks every 4 ms (10 at 100 Hz). */
 const RACY_MS = 12;
 /** The assembler takes its directives in capitals, too, and macros may write the dot. */
@@ -131,8 +131,9 @@ export class FileFacts {
 				// To search the bytes for a word first is much cheaper, where a word cannot be in two pieces.
 				const mayName = (word: string): boolean =>
 					isSpliced || chunk.length < size || chunk.includes(word, 0, "latin1");
-				names.time ||= TIME_MACRO.test(searched);
-				if (!system) for (const piece of timePieces(searched)) pieces.add(piece);
+				const times = timesOf(path, searched, chunk.length === size);
+				names.time ||= times.named;
+				if (!system) for (const piece of times.pieces) pieces.add(piece);
 				names.assemblerFile ||=
 					ASSEMBLER_FILE.test(searched) || ((mayName("incbin") || mayName("INCBIN")) && INCBIN.test(searched));
 				names.once ||= mayName("once") && ONCE.test(searched);
