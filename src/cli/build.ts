@@ -1,8 +1,5 @@
-import { spawn, spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync } from "node:fs";
-import { constants as system } from "node:os";
-import { basename, join, resolve } from "node:path";
-import { loadResult } from "../executor/results.js";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { NotForced } from "../forcer/forcer.js";
 import { systemProbe } from "../interpose/probe.js";
 import { listenForShims } from "../interpose/server.js";
@@ -12,17 +9,17 @@ import { ToolPaths, wrappersFor } from "../interpose/tools.js";
 import type { DescribedTool } from "../models/generic.js";
 import type { Event } from "../report/events.js";
 import { describeCommand, Journal } from "../report/journal.js";
-import { readPlaceholder as readStanding, sweep } from "../store/placeholders.js";
-import { describeErrno, describeErrnoNumber, findProject, openProject } from "../store/project.js";
-import { decodeThunk } from "../thunk/codec.js";
+import { describeErrnoNumber, findProject, openProject } from "../store/project.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
+import { childEnvironment, dryRun, findProgram, notExecutable, runWithin } from "./build-command.js";
+import { type EndedBuild, finish, removeStanding, tellUnmet } from "./build-end.js";
 import { readConfig } from "./config.js";
 import { parseRunOptions, type RunOptions, runOptionsHelp, withEngines } from "./options.js";
 import { give, tellDeclined, undeclaredInput } from "./project.js";
 import { runRecheck } from "./recheck.js";
 import type { Io, Run } from "./types.js";
-import { openWorkshop, type Workshop } from "./workshop.js";
+import { openWorkshop } from "./workshop.js";
 
 const USAGE = {
 	build:
@@ -71,32 +68,6 @@ async function runBuild(mode: "build" | "infer", args: readonly string[], io: Io
 	}
 }
 
-/** A build that starts gg again: the session around it answers for all of it, and has the placeholders that stand. */
-function runWithin(command: readonly string[], io: Io): Promise<number> {
-	const env = Object.fromEntries(
-		[...childEnvironment(io.env, true)].map((line) => [
-			line.slice(0, line.indexOf("=")),
-			line.slice(line.indexOf("=") + 1),
-		]),
-	);
-	// Make's jobserver is two descriptors that it names.
-	const numbers =
-		/--jobserver-(?:auth|fds)=(\d+),(\d+)/
-			.exec(io.env["MAKEFLAGS"] ?? "")
-			?.slice(1)
-			.map(Number) ?? [];
-	const stdio = Array.from({ length: Math.max(2, ...numbers) + 1 }, (_, fd) =>
-		fd <= 2 || numbers.includes(fd) ? fd : ("ignore" as const),
-	);
-	const child = spawn(command[0]!, command.slice(1), { cwd: io.cwd, env, stdio });
-	return new Promise((resolve, reject) => {
-		child.once("error", (error) => {
-			reject(new UserError({ reason: "no-command", message: `cannot start ${command[0]}: ${describeErrno(error)}` }));
-		});
-		child.once("exit", (status, signal) => resolve(status ?? 128 + (signal === null ? 0 : system.signals[signal])));
-	});
-}
-
 /** What is said where a program that opens a placeholder cannot be made to wait. */
 const UNHELD = {
 	build: {
@@ -111,13 +82,8 @@ const UNHELD = {
 } as const;
 
 /** One run of the build command. */
-interface Build {
-	readonly workshop: Workshop;
-	readonly journal: Journal;
-	readonly io: Io;
+interface Build extends EndedBuild {
 	readonly described: readonly DescribedTool[];
-	/** Milliseconds since the epoch: no file that the build writes is older. */
-	readonly startedAt: number;
 	/** What failed beside the build's first run: the second run should meet it. */
 	readonly missed?: readonly NotForced[];
 	/** Commands may be deferred, for if one of them fails the build command is run again. */
@@ -289,133 +255,5 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	return code === 0 && differing > 0 ? 1 : code;
 }
 
-/** Make had gone on in the recipe before the command failed, so its target is there, and nobody runs the command again. */
-function tellUnmet({ thunk, result, failure }: NotForced, io: Io): void {
-	if (thunk === undefined) return;
-	if (result !== undefined) io.err(result.stderr.toString());
-	io.err(`gg: ${thunk.outputPaths[0]?.path ?? ""}: ${failure?.message ?? `ended with status ${result?.status}`}\n`);
-	io.err(`    cd ${thunk.cwd} && ${thunk.args.join(" ")}\n`);
-	io.err(
-		"    the recipe had gone on by then, and make takes its target for done: remove that target and build again\n",
-	);
-}
-
-/** After the build: no placeholder may stand after `build`, and after `infer` all that stand must be known. */
-function finish(mode: "build" | "infer", { workshop, journal, io, startedAt }: Build, status: number): number {
-	let code = status;
-	if (workshop.placeholders.size > 0 || journal.counts.deferred > 0) {
-		const found = sweep(workshop.root, startedAt);
-		for (const path of found.placeholders) workshop.placeholders.note(path);
-		for (const path of found.swallowed) {
-			const again = mode === "build" ? "`gg build --jobs 1 COMMAND`, which defers nothing" : "`gg build COMMAND`";
-			io.err(`gg: ${path} holds the bytes of a placeholder: a program that gg did not catch put it there\n`);
-			io.err(`    remove it, and run the build by ${again}\n`);
-			code = code === 0 ? 1 : code;
-		}
-		if (mode === "build") {
-			for (const path of found.placeholders) {
-				if (placeFromStore(workshop, path)) continue;
-				io.err(`gg: ${path} is still a placeholder and was removed\n`);
-				workshop.placeholders.remove(path);
-				code = code === 0 ? 1 : code;
-			}
-		}
-	}
-	const c = journal.counts;
-	if (c.different > 0) {
-		io.err(
-			`gg: ${c.different} differences between gg's scan of includes and the compiler's; the compiler's was used\n`,
-		);
-		code = code === 0 ? 1 : code;
-	}
-	if (c.commands > 0 && mode === "infer")
-		io.err(
-			`gg: ${c.deferred} deferred, ${c.local + c.ran + c.unrecorded} run here${c.deferred > 0 ? "; `gg force` makes them real" : ""}\n`,
-		);
-	else if (c.commands > 0) {
-		io.err(
-			`gg: ${c.cached + c.found} from the store, ${c.ran + c.unrecorded + c.forced} compiled, linked or archived, ${c.local} run as they are\n`,
-		);
-	}
-	return code;
-}
-
-/** A placeholder that the build moved: its result is in the store by now. */
-function placeFromStore(workshop: Workshop, path: string): boolean {
-	const standing = readStanding(path);
-	if (standing === undefined) return true;
-	const thunkBytes = workshop.store.objects.get(standing.hash);
-	const decoded = thunkBytes === undefined ? undefined : decodeThunk(thunkBytes);
-	const result = loadResult(workshop.store, standing.hash);
-	if (decoded?.ok !== true || result === undefined) return false;
-	const outputs = new Map(result.outputs.map((o) => [o.tag, o.hash]));
-	const first = decoded.value.outputs[0];
-	const main = first === undefined ? undefined : outputs.get(first);
-	if (main !== undefined) outputs.set("", main);
-	try {
-		return workshop.placeAt(path, { kind: "forced", final: standing.hash, result, outputs }, standing.tag);
-	} catch {
-		// The disk is full, or the folder may not be written: what cannot be placed is as good as not made.
-		return false;
-	}
-}
-
-/** What would run is for the builder to say: make and ninja have the same option for it. */
-function dryRun(command: readonly string[], io: Io): number {
-	if (!/^(?:g?make|ninja|samu)$/.test(basename(command[0]!))) {
-		throw new UserError({
-			reason: "usage",
-			message: `--dry-run asks the build command what it would run, and ${command[0]} is neither make nor ninja`,
-			hint: "`gg infer` describes a build without compiling; `gg force --dry-run` then lists the commands",
-		});
-	}
-	const { status, error } = spawnSync(command[0]!, [...command.slice(1), "-n"], { stdio: "inherit", cwd: io.cwd });
-	if (error !== undefined) throw error;
-	return status ?? 1;
-}
-
-/** Leaves no placeholder, moved ones neither: make is to see as missing what was not made. */
-function removeStanding(workshop: Workshop, startedAt: number): void {
-	for (const path of new Set([...workshop.placeholders.all(), ...sweep(workshop.root, startedAt).placeholders])) {
-		if (placeFromStore(workshop, path)) workshop.placeholders.forget(path);
-		else workshop.placeholders.remove(path);
-	}
-}
-
-/** The build's environment: the user's, without what gg's own start put there. */
-export function childEnvironment(env: NodeJS.ProcessEnv, within = false): string[] {
-	const lines: string[] = [];
-	for (const [name, value] of Object.entries(env)) {
-		if (value === undefined || (!within && (name === "PATH" || name === "GG_SESSION"))) continue;
-		if (isSecret(name, value)) continue;
-		if (name === "GG_NODE_EXTRA_CA_CERTS") lines.push(`NODE_EXTRA_CA_CERTS=${value}`);
-		else lines.push(`${name}=${value}`);
-	}
-	return lines;
-}
-
 /** As a shell has it for SIGINT. */
 const INTERRUPTED = 130;
-
-/** What a build could print, and only gg needs. */
-const isSecret = (name: string, value: string): boolean =>
-	name === "GG_REAPI_TOKEN" || (name === "GG_STORAGE_URI" && value.includes("@"));
-
-function notExecutable(program: string): string | undefined {
-	try {
-		accessSync(program, constants.X_OK);
-		return undefined;
-	} catch (error) {
-		return describeErrno(error);
-	}
-}
-
-function findProgram(name: string, path: string, cwd: string): string | undefined {
-	// A script finds its folder by the name that it was called by.
-	if (name.includes("/")) return existsSync(resolve(cwd, name)) ? name : undefined;
-	for (const folder of path.split(":")) {
-		const candidate = join(folder === "" ? cwd : folder, name);
-		if (existsSync(candidate) && basename(candidate) === name) return candidate;
-	}
-	return undefined;
-}
