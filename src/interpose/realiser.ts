@@ -5,7 +5,7 @@ import type { LocalObjects } from "../store/local.js";
 import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
-import { followLinks } from "../util/paths.js";
+import { followLinks, isThere } from "../util/paths.js";
 import { absolute } from "./describe.js";
 import type { ShimReply } from "./protocol.js";
 import { fail, SILENT_FAILURE } from "./replies.js";
@@ -29,6 +29,8 @@ export class Realiser {
 	readonly #readers = new Set<Promise<boolean>>();
 	/** Thunks in #pending. */
 	readonly #deferred = new Set<ObjectHash>();
+	/** Where a placeholder stood of what could not be made. */
+	readonly #unmade = new Set<string>();
 	/** A placeholder may be met: the build can move and copy those that stood once. */
 	#met: boolean;
 	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
@@ -127,7 +129,9 @@ export class Realiser {
 				if (outcome !== SILENT_FAILURE && outcome?.kind !== "failed") return;
 				this.#deferring = false;
 				// As make alone would leave it. Another command's failure is none of this one, or make would take what its recipe left for done.
-				if (readPlaceholder(path) !== undefined) this.#o.placeholders.remove(path);
+				if (readPlaceholder(path) === undefined) return;
+				this.#o.placeholders.remove(path);
+				this.#unmade.add(path);
 			}),
 		);
 		return undefined;
@@ -158,10 +162,11 @@ export class Realiser {
 			// A library's plain name is a link to the one with a version.
 			const path = followLinks(absolute(cwd, input));
 			if (this.#o.placeholders.has(path) || readPlaceholder(path) !== undefined) paths.add(path);
+			// What would miss it has nothing of its own to say: make is given the failed command itself again, and that shows why.
+			else if (this.#unmade.has(path) && !isThere(path)) return SILENT_FAILURE;
 		}
 		const outcomes = await Promise.all([...paths].map((path) => this.#realise(path)));
 		for (const outcome of outcomes) {
-			// Make is given the failed command itself again, and that shows why.
 			if (outcome?.kind === "exit") return outcome;
 			if (outcome?.kind !== "failed") continue;
 			this.#deferring = false;

@@ -143,6 +143,23 @@ describe("a build that fails", () => {
 describe("a command that runs here beside one that has failed", () => {
 	const project = projects();
 
+	it("does not run where an input of it is what failed: it would only say that it is missing", async () => {
+		const p = project({
+			...FILES,
+			// What is printed is made here, once nothing that it might read is a placeholder.
+			Makefile: `
+prog: a.o bad.o b.i ; $(CC) -o $@ $^
+b.i: b.c ; $(CC) -E $< > $@
+%.o: %.c ; $(CC) -c -o $@ $<
+`,
+		});
+		const plain = await p.run(["make"]);
+		p.fresh();
+		const failed = await p.gg([...DEFERRING, "make"]);
+		assert.equal(failed.status, plain.status);
+		assertShown(failed.stderr, plain.stderr, DEFERRING);
+	});
+
 	it("is not made to fail by it: make would take what its recipe had left for done", async () => {
 		const p = project({
 			Makefile: `all: t x
