@@ -28,7 +28,8 @@ async function verify(project: Project, jobs: number): Promise<number> {
 		const { scans } = JSON.parse(told.stdout) as { readonly scans?: Scans };
 		const asked = (scans?.asked ?? []).map(({ reason, count }) => `, ${count} asked of the compiler (${reason})`);
 		console.log(`${project.name.padEnd(16)} ${scans?.scanned ?? 0} scanned${asked.join("")}; ${differing ?? 0} differ`);
-		for (const line of inferred.stderr.split("\n")) if (/^gg: .*: (?:the compiler|gg|line) /.test(line)) console.log(`    ${line}`);
+		for (const line of inferred.stderr.split("\n"))
+			if (/^gg: .*: (?:the compiler|gg|line) /.test(line)) console.log(`    ${line}`);
 		return Number(differing ?? 0);
 	} finally {
 		workspace.close();
