@@ -8,15 +8,9 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import {
-	digestNamed,
-	type LambdaRequest,
-	nameOfDigest,
-	PROTOCOL,
-	STORED_FROM,
-	unpackBlobs,
-} from "../src/lambda/payload.js";
+import { digestNamed, type LambdaRequest, nameOfDigest, PROTOCOL } from "../src/lambda/payload.js";
 import { ACTION, ACTION_RESULT, COMMAND, DIRECTORY, type Digest, type OutputFile } from "../src/reapi/messages.js";
+import { unpackBlobs } from "../src/storage/block.js";
 import { VERSION } from "../src/util/version.js";
 import { calledBy, Recording } from "./cluster-recording.js";
 
@@ -187,25 +181,27 @@ async function invoke(request: LambdaRequest): Promise<unknown> {
 async function run(request: LambdaRequest, has: Set<string>, isCold: boolean): Promise<unknown> {
 	const digest = digestNamed(request.action)!;
 	if (request.blobs !== "") for (const hash of unpack(Buffer.from(request.blobs, "base64"))) has.add(hash);
-	let requests = 0;
+	let gets = 0;
 	let missing = missingOf(digest, has);
-	if (missing.some((d) => d.sizeBytes < STORED_FROM)) {
+	if (missing.length > 0) {
 		for (const block of request.blocks) {
-			if (!blocks.has(block)) blocks.set(block, unpack(readFileSync(join(settings.store, block))));
-			requests += 1;
-			for (const hash of blocks.get(block)!) has.add(hash);
+			let held = blocks.get(block);
+			if (held === undefined) {
+				held = unpack(readFileSync(join(settings.store, "blocks", block)));
+				blocks.set(block, held);
+			}
+			if (held.every((hash) => has.has(hash))) continue;
+			gets += 1;
+			for (const hash of held) has.add(hash);
 		}
 		missing = missingOf(digest, has);
 	}
-	const large = missing.filter((d) => d.sizeBytes >= STORED_FROM);
-	const timings = { ...NO_TIME, served: isCold ? 1 : 2 };
-	if (missing.length > large.length) {
+	tally.gets += gets;
+	const timings = { ...NO_TIME, gets, puts: 0, served: isCold ? 1 : 2 };
+	if (missing.length > 0) {
 		tally.missing += 1;
-		return { kind: "missing", blobs: missing.map(nameOfDigest), timings: { ...timings, requests } };
+		return { kind: "missing", blobs: missing.map(nameOfDigest), timings };
 	}
-	requests += large.length;
-	for (const { hash } of large) has.add(hash);
-	tally.gets += requests;
 	const command = COMMAND.decode(blobs.get(ACTION.decode(blobs.get(digest.hash)!).commandDigest!.hash)!);
 	const outputFiles: OutputFile[] = [];
 	if (recording === undefined) {
@@ -213,7 +209,7 @@ async function run(request: LambdaRequest, has: Set<string>, isCold: boolean): P
 			outputFiles.push({ path, digest: digestOf(object), contents: object });
 		tally.ran.push("");
 		await pause(settings.sleepMs);
-		return { kind: "result", result: encoded(outputFiles, "", ""), timings: { ...timings, requests } };
+		return { kind: "result", result: encoded(outputFiles, "", ""), timings };
 	}
 	const called = calledBy(command, settings.src);
 	const recorded = called === undefined ? undefined : recording.actions.get(called.key);
@@ -223,7 +219,7 @@ async function run(request: LambdaRequest, has: Set<string>, isCold: boolean): P
 			kind: "failed",
 			reason: "invalid",
 			message: "this command was not recorded",
-			timings: { ...timings, requests },
+			timings,
 		};
 	}
 	for (const { path, hash, size, executable } of recorded.outputs)
@@ -238,7 +234,7 @@ async function run(request: LambdaRequest, has: Set<string>, isCold: boolean): P
 	return {
 		kind: "result",
 		result: encoded(outputFiles, recorded.stdout, recorded.stderr),
-		timings: { ...timings, requests },
+		timings,
 	};
 }
 

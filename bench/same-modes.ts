@@ -7,12 +7,15 @@ import { compareTimeOrder, compareTrees, describeDifference, findPlaceholders, s
 import { describeTimeOrder } from "./compare-trees.js";
 import type { RemoteBuilds } from "./lambda-servers.js";
 import { BenchError, GG, must, quote, type Ran, run, underGg } from "./run.js";
+import { FAULTS, type Fault, type StoreBuilds } from "./store-servers.js";
 import { fresh, keep, remove, type Workspace } from "./workspace.js";
 
 export const MODES = ["build", "infer-force", "sandbox", "warm", "edited", "syntax-error"] as const;
 /** With `--server`: all on a server, and then by another machine that has the same server and nothing else. */
 export const SERVER_MODES = ["remote", "second-machine"] as const;
-export type Mode = (typeof MODES)[number] | (typeof SERVER_MODES)[number];
+/** With `--store`: a user who finds it empty, one who comes later and has nothing else, and one to whom each fault happens. */
+export const STORE_MODES = ["first-user", "second-user", ...FAULTS.map((fault) => `store-${fault}` as const)] as const;
+export type Mode = (typeof MODES)[number] | (typeof SERVER_MODES)[number] | (typeof STORE_MODES)[number];
 
 export interface Subject {
 	readonly workspace: Workspace;
@@ -24,6 +27,8 @@ export interface Subject {
 	readonly ignore: readonly string[];
 	/** Where the modes of `--server` build. */
 	readonly server: RemoteBuilds | undefined;
+	/** Of the modes of `--store`. */
+	readonly store: StoreBuilds | undefined;
 }
 
 export interface Verdict {
@@ -59,7 +64,7 @@ export const KEPT_TREES = [
 	"plain-warm",
 	"plain-edited",
 	"plain-broken",
-	...[...MODES, ...SERVER_MODES].map((mode) => `gg-${mode}`),
+	...[...MODES, ...SERVER_MODES, ...STORE_MODES].map((mode) => `gg-${mode}`),
 	"gg-cache",
 	"src",
 ];
@@ -129,6 +134,15 @@ function judgeMode(mode: Mode, subject: Subject, controls: Controls): Promise<Ve
 			return whole(mode, subject, controls, () => onServer(subject));
 		case "second-machine":
 			return secondMachine(subject, controls);
+		case "first-user":
+			return byStore(mode, subject, controls);
+		case "second-user":
+			return byStore(mode, subject, controls, nothingRan);
+		case "store-off":
+		case "store-full":
+		case "store-emptied":
+		case "store-slow":
+			return byStore(mode, subject, controls);
 		default:
 			return unreachable(mode);
 	}
@@ -155,16 +169,52 @@ function onServer(subject: Subject): Promise<Ran> {
 async function secondMachine(subject: Subject, controls: Controls): Promise<Verdict> {
 	remove(subject.workspace, "gg-cache");
 	const verdict = await whole("second-machine", subject, controls, () => onServer(subject));
-	const events = readJournal(join(tree(subject, "gg-second-machine"), ".gg"));
-	const compiled = events.filter(
-		(e) =>
-			(e.kind === "thunk" && e.how === "ran") ||
-			// A file that is rewritten in its place is no matter for a server.
-			(e.kind === "command" && /^(?:ran|unrecorded)$/.test(e.how) && !/(?:strip|ranlib)$/.test(e.tool)),
-	);
-	const problems = compiled.map((e) => `was run: ${"outputs" in e ? e.outputs[0] : ""}`);
-	return { ...verdict, problems: [...verdict.problems, ...problems] };
+	return { ...verdict, problems: [...verdict.problems, ...nothingRan(tree(subject, "gg-second-machine"))] };
 }
+
+/** What was run although a server, or a store, has it. */
+function nothingRan(built: string): string[] {
+	return readJournal(join(built, ".gg"))
+		.filter(
+			(e) =>
+				(e.kind === "thunk" && e.how === "ran") ||
+				// A file that is rewritten in its place is no matter for a server.
+				(e.kind === "command" && /^(?:ran|unrecorded)$/.test(e.how) && !/(?:strip|ranlib)$/.test(e.tool)),
+		)
+		.map((e) => `was run: ${"outputs" in e ? e.outputs[0] : ""}`);
+}
+
+/** A user with an empty .gg and an empty cache, and a store that was filled by another, or is being filled. */
+async function byStore(
+	mode: (typeof STORE_MODES)[number],
+	subject: Subject,
+	controls: Controls,
+	more: (built: string) => string[] = () => [],
+): Promise<Verdict> {
+	const { store, workspace } = subject;
+	if (store === undefined) throw new BenchError("these modes need --store");
+	const fault = mode.startsWith("store-") ? (mode.slice("store-".length) as Fault) : undefined;
+	remove(workspace, "gg-cache");
+	if (mode === "first-user" || fault === "full") await store.empty();
+	const { cwd, env } = environment(subject);
+	let said = "";
+	const verdict = await whole(mode, subject, controls, async () => {
+		await store.begin(fault, Math.floor(asked(subject) / 2));
+		const ran = await run(underGg(`build --store ${quote(store.uri)}`, subject.build), { cwd, env });
+		said = ran.stderr;
+		return ran;
+	});
+	if (mode === "first-user" || mode === "second-user") requests.set(subject.workspace.root, store.asked);
+	const problems = [...verdict.problems, ...more(tree(subject, `gg-${mode}`))];
+	if (fault !== undefined && !store.hasFailed) problems.push("the fault has not come");
+	if (said.includes(store.secret)) problems.push("the password was said");
+	const words = said.split("\n").filter((line) => /^gg: (?:the store|no store|nothing is sent)/.test(line));
+	return { ...verdict, problems, notes: [...verdict.notes, ...words, `asked of the store: ${store.told()}`] };
+}
+
+/** How often the store was asked by the build before, by workspace: in the middle of that is where a fault comes. */
+const requests = new Map<string, number>();
+const asked = ({ workspace }: Subject): number => requests.get(workspace.root) ?? 0;
 
 /** The cache stays: it holds gg's own programs and what the compilers are, and nothing of what was built. */
 async function init(subject: Subject): Promise<void> {

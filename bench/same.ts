@@ -23,18 +23,22 @@ import {
 	type Mode,
 	runMode,
 	SERVER_MODES,
+	STORE_MODES,
 	type Subject,
 	type Verdict,
 } from "./same-modes.js";
+import { FAULTS, type StoreBuilds, startStore } from "./store-servers.js";
 import { type Origin, open, remove } from "./workspace.js";
 
-const USAGE = `usage: same.js PROJECT... [--modes M,M...] [--jobs N] [--keep] [--all] [--table] [--server WHICH]
+const USAGE = `usage: same.js PROJECT... [--modes M,M...] [--jobs N] [--keep] [--all] [--table] [--server WHICH] [--store redis|s3 [--fault F]...]
        same.js FOLDER --build 'make -j2' [--configure SHELL] [--clean SHELL] [--edit FILE] [--ignore NAME]...
 
 PROJECT: ${PROJECTS.map(({ name }) => name).join(", ")};
          "shown" stands for those of the README's table, each in its modes
 M:       ${MODES.join(", ")} (all of them unless told),
-         with --server: ${SERVER_MODES.join(", ")}, on what is started for it: worker (gg's), reference (Bazel's), lambda, serverless
+         with --server: ${SERVER_MODES.join(", ")}, on what is started for it: worker (gg's), reference (Bazel's), lambda, serverless;
+         with --store: a first user, and a second one with nothing but the store. --fault F: one more to whom that happens
+F:       ${FAULTS.join(", ")}, all
 
 A folder is copied, never changed, and configured in the copy, because build files may hold its path. --edit names the
 source, relative to the folder, that is changed; without it one is chosen of which an object is made. --keep leaves the
@@ -56,6 +60,8 @@ interface Request {
 interface Flags {
 	readonly modes?: string;
 	readonly server?: string;
+	readonly store?: string;
+	readonly fault?: readonly string[];
 	readonly build?: string;
 	readonly configure?: string;
 	readonly clean?: string;
@@ -71,7 +77,7 @@ function requestOf(subject: string, jobs: number, flags: Flags): Request {
 			build: flags.build ?? project.build(jobs),
 			clean: flags.clean ?? project.clean,
 			edit: flags.edit ?? project.edit,
-			modes: modesOf(flags.modes, flags.server === undefined ? (project.shown?.modes ?? MODES) : SERVER_MODES),
+			modes: modesOf(flags.modes, usualModes(flags) ?? project.shown?.modes ?? MODES),
 			shows: project.shown?.features ?? "",
 			version: versionOf(project),
 		};
@@ -87,15 +93,23 @@ function requestOf(subject: string, jobs: number, flags: Flags): Request {
 		build: flags.build ?? `make -j${jobs}`,
 		clean: flags.clean ?? "make clean",
 		edit: flags.edit,
-		modes: modesOf(flags.modes, flags.server === undefined ? MODES : SERVER_MODES),
+		modes: modesOf(flags.modes, usualModes(flags) ?? MODES),
 		shows: "",
 		version: "",
 	};
 }
 
+function usualModes({ server, store, fault = [] }: Flags): readonly Mode[] | undefined {
+	if (server !== undefined) return SERVER_MODES;
+	if (store === undefined) return undefined;
+	const known = fault.flatMap((word) => (word === "all" ? FAULTS : FAULTS.filter((name) => name === word)));
+	if (known.length < fault.length) throw new BenchError(`--fault takes ${FAULTS.join(", ")} or all`);
+	return ["first-user", "second-user", ...known.map((name) => `store-${name}` as const)];
+}
+
 function modesOf(list: string | undefined, usual: readonly Mode[]): readonly Mode[] {
 	if (list === undefined) return usual;
-	const all = [...MODES, ...SERVER_MODES];
+	const all = [...MODES, ...SERVER_MODES, ...STORE_MODES];
 	return list.split(",").map((word) => {
 		const mode = all.find((known) => known === word);
 		if (mode === undefined) throw new BenchError(`no mode is called ${word}: there are ${all.join(", ")}`);
@@ -148,10 +162,10 @@ interface Compared {
 
 async function compare(request: Request, options: Options): Promise<Compared> {
 	const { modes } = request;
-	const { jobs, ignore, server } = options;
+	const { jobs, ignore, server, store } = options;
 	const workspace = await open(request.name, request.origin);
 	try {
-		const subject: Subject = { ...request, workspace, jobs, ignore: [".gg", ...ignore], server };
+		const subject: Subject = { ...request, workspace, jobs, ignore: [".gg", ...ignore], server, store };
 		const controls = await buildControls(subject);
 		const edit = request.edit ?? chooseEdit(subject);
 		console.log(`${request.name}: ${request.build}, in ${workspace.src}`);
@@ -195,6 +209,7 @@ interface Options {
 	readonly keep: boolean;
 	readonly all: boolean;
 	readonly server: RemoteBuilds | undefined;
+	readonly store: StoreBuilds | undefined;
 }
 
 async function main(): Promise<number> {
@@ -211,6 +226,8 @@ async function main(): Promise<number> {
 			keep: { type: "boolean", default: false },
 			all: { type: "boolean", default: false },
 			server: { type: "string" },
+			store: { type: "string" },
+			fault: { type: "string", multiple: true, default: [] },
 			table: { type: "boolean", default: false },
 		},
 	});
@@ -223,9 +240,11 @@ async function main(): Promise<number> {
 	requireGg();
 	const folder = mkdtempSync(join(tmpdir(), "gg-bench-server-"));
 	let server: RemoteBuilds | undefined;
+	let store: StoreBuilds | undefined;
 	try {
 		server = await serverFor(values.server, folder);
-		const options = { ...values, jobs: Number(values.jobs), server };
+		if (values.store !== undefined) store = await startStore(values.store, folder);
+		const options = { ...values, jobs: Number(values.jobs), server, store };
 		const requests = names.map((name) => requestOf(name, options.jobs, values));
 		const compared: Compared[] = [];
 		for (const request of requests) compared.push(await compare(request, options));
@@ -235,6 +254,7 @@ async function main(): Promise<number> {
 		return differ === 0 ? 0 : 1;
 	} finally {
 		await server?.stop();
+		await store?.stop();
 		rmSync(folder, { recursive: true, force: true });
 	}
 }

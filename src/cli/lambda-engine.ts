@@ -3,6 +3,7 @@ import { PRICES } from "../engines/lambda/cost.js";
 import { type LambdaEngine, openLambda } from "../engines/lambda/engine.js";
 import { lambdaInvoker } from "../engines/lambda/invoker.js";
 import { openStorageAt, storageName } from "../storage/open.js";
+import type { Requests } from "../storage/types.js";
 import { UserError } from "../util/result.js";
 import type { EngineChoice } from "./options.js";
 import { give } from "./project.js";
@@ -14,6 +15,8 @@ export async function openLambdaEngine(
 	choice: EngineChoice,
 	store: string,
 	parts: RemoteParts,
+	/** What the store is asked beside the engine. */
+	beside: () => Readonly<Requests> | undefined,
 ): Promise<LambdaEngine & { abandon(): void; close(): Promise<void> }> {
 	const address = give(parseLambda(choice.argument));
 	if (store === "" || store.startsWith("reapi="))
@@ -42,7 +45,7 @@ export async function openLambdaEngine(
 			async close() {
 				engine.close();
 				await storage.close();
-				parts.say(`${summary(engine)}\n`);
+				parts.say(`${summary(engine, beside())}\n`);
 			},
 		};
 	} catch (error) {
@@ -51,8 +54,8 @@ export async function openLambdaEngine(
 	}
 }
 
-function summary(engine: LambdaEngine): string {
-	const { usage, dollars, timings } = engine.spent();
+function summary(engine: LambdaEngine, beside: Readonly<Requests> | undefined): string {
+	const { usage, dollars, timings } = engine.spent(beside);
 	const requests = usage.puts + usage.gets;
 	return (
 		`AWS Lambda: ${usage.invocations} invocations (${timings.cold} cold), ${(usage.billedMs / 1000).toFixed(1)} s billed, ` +

@@ -113,7 +113,7 @@ async function status(admin: FunctionAdmin, { address, io }: Asked): Promise<num
 	);
 	const invoker = lambdaInvoker(address, 1);
 	try {
-		const hello = { protocol: PROTOCOL, version: VERSION, action: "", blobs: "", blocks: [] };
+		const hello = { protocol: PROTOCOL, version: VERSION, action: "", blobs: "", blocks: [], objects: [] };
 		const invoked = await invoker.invoke(Buffer.from(JSON.stringify(hello)), HELLO_MS);
 		if (invoked.kind !== "reply") {
 			io.err(`gg: it does not answer: ${invoked.message}\n`);

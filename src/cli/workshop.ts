@@ -184,7 +184,12 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 				}
 				if (choice.name === "lambda") {
 					const { openLambdaEngine } = await import("./lambda-engine.js");
-					const far = await openLambdaEngine(choice, options.store, { ...parts, keeps: false });
+					const far = await openLambdaEngine(
+						choice,
+						options.store,
+						{ ...parts, keeps: false },
+						() => remoteStore?.requests,
+					);
 					leaving.push(() => far.abandon());
 					closing.push(() => far.close());
 					// A straggler gets a second invocation, since most are slow instances; or a run here, where that is asked for.

@@ -1,13 +1,14 @@
-import { type KeyObject, sign, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { Execution, ExecutionFailure } from "../executor/types.js";
 import type { Storage } from "../storage/types.js";
 import type { LocalObjects } from "../store/local.js";
-import { decodeResult, encodeResult } from "../thunk/codec.js";
-import type { ObjectHash } from "../thunk/hash.js";
+import { hashBytes, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { errorCode } from "../util/files.js";
+import { Limiter } from "../util/limiter.js";
 import { UserError } from "../util/result.js";
-import { type Access, quietly, type ResultStore } from "./stored.js";
+import { INLINE_TO, packRecord, readRecord } from "./record.js";
+import { type Access, quietly, type ResultStore, type Troubled } from "./stored.js";
 import { Twins } from "./twins.js";
 
 export interface StorageResultsOptions {
@@ -25,15 +26,17 @@ export interface StorageResultsOptions {
 	readonly now?: () => number;
 }
 
-const SIGNATURE = 64;
-const NONE = Buffer.alloc(SIGNATURE);
+/** Bytes of outputs in one record, and records that are being sent at a time: what waits is not in memory. */
+const MOST_INLINE = 16 << 20;
+const SENDING = 32;
 
-/** Results of thunks in a storage backend, under the thunks' own names: a signature (zeros: none), then the ThunkResult. */
+/** Results of thunks in a storage backend, under the thunks' own names, small outputs in them: S3 bills by request. */
 export function storageResults(o: StorageResultsOptions): ResultStore {
 	const { storage, objects } = o;
 	const twins = new Twins(objects);
 	const sending = new Set<Promise<unknown>>();
-	const attempt = quietly({
+	const limiter = new Limiter(SENDING);
+	const trouble: Troubled = {
 		now: o.now ?? Date.now,
 		failureOf(error) {
 			// A file of the store here went away meanwhile: nothing is wrong with the backend.
@@ -44,44 +47,62 @@ export function storageResults(o: StorageResultsOptions): ResultStore {
 			return { reason: "remote", message, ...(hint === undefined ? {} : { hint }) };
 		},
 		troubled: o.troubled,
-	});
+	};
+	// Apart: one that is full, or may not be written to, still has what it has.
+	const looking = quietly(trouble);
+	const writing = quietly(trouble);
 
 	/** Thunks of which another machine may take the result. */
 	const isShared = (thunk: Thunk): boolean => thunk.cwd !== "" && twins.of(thunk) === undefined;
 
 	async function find(hash: ObjectHash, thunk: Thunk): Promise<Execution | undefined> {
-		const record = await storage.getRecord(hash);
-		const result = record === undefined ? undefined : readRecord(hash, thunk, record, o.verifies);
-		if (result === undefined) return undefined;
+		const bytes = await storage.getRecord(`results/${hash}`);
+		const record = bytes === undefined ? undefined : readRecord(hash, thunk, bytes, o.verifies);
+		if (record === undefined) return undefined;
+		const { result } = record;
+		const inline = new Map(record.objects.map((object) => [hashBytes(object), object]));
 		const missing = result.outputs.filter((output) => !objects.has(output.hash));
-		const fetched = await Promise.all(missing.map((output) => storage.get(output.hash)));
+		const fetched = await Promise.all(
+			missing.map(async (output) => {
+				const object = inline.get(output.hash) ?? (await storage.get(output.hash));
+				if (object !== undefined) objects.put(object, output.hash);
+				return object !== undefined;
+			}),
+		);
 		// An object that has expired or was cut short: it is made again.
-		if (fetched.includes(undefined)) return undefined;
-		for (const bytes of fetched) objects.put(bytes!);
+		if (fetched.includes(false)) return undefined;
 		return { kind: "finished", result, undeclared: [], place: { remembered: true, at: `in ${o.name}`, why: "" } };
 	}
 
 	async function send(hash: ObjectHash, result: ThunkResult): Promise<void> {
+		const inline: Buffer[] = [];
+		let room = MOST_INLINE;
 		await Promise.all(
 			result.outputs.map(async (output) => {
+				const size = sizeOfHash(output.hash);
+				const bytes = size <= Math.min(INLINE_TO, room) ? objects.get(output.hash) : undefined;
+				if (bytes !== undefined) {
+					room -= size;
+					inline.push(bytes);
+					return;
+				}
 				const path = objects.file(output.hash);
 				if (path !== undefined && !(await storage.has(output.hash))) await storage.put(output.hash, path);
 			}),
 		);
 		// Last: who finds it finds the objects.
-		const encoded = encodeResult(result);
-		const signature = o.signs === undefined ? NONE : sign(null, signed(hash, encoded), o.signs);
-		await storage.putRecord(hash, Buffer.concat([signature, encoded]));
+		await storage.putRecord(`results/${hash}`, await packRecord(hash, { result, objects: inline }, o.signs));
 	}
 
 	return {
 		readOnlyBecause: "",
-		lookup: (hash, thunk) => attempt(async () => (isShared(thunk) ? find(hash, thunk) : undefined)),
+		requests: storage.requests,
+		lookup: (hash, thunk) => looking(async () => (isShared(thunk) ? find(hash, thunk) : undefined)),
 		keep(hash, thunk, execution) {
 			if (o.access !== "read-write" || execution.kind !== "finished" || execution.undeclared.length > 0) return;
 			const { result } = execution;
 			if (result.status !== 0 || result.signal !== 0 || !isShared(thunk)) return;
-			const sent = attempt(() => send(hash, result)).finally(() => sending.delete(sent));
+			const sent = limiter.run(() => writing(() => send(hash, result))).finally(() => sending.delete(sent));
 			sending.add(sent);
 		},
 		async close() {
@@ -89,30 +110,4 @@ export function storageResults(o: StorageResultsOptions): ResultStore {
 			await storage.close();
 		},
 	};
-}
-
-const signed = (hash: ObjectHash, encoded: Buffer): Buffer =>
-	Buffer.concat([Buffer.from(`gg result ${hash}\n`), encoded]);
-
-/** What the record says, if it is one for this thunk, and by the right hand. */
-export function readRecord(
-	hash: ObjectHash,
-	thunk: Thunk,
-	record: Buffer,
-	verifies: KeyObject | undefined,
-): ThunkResult | undefined {
-	if (record.length < SIGNATURE) return undefined;
-	const encoded = record.subarray(SIGNATURE);
-	if (verifies !== undefined && !verify(null, signed(hash, encoded), verifies, record.subarray(0, SIGNATURE)))
-		return undefined;
-	const result = decodeResult(encoded);
-	if (result === undefined || result.status !== 0 || result.signal !== 0) return undefined;
-	const tags = new Set(result.outputs.map((output) => output.tag));
-	const optional = new Set(thunk.outputPaths.filter((p) => p.optional).map((p) => p.tag));
-	const isWhole =
-		tags.size === result.outputs.length &&
-		[...tags].every((tag) => thunk.outputs.includes(tag)) &&
-		thunk.outputs.every((tag) => tags.has(tag) || optional.has(tag));
-	// Privileges are never granted by a store.
-	return isWhole && result.outputs.every((output) => output.mode <= 0o777) ? result : undefined;
 }

@@ -1,4 +1,5 @@
 import type { Execution, ExecutionFailure } from "../executor/types.js";
+import type { Requests } from "../storage/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { Limiter } from "../util/limiter.js";
@@ -8,6 +9,8 @@ import type { Engine } from "./types.js";
 export interface ResultStore {
 	/** Why results are not sent although they were meant to be; empty otherwise. */
 	readonly readOnlyBecause: string;
+	/** What was asked of a storage backend, as it is billed; undefined for a server. */
+	readonly requests?: Readonly<Requests>;
 	/** Undefined when it is not known, or cannot be had now. */
 	lookup(hash: ObjectHash, thunk: Thunk): Promise<Execution | undefined>;
 	/** Sends what a thunk came to here, behind the caller's back. */

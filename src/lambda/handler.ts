@@ -7,7 +7,7 @@ import { plainSpawner } from "../util/plain-spawner.js";
 import { UserError } from "../util/result.js";
 import { VERSION } from "../util/version.js";
 import { Disk } from "../worker/disk.js";
-import { invocation } from "./invocation.js";
+import { type InvocationOptions, invocation } from "./invocation.js";
 import { type LambdaReply, type LambdaRequest, PROTOCOL } from "./payload.js";
 
 /** What the service tells a function of its invocation. */
@@ -23,11 +23,12 @@ const OWN = /^gg-lambda-(\d+)-(\d+)$/;
 let disk: Disk | undefined;
 let storage: Promise<Storage> | undefined;
 let served = 0;
+const fetched: InvocationOptions["blocks"] = new Map();
 
 /** The function: what AWS Lambda calls, once at a time in each of its instances. */
 export async function handler(event: unknown, context: Context = {}): Promise<LambdaReply> {
 	const request = event as Partial<LambdaRequest> | null;
-	const { action = "", blobs = "", blocks = [], version = "", protocol = 0 } = request ?? {};
+	const { action = "", blobs = "", blocks = [], objects = [], version = "", protocol = 0 } = request ?? {};
 	const left = context.getRemainingTimeInMillis?.() ?? DEFAULT_MS;
 	if (action === "" || protocol !== PROTOCOL) return hello(left);
 	const end = Date.now() + left;
@@ -36,8 +37,9 @@ export async function handler(event: unknown, context: Context = {}): Promise<La
 		storage: connected,
 		timeLeft: () => end - Date.now(),
 		served: served++,
+		blocks: fetched,
 	};
-	const ask = { protocol, version, action, blobs, blocks };
+	const ask = { protocol, version, action, blobs, blocks, objects };
 	disk ??= openDisk();
 	const reply = await invocation(ask, { ...parts, disk });
 	if (reply.kind !== "failed" || reply.reason !== "full") return reply;
@@ -85,10 +87,12 @@ function guarded(opened: Storage): Storage {
 			}
 		};
 	return {
+		requests: opened.requests,
 		has: guard(opened.has),
 		get: guard(opened.get),
 		put: guard(opened.put),
 		putBytes: guard(opened.putBytes),
+		hasRecord: guard(opened.hasRecord),
 		getRecord: guard(opened.getRecord),
 		putRecord: guard(opened.putRecord),
 		close: () => opened.close(),

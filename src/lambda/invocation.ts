@@ -2,11 +2,12 @@ import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CODE, RemoteError } from "../reapi/errors.js";
 import { ACTION, ACTION_RESULT, type ActionResult, DIRECTORY, type Digest } from "../reapi/messages.js";
-import type { Storage } from "../storage/types.js";
+import { unpackBlobs } from "../storage/block.js";
+import type { Requests, Storage } from "../storage/types.js";
 import { isObjectHash, type ObjectHash } from "../thunk/hash.js";
 import { errorCode } from "../util/files.js";
 import { Limiter } from "../util/limiter.js";
-import { UserError } from "../util/result.js";
+import { ok, UserError } from "../util/result.js";
 import type { Spawner } from "../util/spawner.js";
 import { type Disk, isDigest } from "../worker/disk.js";
 import { stageInputs } from "../worker/inputs.js";
@@ -19,9 +20,7 @@ import {
 	type LambdaReply,
 	type LambdaRequest,
 	nameOfDigest,
-	STORED_FROM,
 	type Timings,
-	unpackBlobs,
 } from "./payload.js";
 
 export interface InvocationOptions {
@@ -33,6 +32,8 @@ export interface InvocationOptions {
 	readonly timeLeft: () => number;
 	/** Invocations before this one. */
 	readonly served: number;
+	/** What the blocks hold that were fetched. */
+	readonly blocks: Map<ObjectHash, readonly Digest[]>;
 }
 
 /** Requests to the storage backend at a time. */
@@ -76,39 +77,51 @@ async function bringAll(
 	unpin: (() => void)[],
 ): Promise<Digest[]> {
 	const { disk } = o;
-	const keep = (block: Buffer): void => {
-		const blobs = unpackBlobs(block);
-		if (!blobs.ok) throw new RemoteError(CODE.INVALID_ARGUMENT, blobs.error);
-		unpin.push(disk.pin(blobs.value.map((bytes) => disk.add(bytes).hash)));
-	};
-	if (request.blobs !== "") keep(Buffer.from(request.blobs, "base64"));
+	const pin = (digests: readonly Digest[]): void => void unpin.push(disk.pin(digests.map((d) => d.hash)));
+	const keep = (blobs: readonly Buffer[]): Digest[] =>
+		blobs.map((bytes) => {
+			const digest = disk.add(bytes);
+			pin([digest]);
+			return digest;
+		});
+	const inline = request.blobs === "" ? ok([]) : unpackBlobs(Buffer.from(request.blobs, "base64"));
+	if (!inline.ok) throw new RemoteError(CODE.INVALID_ARGUMENT, inline.error);
+	keep(inline.value);
 	const limiter = new Limiter(AT_ONCE);
-	const fetch = (hash: ObjectHash): Promise<Buffer | undefined> =>
+	const fetch = (get: (storage: Storage) => Promise<Buffer | undefined>): Promise<Buffer | undefined> =>
 		limiter.run(async () => {
-			meter.requests += 1;
-			const bytes = await (await o.storage()).get(hash);
+			const bytes = await get(meter.watch(await o.storage()));
 			meter.fetchedBytes += bytes?.length ?? 0;
 			return bytes;
 		});
 	let wanted = wantedBlobs(disk, action);
-	if (wanted.missing.some((d) => d.sizeBytes < STORED_FROM)) {
-		for (const bytes of await Promise.all(request.blocks.filter(isObjectHash).map(fetch)))
-			if (bytes !== undefined) keep(bytes);
-		wanted = wantedBlobs(disk, action);
-	}
 	meter.knownBytes = wanted.known.reduce((sum, d) => sum + d.sizeBytes, 0);
-	unpin.push(disk.pin(wanted.known.map((d) => d.hash)));
-	const missing = wanted.missing.filter((d) => d.sizeBytes < STORED_FROM);
-	// The request is sent again with those: what is large can be fetched then.
-	if (missing.length > 0) return wanted.missing;
+	if (wanted.missing.length === 0) {
+		pin(wanted.known);
+		return [];
+	}
 	await Promise.all(
-		wanted.missing.map(async (d) => {
-			const bytes = await fetch(objectOf(d));
-			if (bytes === undefined || !disk.put(d, bytes)) missing.push(d);
-			else unpin.push(disk.pin([d.hash]));
+		request.blocks.filter(isObjectHash).map(async (name) => {
+			const held = o.blocks.get(name);
+			if (held?.every((d) => disk.has(d)) === true) return pin(held);
+			const block = await fetch((storage) => storage.getRecord(`blocks/${name}`));
+			const blobs = block === undefined ? undefined : unpackBlobs(block);
+			// One that was cut short is stored again, as one that is gone.
+			if (blobs?.ok === true) o.blocks.set(name, keep(blobs.value));
 		}),
 	);
-	return missing;
+	wanted = wantedBlobs(disk, action);
+	pin(wanted.known);
+	const own = new Set(request.objects);
+	const fetched = await Promise.all(
+		wanted.missing.map(async (d) => {
+			const bytes = own.has(nameOfDigest(d)) ? await fetch((storage) => storage.get(objectOf(d))) : undefined;
+			if (bytes === undefined || !disk.put(d, bytes)) return d;
+			pin([d]);
+			return undefined;
+		}),
+	);
+	return fetched.filter((d) => d !== undefined);
 }
 
 /** What the action needs, as far as its folders are here. */
@@ -211,8 +224,7 @@ async function deliver(result: ActionResult, o: InvocationOptions, meter: Meter)
 	const send = async (digest: Digest, bytes: Buffer): Promise<void> => {
 		const path = disk.file(disk.add(bytes));
 		if (path === undefined) throw new RemoteError(CODE.INTERNAL, "an output is gone");
-		meter.requests += 1;
-		await (await o.storage()).put(objectOf(digest), path);
+		await meter.watch(await o.storage()).put(objectOf(digest), path);
 	};
 	const stream = async (raw: Buffer) => {
 		if (raw.length <= left) {
@@ -266,11 +278,12 @@ function failureOf(error: unknown) {
 
 /** What one invocation took. */
 class Meter {
-	requests = 0;
 	fetchedBytes = 0;
 	knownBytes = 0;
 	readonly #spent = { fetch: 0, stage: 0, run: 0, outputs: 0 };
 	readonly #served: number;
+	/** Backends that were used, and what they had been asked before. */
+	readonly #before = new Map<Storage, Requests>();
 
 	constructor(served: number) {
 		this.#served = served;
@@ -285,8 +298,18 @@ class Meter {
 		}
 	}
 
+	watch(storage: Storage): Storage {
+		if (!this.#before.has(storage)) this.#before.set(storage, { ...storage.requests });
+		return storage;
+	}
+
 	get timings(): Timings {
-		const { requests, fetchedBytes, knownBytes } = this;
-		return { ...this.#spent, requests, fetchedBytes, knownBytes, served: this.#served };
+		const { fetchedBytes, knownBytes } = this;
+		let [gets, puts] = [0, 0];
+		for (const [{ requests }, before] of this.#before) {
+			gets += requests.gets - before.gets;
+			puts += requests.puts - before.puts;
+		}
+		return { ...this.#spent, gets, puts, fetchedBytes, knownBytes, served: this.#served };
 	}
 }

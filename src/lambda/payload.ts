@@ -1,12 +1,8 @@
-import { gunzipSync, gzipSync } from "node:zlib";
 import type { Digest } from "../reapi/messages.js";
-import { err, ok, type Result } from "../util/result.js";
 
 /** Grows when a function of one side could misread the other. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
-/** Blobs from this size on travel through the storage backend, smaller ones in the request. */
-export const STORED_FROM = 256 << 10;
 /** Bytes that the service takes as a request, and gives as a reply, of a call that waits for its end. */
 export const MOST_BYTES = 6 << 20;
 /** Room for what is around the bytes in base64. */
@@ -23,8 +19,10 @@ export interface LambdaRequest {
 	readonly action: string;
 	/** Small blobs, as `packBlobs` makes them, in base64. */
 	readonly blobs: string;
-	/** Names of blocks in the storage backend, for more small blobs than a request holds. */
+	/** Names of blocks in the storage backend, for more than a request holds. */
 	readonly blocks: readonly string[];
+	/** Blobs that are in the storage backend by themselves, as outputs are that were too large for an answer: HASH/SIZE. */
+	readonly objects: readonly string[];
 }
 
 /** Where the time of one invocation went, in milliseconds, and how much of its inputs was there already. */
@@ -35,8 +33,9 @@ export interface Timings {
 	readonly outputs: number;
 	readonly fetchedBytes: number;
 	readonly knownBytes: number;
-	/** Requests to the storage backend. */
-	readonly requests: number;
+	/** Requests to the storage backend, as they are billed. */
+	readonly gets: number;
+	readonly puts: number;
 	/** Invocations that this instance has served, this one too. */
 	readonly served: number;
 }
@@ -77,37 +76,4 @@ export function nameOfDigest({ hash, sizeBytes }: Digest): string {
 export function digestNamed(text: unknown): Digest | undefined {
 	const match = typeof text === "string" ? /^([0-9a-f]{64})\/(\d{1,15})$/.exec(text) : null;
 	return match === null ? undefined : { hash: match[1]!, sizeBytes: Number(match[2]) };
-}
-
-/** Length and bytes of each, compressed. They need no names: whoever unpacks them hashes them. */
-export function packBlobs(blobs: readonly Buffer[]): Buffer {
-	const parts: Buffer[] = [];
-	for (const bytes of blobs) {
-		const length = Buffer.alloc(4);
-		length.writeUInt32BE(bytes.length);
-		parts.push(length, bytes);
-	}
-	return gzipSync(Buffer.concat(parts), { level: 1 });
-}
-
-/** Bytes that a block may unpack to: more than any client packs, far less than a function's memory. */
-const UNPACKED = 256 << 20;
-
-export function unpackBlobs(block: Buffer): Result<Buffer[], string> {
-	let bytes: Buffer;
-	try {
-		bytes = gunzipSync(block, { maxOutputLength: UNPACKED });
-	} catch {
-		return err("a block of blobs cannot be unpacked");
-	}
-	const found: Buffer[] = [];
-	for (let at = 0; at < bytes.length; ) {
-		if (at + 4 > bytes.length) return err("a block of blobs is cut short");
-		const length = bytes.readUInt32BE(at);
-		at += 4;
-		if (at + length > bytes.length) return err("a block of blobs is cut short");
-		found.push(bytes.subarray(at, at + length));
-		at += length;
-	}
-	return ok(found);
 }

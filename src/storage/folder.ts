@@ -1,29 +1,60 @@
 import { join } from "node:path";
 import { hashBytes, sizeOfHash } from "../thunk/hash.js";
-import { copyFileAtomic, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
+import { copyFileAtomic, errorCode, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
+import { UserError } from "../util/result.js";
 import type { Storage } from "./types.js";
 
-/** `file:///dir`: a folder that several machines mount, one file an object, named by its hash; records in `results/`. */
+/** `file:///dir`: a folder that several machines mount, one file an object, named by its hash; records in folders of their own. */
 export function folderStorage(folder: string): Storage {
-	const has: Storage["has"] = async (hash) => statIfThere(join(folder, hash))?.size === sizeOfHash(hash);
+	const requests = { gets: 0, puts: 0 };
+	const look = <T>(what: () => T): T => {
+		requests.gets += 1;
+		return refusing(folder, what);
+	};
+	const write = (what: () => void): void => {
+		requests.puts += 1;
+		refusing(folder, what);
+	};
+	const has: Storage["has"] = async (hash) => look(() => statIfThere(join(folder, hash))?.size === sizeOfHash(hash));
 	return {
+		requests,
 		has,
 		async get(hash) {
-			const bytes = readIfThere(join(folder, hash));
+			const bytes = look(() => readIfThere(join(folder, hash)));
 			return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 		},
 		async put(hash, path) {
-			if (!(await has(hash))) copyFileAtomic(path, join(folder, hash), 0o444);
+			if (!(await has(hash))) write(() => void copyFileAtomic(path, join(folder, hash), 0o444));
 		},
 		async putBytes(hash, bytes) {
-			if (!(await has(hash))) writeFileAtomic(join(folder, hash), bytes, 0o444);
+			if (!(await has(hash))) write(() => writeFileAtomic(join(folder, hash), bytes, 0o444));
 		},
-		async getRecord(thunk) {
-			return readIfThere(join(folder, "results", thunk));
-		},
-		async putRecord(thunk, record) {
-			writeFileAtomic(join(folder, "results", thunk), record);
-		},
+		hasRecord: async (key) => look(() => statIfThere(join(folder, key)) !== undefined),
+		getRecord: async (key) => look(() => readIfThere(join(folder, key))),
+		putRecord: async (key, record) => write(() => writeFileAtomic(join(folder, key), record)),
 		async close() {},
 	};
+}
+
+/** What says something of the folder, and not of one file. */
+const REFUSALS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+	EACCES: ["may not be used by this user", "change its permissions, or name another one"],
+	EDQUOT: ["has no room for more (quota)", "remove what is old in it, or raise the quota"],
+	EIO: ["cannot be used (EIO)", "check what is mounted there"],
+	ENOSPC: ["is full", "remove what is old in it"],
+	ENOTDIR: ["is no folder", "name a folder"],
+	EPERM: ["may not be used by this user", "change its permissions, or name another one"],
+	EROFS: ["may only be read", "add ?access=read-only to the URI"],
+	ESTALE: ["cannot be used (ESTALE)", "check what is mounted there"],
+};
+
+function refusing<T>(folder: string, what: () => T): T {
+	try {
+		return what();
+	} catch (error) {
+		const refusal = REFUSALS[errorCode(error)];
+		if (refusal === undefined) throw error;
+		const [said, hint] = refusal;
+		throw new UserError({ reason: "storage", message: `the shared folder ${folder} ${said}`, hint });
+	}
 }

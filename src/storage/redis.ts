@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { hashBytes, sizeOfHash } from "../thunk/hash.js";
+import { hashBytes, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
+import { Limiter } from "../util/limiter.js";
 import { UserError } from "../util/result.js";
-import { MAX_RECORD, readObject } from "./object.js";
+import { MAX_RECORD, MOST_UNDER_WAY, readObject } from "./object.js";
 import { createClient, RESP_TYPES } from "./redis-client.js";
 import type { RedisPlace } from "./redis-uri.js";
 import type { Storage } from "./types.js";
@@ -10,6 +11,10 @@ const CONNECT_MS = 10_000;
 /** Until a server that was asked is taken to be gone; an object has the time besides that a slow line takes for it. */
 const ANSWER_MS = 20_000;
 const BYTES_PER_MS = 100;
+/** Larger values are kept in pieces of this size: the server answers nobody while it takes one in. */
+const PIECE = 8 << 20;
+/** Begins a record that is in pieces, `key#0`, …; its length follows. */
+const IN_PIECES = "ggpieces1 ";
 /** How often a lost connection is made anew before the commands that wait for it fail. */
 const ATTEMPTS = 5;
 const FIRST_WAIT_MS = 50;
@@ -42,36 +47,81 @@ export async function redisStorage(place: RedisPlace, answerMs = ANSWER_MS): Pro
 	};
 	await ask(() => client.connect());
 	const kept = place.ttl > 0 ? { expiration: { type: "EX" as const, value: place.ttl } } : {};
-	const write = async (key: string, bytes: Buffer): Promise<void> => {
+	const memory = new Limiter(MOST_UNDER_WAY);
+	const requests = { gets: 0, puts: 0 };
+	const set = async (key: string, bytes: Buffer): Promise<void> => {
+		requests.puts += 1;
 		await ask(() => client.set(key, bytes, kept), bytes.length);
 	};
-	const read = (key: string, size: number): Promise<Buffer | null> =>
-		ask(() => client.get(key) as Promise<unknown> as Promise<Buffer | null>, size);
+	const get = (key: string, size: number): Promise<Buffer | null> => {
+		requests.gets += 1;
+		return ask(() => client.get(key) as Promise<unknown> as Promise<Buffer | null>, size);
+	};
+	/** One after the other: others are served in between. */
+	const setPieces = async (key: string, bytes: Buffer): Promise<void> => {
+		for (const [i, { from, to }] of piecesOf(bytes.length).entries())
+			await set(`${key}#${i}`, bytes.subarray(from, to));
+	};
+	const getPieces = async (key: string, size: number): Promise<Buffer | undefined> => {
+		const pieces: Buffer[] = [];
+		for (const [i, { from, to }] of piecesOf(size).entries()) {
+			const piece = await get(`${key}#${i}`, to - from);
+			if (piece?.length !== to - from) return undefined;
+			pieces.push(piece);
+		}
+		return Buffer.concat(pieces, size);
+	};
+	const lengthIs = async (key: string, size: number): Promise<boolean> => {
+		requests.gets += 1;
+		// A string that is not there has no length either.
+		if (size === 0) return (await ask(() => client.exists(key))) === 1;
+		return (await ask(() => client.strLen(key))) === size;
+	};
+	const putBytes = (hash: ObjectHash, bytes: Buffer): Promise<void> =>
+		bytes.length > PIECE ? setPieces(hash, bytes) : set(hash, bytes);
 	return {
+		requests,
 		async has(hash) {
 			const size = sizeOfHash(hash);
-			// A string that is not there has no length either.
-			if (size === 0) return (await ask(() => client.exists(hash))) === 1;
-			return (await ask(() => client.strLen(hash))) === size;
+			if (size <= PIECE) return lengthIs(hash, size);
+			const all = piecesOf(size).map(({ from, to }, i) => lengthIs(`${hash}#${i}`, to - from));
+			return !(await Promise.all(all)).includes(false);
 		},
-		async get(hash) {
-			const bytes = await read(hash, sizeOfHash(hash));
-			return bytes !== null && hashBytes(bytes) === hash ? bytes : undefined;
+		get(hash) {
+			const size = sizeOfHash(hash);
+			return memory.run(async () => {
+				const bytes = await (size <= PIECE ? get(hash, size) : getPieces(hash, size));
+				return bytes && hashBytes(bytes) === hash ? bytes : undefined;
+			}, size);
 		},
-		async put(hash, path) {
-			await write(hash, readObject(hash, path));
+		put: (hash, path) => memory.run(() => putBytes(hash, readObject(hash, path)), sizeOfHash(hash)),
+		putBytes,
+		async hasRecord(key) {
+			requests.gets += 1;
+			return (await ask(() => client.exists(key))) === 1;
 		},
-		putBytes: write,
-		async getRecord(thunk) {
-			const record = await read(`results/${thunk}`, 0);
-			return record === null || record.length > MAX_RECORD ? undefined : record;
+		async getRecord(key) {
+			const record = await get(key, PIECE);
+			if (record === null) return undefined;
+			if (!record.subarray(0, IN_PIECES.length).equals(Buffer.from(IN_PIECES))) return record;
+			const size = Number(record.subarray(IN_PIECES.length).toString());
+			return size > 0 && size <= MAX_RECORD ? getPieces(key, size) : undefined;
 		},
-		putRecord: (thunk, record) => write(`results/${thunk}`, record),
+		async putRecord(key, record) {
+			if (record.length <= PIECE) return set(key, record);
+			await setPieces(key, record);
+			await set(key, Buffer.from(`${IN_PIECES}${record.length}`));
+		},
 		async close() {
 			// It closes by itself when a lost connection cannot be made anew.
 			if (client.isOpen) await ask(() => client.close());
 		},
 	};
+}
+
+function piecesOf(size: number): { readonly from: number; readonly to: number }[] {
+	const count = Math.ceil(size / PIECE);
+	return Array.from({ length: count }, (_, i) => ({ from: i * PIECE, to: Math.min((i + 1) * PIECE, size) }));
 }
 
 function connect(place: RedisPlace) {

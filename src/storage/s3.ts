@@ -2,13 +2,15 @@ import { hashBytes, sizeOfHash } from "../thunk/hash.js";
 import { withoutAdvice } from "../util/aws.js";
 import { Limiter } from "../util/limiter.js";
 import { UserError } from "../util/result.js";
-import { MAX_RECORD, readObject } from "./object.js";
+import { MAX_RECORD, MOST_UNDER_WAY, readObject } from "./object.js";
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from "./s3-client.js";
 import type { S3Place } from "./s3-uri.js";
 import type { Storage } from "./types.js";
 
 /** Requests at a time; the service answers each alone, so that this many hide its latency. */
 const AT_ONCE = 32;
+/** Objects from twice this size on are fetched in pieces of it, at once: one that breaks off is fetched again by itself. */
+const PIECE = 16 << 20;
 const ATTEMPTS = 3;
 const CONNECT_MS = 10_000;
 /** Without a byte either way. */
@@ -38,52 +40,82 @@ export function s3Storage(place: S3Place, answerMs = ANSWER_MS): Storage {
 			}),
 	);
 	const limiter = new Limiter(AT_ONCE);
-	const ask = <T>(what: () => Promise<T>): Promise<T | undefined> =>
+	const memory = new Limiter(MOST_UNDER_WAY);
+	const requests = { gets: 0, puts: 0 };
+	/** Undefined for what is not there. */
+	const ask = <T>(kind: keyof typeof requests, what: () => Promise<T>): Promise<T | undefined> =>
 		limiter.run(async () => {
+			requests[kind] += 1;
 			try {
 				return await what();
 			} catch (error) {
 				const refusal = refusalOf(error);
-				if (refusal.name === "NotFound" || refusal.name === "NoSuchKey") return undefined;
+				if (ABSENT.has(refusal.name)) return undefined;
 				throw s3Error(place, refusal);
 			}
 		});
 	const write = async (key: string, Body: Buffer): Promise<void> => {
 		const command = { Bucket, Key: prefix + key, Body, ContentType: "application/octet-stream" };
-		const written = await ask(() => client.send(new PutObjectCommand(command)));
+		const written = await ask("puts", () => client.send(new PutObjectCommand(command)));
 		if (written === undefined) throw s3Error(place, { name: "NoSuchBucket", status: 404, detail: "" });
 	};
+	const lengthOf = async (key: string): Promise<number | undefined> =>
+		(await ask("gets", () => client.send(new HeadObjectCommand({ Bucket, Key: prefix + key }))))?.ContentLength;
 	/** Undefined when it is not there, or when its length is not one of those. */
-	const read = (key: string, least: number, most: number): Promise<Buffer | undefined> =>
-		ask(async () => {
-			const { Body, ContentLength = -1 } = await client.send(new GetObjectCommand({ Bucket, Key: prefix + key }));
-			if (Body === undefined || ContentLength < least || ContentLength > most) {
-				(Body as { destroy?: () => void } | undefined)?.destroy?.();
-				return undefined;
+	const read = (key: string, least: number, most: number, Range?: string): Promise<Buffer | undefined> =>
+		ask("gets", async () => {
+			for (let attempt = 1; ; attempt++) {
+				const command = { Bucket, Key: prefix + key, ...(Range === undefined ? {} : { Range }) };
+				const { Body, ContentLength = -1 } = await client.send(new GetObjectCommand(command));
+				if (Body === undefined || ContentLength < least || ContentLength > most) {
+					(Body as { destroy?: () => void } | undefined)?.destroy?.();
+					return undefined;
+				}
+				try {
+					return Buffer.from(await Body.transformToByteArray());
+				} catch (error) {
+					// The connection broke after the answer had begun, which the SDK does not try again.
+					if (attempt >= ATTEMPTS) throw error;
+					requests.gets += 1;
+				}
 			}
-			return Buffer.from(await Body.transformToByteArray());
 		});
+	const readPieces = async (key: string, size: number): Promise<Buffer | undefined> => {
+		const starts = Array.from({ length: Math.ceil(size / PIECE) }, (_, i) => i * PIECE);
+		const pieces = await Promise.all(
+			starts.map((from) => {
+				const length = Math.min(PIECE, size - from);
+				return read(key, length, length, `bytes=${from}-${from + length - 1}`);
+			}),
+		);
+		return pieces.includes(undefined) ? undefined : Buffer.concat(pieces as Buffer[], size);
+	};
 	return {
-		async has(hash) {
-			const head = await ask(() => client.send(new HeadObjectCommand({ Bucket, Key: prefix + hash })));
-			return head?.ContentLength === sizeOfHash(hash);
-		},
-		async get(hash) {
+		requests,
+		has: async (hash) => (await lengthOf(hash)) === sizeOfHash(hash),
+		get(hash) {
 			const size = sizeOfHash(hash);
-			const bytes = await read(hash, size, size);
-			return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
+			return memory.run(async () => {
+				const bytes = await (size < 2 * PIECE ? read(hash, size, size) : readPieces(hash, size));
+				return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
+			}, size);
 		},
-		async put(hash, path) {
-			await write(hash, readObject(hash, path));
-		},
+		put: (hash, path) =>
+			memory.run(async () => {
+				await write(hash, readObject(hash, path));
+			}, sizeOfHash(hash)),
 		putBytes: write,
-		getRecord: (thunk) => read(`results/${thunk}`, 0, MAX_RECORD),
-		putRecord: (thunk, record) => write(`results/${thunk}`, record),
+		hasRecord: async (key) => (await lengthOf(key)) !== undefined,
+		getRecord: (key) => read(key, 0, MAX_RECORD),
+		putRecord: write,
 		async close() {
 			client.destroy();
 		},
 	};
 }
+
+/** The last one: it is shorter than what was asked for. */
+const ABSENT: ReadonlySet<string> = new Set(["NotFound", "NoSuchKey", "InvalidRange"]);
 
 const REACH = "check the URI, and that the service can be reached";
 
@@ -116,6 +148,9 @@ function s3Error(place: S3Place, { name, status, detail }: Refusal): UserError {
 		case "InvalidAccessKeyId":
 		case "SignatureDoesNotMatch":
 			return say(`${bucket} does not accept the credentials (${code})`, "check the key and the secret");
+		case "QuotaExceeded":
+		case "XMinioStorageFull":
+			return say(`${bucket} takes no more (${code})`, "remove what is old in it, or raise the quota");
 		case "ExpiredToken":
 		case "TokenRefreshRequired":
 			return say(`the credentials for ${bucket} have expired`, "sign in again, and start gg again");

@@ -1,7 +1,18 @@
 import type { ObjectHash } from "../thunk/hash.js";
 
+/** What is kept under a name that is not its content's. */
+export type RecordKey = `results/${ObjectHash}` | `blocks/${ObjectHash}`;
+
+/** What was asked of a service, as it is billed: a HEAD costs what a GET costs. */
+export interface Requests {
+	gets: number;
+	puts: number;
+}
+
 /** Where objects are kept for other machines. Every call rejects with a UserError that says what the service said. */
 export interface Storage {
+	/** Counted from the beginning; not to be changed. */
+	readonly requests: Readonly<Requests>;
 	has(hash: ObjectHash): Promise<boolean>;
 	/** Undefined when it is not there, or when what is there is not what its name says. */
 	get(hash: ObjectHash): Promise<Buffer | undefined>;
@@ -9,9 +20,10 @@ export interface Storage {
 	put(hash: ObjectHash, path: string): Promise<void>;
 	/** Sends bytes whose name is `hash`. */
 	putBytes(hash: ObjectHash, bytes: Buffer): Promise<void>;
-	/** What a thunk came to, as `putRecord` was given it: whoever may write there may have written anything. */
-	getRecord(thunk: ObjectHash): Promise<Buffer | undefined>;
-	putRecord(thunk: ObjectHash, record: Buffer): Promise<void>;
+	hasRecord(key: RecordKey): Promise<boolean>;
+	/** As `putRecord` was given it: whoever may write there may have written anything. */
+	getRecord(key: RecordKey): Promise<Buffer | undefined>;
+	putRecord(key: RecordKey, record: Buffer): Promise<void>;
 	/** Ends its connections. Nothing may be asked afterwards. */
 	close(): Promise<void>;
 }

@@ -482,26 +482,60 @@ describe("a storage backend as a shared cache", () => {
 	});
 
 	it("makes again what it has lost, or holds wrongly", async () => {
-		const p = project(FILES);
+		// Its object, the archive and the program are too large for a record.
+		const p = project({ ...FILES, "one.c": `char big[2000000] = { 1 };\n${FILES["one.c"]}` });
 		const build = builder(p);
 		const shared = join(p.folder, "shared");
 		await build(`file://${shared}`);
 		const objects = readdirSync(shared).filter((name) => name.startsWith("V"));
-		assert.ok(objects.length >= 5);
-		for (const name of objects) {
-			const path = join(shared, name);
+		assert.equal(objects.length, 3);
+		const spoil = (path: string): void => {
 			chmodSync(path, 0o644);
 			writeFileSync(
 				path,
 				readFileSync(path).map((byte) => byte ^ 1),
 			);
-		}
-		assert.match(await build(`file://${shared}?access=read-only`), NONE);
+		};
+		for (const name of objects) spoil(join(shared, name));
+		const LARGE = /^gg: 2 from the store, 3 compiled, linked or archived, /m;
+		assert.match(await build(`file://${shared}?access=read-only`), LARGE);
 		for (const name of objects) rmSync(join(shared, name));
-		assert.match(await build(`file://${shared}`), NONE);
+		assert.match(await build(`file://${shared}`), LARGE);
 		assert.match(await build(`file://${shared}`), ALL);
-		for (const name of readdirSync(join(shared, "results"))) writeFileSync(join(shared, "results", name), "x");
+		const results = readdirSync(join(shared, "results")).map((name) => join(shared, "results", name));
+		assert.equal(results.length, 5);
+		for (const path of results) spoil(path);
 		assert.match(await build(`file://${shared}?access=read-only`), NONE);
+		for (const path of results) writeFileSync(path, "x");
+		assert.match(await build(`file://${shared}?access=read-only`), NONE);
+	});
+
+	it("asks for little: one look and one write a result, where outputs are small, and one look by whoever has it later", async () => {
+		const p = project(FILES);
+		const build = builder(p);
+		const shared = join(p.folder, "shared");
+		await build(`file://${shared}`);
+		assert.deepEqual(readdirSync(shared), ["results"]);
+		assert.equal(readdirSync(join(shared, "results")).length, 5);
+		assert.match(await build(`file://${shared}`), ALL);
+	});
+
+	it("goes on giving what it has when it takes no more", async function () {
+		if (!hasRedis()) this.skip();
+		const p = project(FILES);
+		const build = builder(p);
+		const server = await startRedis(folder.path, ["maxmemory-policy noeviction"]);
+		servers.push(server);
+		const store = `redis://127.0.0.1:${server.port}`;
+		await build(store);
+		const command = (...words: string[]): string =>
+			execFileSync("redis-cli", ["-p", `${server.port}`, ...words], { encoding: "utf8" });
+		// One is gone, and there is no room for it.
+		command("del", command("--scan").split("\n")[0]!);
+		command("config", "set", "maxmemory", "1mb");
+		const ended = await build(store);
+		assert.match(ended, /^gg: the store is left alone for a while: the Redis server \S+ is full\n {4}raise its/m);
+		assert.match(ended, /^gg: 4 from the store, 1 compiled, linked or archived, /m);
 	});
 
 	it("counts only what the right key has signed, where one is set", async () => {

@@ -5,9 +5,9 @@ import { parseLambda } from "../../src/engines/lambda/address.js";
 import { Carrier } from "../../src/engines/lambda/blobs.js";
 import { costOf } from "../../src/engines/lambda/cost.js";
 import { Throttle } from "../../src/engines/lambda/throttle.js";
-import { digestNamed, nameOfDigest, packBlobs, unpackBlobs } from "../../src/lambda/payload.js";
+import { digestNamed, nameOfDigest } from "../../src/lambda/payload.js";
+import { packBlobs, unpackBlobs } from "../../src/storage/block.js";
 import type { Storage } from "../../src/storage/types.js";
-import { hashBytes } from "../../src/thunk/hash.js";
 
 describe("the address of a function", () => {
 	it("is a region, a name and an endpoint, each with a default", () => {
@@ -122,17 +122,26 @@ describe("how many invocations are under way", () => {
 
 /** Storage that notes what is put. */
 function noting() {
-	const objects = new Map<string, Buffer>();
+	const records = new Map<string, Buffer>();
+	const requests = { gets: 0, puts: 0 };
 	const storage: Storage = {
-		has: async (hash) => objects.has(hash),
-		get: async (hash) => objects.get(hash),
-		put: async () => assert.fail("no files"),
-		putBytes: async (hash, bytes) => void objects.set(hash, bytes),
-		getRecord: async () => undefined,
-		putRecord: async () => {},
+		requests,
+		has: async () => assert.fail("no objects"),
+		get: async () => assert.fail("no objects"),
+		put: async () => assert.fail("no objects"),
+		putBytes: async () => assert.fail("no objects"),
+		hasRecord: async (key) => {
+			requests.gets += 1;
+			return records.has(key);
+		},
+		getRecord: async (key) => records.get(key),
+		putRecord: async (key, record) => {
+			requests.puts += 1;
+			records.set(key, record);
+		},
 		close: async () => {},
 	};
-	return { objects, storage };
+	return { records, requests, storage };
 }
 
 function blobOf(bytes: Buffer): Blob {
@@ -143,38 +152,60 @@ function blobOf(bytes: Buffer): Blob {
 }
 
 describe("what a call carries", () => {
-	const usage = () => ({ invocations: 0, billedMs: 0, puts: 0, gets: 0 });
-	const some = (count: number, size: number): Blob[] =>
-		Array.from({ length: count }, (_, i) => blobOf(Buffer.alloc(size, `${i} `)));
+	const some = (count: number, size: number, seed = ""): Blob[] =>
+		Array.from({ length: count }, (_, i) => blobOf(Buffer.alloc(size, `${seed}${i} `)));
 
-	it("is a few small blobs itself, many as a block that is stored once, and large ones as objects", async () => {
-		const { objects, storage } = noting();
-		const used = usage();
-		const carrier = new Carrier(storage, used);
+	it("is a few small blobs itself, and many or large ones as a block that is stored once", async () => {
+		const { records, requests, storage } = noting();
+		const carrier = new Carrier(storage);
 		const few = await carrier.carry(some(3, 100));
 		assert.ok(few.inline.length > 0);
-		assert.deepEqual([few.blocks, objects.size], [[], 0]);
-		const many = await carrier.carry(some(60, 10_000));
-		assert.deepEqual([many.inline.length, many.blocks.length, objects.size], [0, 1, 1]);
-		const again = await carrier.carry(some(61, 10_000));
+		assert.deepEqual([few.blocks, records.size], [[], 0]);
+		const toolchain = [...some(60, 10_000), ...some(3, 5_000_000, "large")];
+		const many = await carrier.carry(toolchain);
+		assert.deepEqual([many.inline.length, many.blocks.length, records.size], [0, 1, 1]);
+		const unpacked = unpackBlobs(records.get(`blocks/${many.blocks[0]!}`)!);
+		assert.ok(unpacked.ok);
+		assert.deepEqual(new Set(unpacked.value.map((b) => b.length)), new Set([10_000, 5_000_000]));
+		const again = await carrier.carry([...some(1, 10_000, "new"), ...toolchain]);
 		assert.deepEqual(again.blocks, many.blocks);
 		assert.ok(again.inline.length > 0, "the new one");
-		const large = blobOf(Buffer.alloc(300_000, "x"));
-		await carrier.carry([large]);
-		await carrier.carry([large]);
-		assert.ok(objects.get(hashBytes(large.read()!))!.equals(large.read()!));
-		assert.equal(used.puts, 2);
+		assert.deepEqual(requests, { gets: 1, puts: 1 });
 	});
 
-	it("is stored again after it was lost", async () => {
-		const { objects, storage } = noting();
-		const carrier = new Carrier(storage, usage());
-		const large = blobOf(Buffer.alloc(300_000, "x"));
-		await carrier.carry([large]);
-		objects.clear();
-		carrier.forget(new Set([large.digest.hash]));
-		await carrier.carry([large]);
-		assert.equal(objects.size, 1);
+	it("is found in the storage backend by another client, whatever the order", async () => {
+		const { requests, storage } = noting();
+		const one = await new Carrier(storage).carry(some(60, 10_000));
+		const other = await new Carrier(storage).carry(some(60, 10_000).reverse());
+		assert.deepEqual(other.blocks, one.blocks);
+		assert.deepEqual(requests, { gets: 2, puts: 1 });
+	});
+
+	it("is never more than a block holds", async () => {
+		const { records, storage } = noting();
+		const { blocks } = await new Carrier(storage).carry(some(3, 60 << 20));
+		assert.deepEqual([blocks.length, records.size], [2, 2]);
+	});
+
+	it("names what the function has stored itself, and does not send it", async () => {
+		const { requests, storage } = noting();
+		const carrier = new Carrier(storage);
+		const [large] = some(1, 5_000_000);
+		carrier.stored(large!.digest.hash);
+		assert.deepEqual(await carrier.carry([large!]), { inline: Buffer.alloc(0), blocks: [], objects: [large] });
+		assert.deepEqual(requests, { gets: 0, puts: 0 });
+	});
+
+	it("is stored again after it was lost, though its name may still be there", async () => {
+		const { records, requests, storage } = noting();
+		const carrier = new Carrier(storage);
+		const [large] = some(1, 300_000);
+		const { blocks } = await carrier.carry([large!]);
+		records.set(`blocks/${blocks[0]!}`, Buffer.from("cut short"));
+		carrier.forget(new Set([large!.digest.hash]));
+		await carrier.carry([large!]);
+		assert.equal(requests.puts, 2);
+		assert.ok(unpackBlobs(records.get(`blocks/${blocks[0]!}`)!).ok);
 	});
 });
 

@@ -1,9 +1,7 @@
-import { objectOf } from "../../lambda/names.js";
-import { packBlobs, STORED_FROM } from "../../lambda/payload.js";
+import { packBlobs, packBlobsAside } from "../../storage/block.js";
 import type { Storage } from "../../storage/types.js";
 import { hashBytes, type ObjectHash } from "../../thunk/hash.js";
 import { type Blob, bytesOf } from "../action/blob.js";
-import type { Usage } from "./cost.js";
 
 /** What a request carries, and names, of an action's inputs. */
 export interface Carried {
@@ -11,103 +9,96 @@ export interface Carried {
 	readonly inline: Buffer;
 	/** Names of blocks in the storage backend. */
 	readonly blocks: readonly ObjectHash[];
+	/** Those that the storage backend has by themselves. */
+	readonly objects: readonly Blob[];
 }
 
-/** Bytes of new small blobs from which they go to the storage backend as one block, where all instances find them. */
+/** Bytes of new blobs from which they go to the storage backend as one block, where all instances find them. */
 const BLOCK_FROM = 256 << 10;
-/** Bytes of one block before it is packed. */
-const BLOCK_TO = 16 << 20;
+/** Bytes of one block before it is packed: a toolchain, which every new instance fetches by one request. */
+const BLOCK_TO = 144 << 20;
 
 /**
- * How the inputs of actions get to instances of which nobody knows what they have kept: large ones by the storage backend,
- * each once; many small ones as a block there; a few within the request. What a function once had is not sent again until one says that it lacks it.
+ * How the inputs of actions get to instances of which nobody knows what they have kept: many as a block in the storage
+ * backend, which is asked for by one request; a few small ones within the call. What a function once had is not sent again until
+ * one says that it lacks it.
  */
 export class Carrier {
 	readonly #storage: Storage;
-	readonly #stored = new Map<string, Promise<void>>();
 	readonly #blockOf = new Map<string, Promise<ObjectHash>>();
-	readonly #usage: Usage;
+	/** Outputs that the function has put there. */
+	readonly #own = new Set<string>();
+	/** What was there and is not any more: the backend is not asked again. */
+	readonly #lost = new Set<string>();
 
-	constructor(storage: Storage, usage: Usage) {
+	constructor(storage: Storage) {
 		this.#storage = storage;
-		this.#usage = usage;
+	}
+
+	/** The function has put it into the storage backend. */
+	stored(hash: string): void {
+		this.#own.add(hash);
 	}
 
 	/** Resolves when all that the request only names is in the storage backend. */
 	async carry(blobs: readonly Blob[]): Promise<Carried> {
-		const waits: Promise<unknown>[] = [];
 		const blocks = new Set<Promise<ObjectHash>>();
+		const objects: Blob[] = [];
 		const fresh: Blob[] = [];
 		let size = 0;
 		for (const blob of blobs) {
 			const { hash, sizeBytes } = blob.digest;
-			if (sizeBytes >= STORED_FROM) {
-				waits.push(this.#store(blob));
-				continue;
-			}
 			const block = this.#blockOf.get(hash);
-			if (block !== undefined) {
-				blocks.add(block);
-				continue;
+			if (this.#own.has(hash)) objects.push(blob);
+			else if (block !== undefined) blocks.add(block);
+			else {
+				fresh.push(blob);
+				size += sizeBytes;
 			}
-			fresh.push(blob);
-			size += sizeBytes;
 		}
 		let inline: Buffer = Buffer.alloc(0);
 		if (size >= BLOCK_FROM) for (const group of grouped(fresh)) blocks.add(this.#keepBlock(group));
 		else if (fresh.length > 0) inline = packBlobs(fresh.map(bytesOf));
 		// All of them are waited for: none may fail later, unheard.
-		const ends = await Promise.allSettled([...waits, ...blocks]);
+		const ends = await Promise.allSettled(blocks);
 		const failed = ends.find((end) => end.status === "rejected");
 		if (failed !== undefined) throw failed.reason;
-		return { inline, blocks: await Promise.all(blocks) };
+		return { inline, blocks: await Promise.all(blocks), objects };
 	}
 
 	/** The function has not found these, though they were stored. */
 	forget(names: ReadonlySet<string>): void {
-		for (const hash of [...this.#stored.keys()]) if (names.has(hash)) this.#stored.delete(hash);
-		for (const hash of [...this.#blockOf.keys()]) if (names.has(hash)) this.#blockOf.delete(hash);
-	}
-
-	#store(blob: Blob): Promise<void> {
-		const { hash } = blob.digest;
-		let storing = this.#stored.get(hash);
-		if (storing === undefined) {
-			storing = this.#put(objectOf(blob.digest), () => bytesOf(blob)).catch((error: unknown) => {
-				this.#stored.delete(hash);
-				throw error;
-			});
-			this.#stored.set(hash, storing);
+		for (const hash of names) {
+			if (this.#blockOf.delete(hash)) this.#lost.add(hash);
+			this.#own.delete(hash);
 		}
-		return storing;
 	}
 
 	#keepBlock(blobs: readonly Blob[]): Promise<ObjectHash> {
-		const block = packBlobs(blobs.map(bytesOf));
-		const name = hashBytes(block);
-		const kept = this.#put(name, () => block).then(
-			() => name,
-			(error: unknown) => {
-				for (const { digest } of blobs) this.#blockOf.delete(digest.hash);
-				throw error;
-			},
-		);
+		const kept = this.#put(blobs).catch((error: unknown) => {
+			for (const { digest } of blobs) this.#blockOf.delete(digest.hash);
+			throw error;
+		});
 		for (const { digest } of blobs) this.#blockOf.set(digest.hash, kept);
 		return kept;
 	}
 
-	async #put(name: ObjectHash, bytes: () => Buffer): Promise<void> {
-		this.#usage.gets += 1;
-		if (await this.#storage.has(name)) return;
-		this.#usage.puts += 1;
-		await this.#storage.putBytes(name, bytes());
+	/** A block is named by what it holds, so that nothing is read and packed only to find that it is there. */
+	async #put(blobs: readonly Blob[]): Promise<ObjectHash> {
+		const name = hashBytes(Buffer.from(`gg block 1\n${blobs.map((blob) => blob.digest.hash).join("\n")}`));
+		const isLost = blobs.some((blob) => this.#lost.has(blob.digest.hash));
+		if (isLost || !(await this.#storage.hasRecord(`blocks/${name}`)))
+			await this.#storage.putRecord(`blocks/${name}`, await packBlobsAside(blobs.map(bytesOf)));
+		for (const blob of blobs) this.#lost.delete(blob.digest.hash);
+		return name;
 	}
 }
 
+/** Each in an order of its own, so that two clients come to the same blocks. */
 function grouped(blobs: readonly Blob[]): Blob[][] {
 	const groups: Blob[][] = [[]];
 	let size = 0;
-	for (const blob of blobs) {
+	for (const blob of [...blobs].sort((a, b) => (a.digest.hash < b.digest.hash ? -1 : 1))) {
 		if (size > 0 && size + blob.digest.sizeBytes > BLOCK_TO) {
 			groups.push([]);
 			size = 0;

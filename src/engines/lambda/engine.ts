@@ -10,7 +10,7 @@ import {
 } from "../../lambda/payload.js";
 import { CODE, RemoteError } from "../../reapi/errors.js";
 import { ACTION_RESULT, type ActionResult, type Digest } from "../../reapi/messages.js";
-import type { Storage } from "../../storage/types.js";
+import type { Requests, Storage } from "../../storage/types.js";
 import type { ObjectStore } from "../../store/types.js";
 import { type ObjectHash, sizeOfHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
@@ -51,8 +51,12 @@ export interface LambdaOptions extends ModesOptions {
 }
 
 export interface LambdaEngine extends Engine {
-	/** What the run has used and, in US dollars, about cost. */
-	spent(): { readonly usage: Readonly<Usage>; readonly dollars: number; readonly timings: Readonly<Spent> };
+	/** What the run has used and, in US dollars, about cost; `more` was asked of the storage backend by others. */
+	spent(more?: Readonly<Requests>): {
+		readonly usage: Readonly<Usage>;
+		readonly dollars: number;
+		readonly timings: Readonly<Spent>;
+	};
 	close(): void;
 }
 
@@ -72,6 +76,7 @@ const ROOM_SHARE = 0.4;
 
 /** Runs thunks on AWS Lambda. Asks the function first what it is; throws a UserError when it is not one of this gg's. */
 export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
+	/** Requests to the storage backend: the function's, by its own words. */
 	const usage: Usage = { invocations: 0, billedMs: 0, puts: 0, gets: 0 };
 	const timings: Spent = { fetch: 0, stage: 0, run: 0, outputs: 0, fetchedBytes: 0, knownBytes: 0, cold: 0 };
 	const throttle = new Throttle({ most: o.jobs, now: o.now, after: o.after, random: o.random });
@@ -79,7 +84,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 	const closing = new AbortController();
 	/** A server of the user's own asks nothing for a request. */
 	const isBilled = o.storageName.startsWith("s3:");
-	const carrier = new Carrier(o.storage, usage);
+	const carrier = new Carrier(o.storage);
 	const declined = (message: string, hint?: string): Declined => {
 		const failure: ExecutionFailure = { reason: "remote", message: `${o.name}: ${message}` };
 		return { kind: "declined", failure: hint === undefined ? failure : { ...failure, hint } };
@@ -112,7 +117,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		}
 	}
 
-	const greeting = { protocol: PROTOCOL, version: o.version, action: "", blobs: "", blocks: [] };
+	const greeting = { protocol: PROTOCOL, version: o.version, action: "", blobs: "", blocks: [], objects: [] };
 	const hello = await ask(greeting, HELLO_MS, closing.signal);
 	const func = usable(hello, o);
 
@@ -134,6 +139,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				action: nameOfDigest(action.digest),
 				blobs: carried.inline.toString("base64"),
 				blocks: carried.blocks,
+				objects: carried.objects.map((blob) => nameOfDigest(blob.digest)),
 			};
 			const reply = await ask(request, func.timeoutMs + AROUND_MS, unwanted);
 			if (reply.kind === "declined") return reply;
@@ -158,9 +164,9 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		const fetch = async (digest: Digest, given?: Buffer): Promise<Buffer> => {
 			if (given !== undefined) return check(given, digest);
 			if (digest.sizeBytes === 0) return check(Buffer.alloc(0), digest);
-			usage.gets += 1;
 			const bytes = await o.storage.get(objectOf(digest));
 			if (bytes === undefined) throw new RemoteError(CODE.NOT_FOUND, `an output is not in ${o.storageName}`);
+			carrier.stored(digest.hash);
 			return bytes;
 		};
 		const outcome = await takeResult(thunk, result, {
@@ -177,13 +183,18 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		for (const phase of ["fetch", "stage", "run", "outputs", "fetchedBytes", "knownBytes"] as const)
 			timings[phase] += t[phase];
 		if (t.served === 1) timings.cold += 1;
-		usage.gets += t.requests;
+		usage.gets += t.gets;
+		usage.puts += t.puts;
 	}
 
 	return {
 		name: "lambda",
 		jobs: o.jobs,
-		spent: () => ({ usage, dollars: costOf(isBilled ? usage : { ...usage, puts: 0, gets: 0 }, func), timings }),
+		spent(more = { gets: 0, puts: 0 }) {
+			const { gets, puts } = o.storage.requests;
+			const all = { ...usage, gets: usage.gets + gets + more.gets, puts: usage.puts + puts + more.puts };
+			return { usage: all, dollars: costOf(isBilled ? all : { ...all, puts: 0, gets: 0 }, func), timings };
+		},
 		close() {
 			closing.abort();
 			o.invoker.close();
@@ -257,7 +268,7 @@ function soundReply(reply: unknown): LambdaReply | undefined {
 		return texts("version", "arch", "storage") && numbers(r, "protocol", "memoryMb", "room", "timeoutMs")
 			? (reply as LambdaReply)
 			: undefined;
-	if (!numbers(timings, "fetch", "stage", "run", "outputs", "fetchedBytes", "knownBytes", "requests", "served"))
+	if (!numbers(timings, "fetch", "stage", "run", "outputs", "fetchedBytes", "knownBytes", "gets", "puts", "served"))
 		return undefined;
 	if (kind === "result") return texts("result") ? (reply as LambdaReply) : undefined;
 	if (kind === "failed") return texts("reason", "message") ? (reply as LambdaReply) : undefined;

@@ -1,0 +1,218 @@
+/** A store for a comparison, and what can befall it: `same.js --store redis` and `--store s3`. */
+import { execFileSync } from "node:child_process";
+import { createServer as createHttpServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { S3_KEY, S3_SECRET, startRedis, startS3 } from "../test/rig/storage-servers.js";
+import { BenchError } from "./run.js";
+
+/** Each request takes 200 ms; or in the middle of a build it is switched off, forgets everything, takes nothing more. */
+export const FAULTS = ["slow", "off", "emptied", "full"] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export interface StoreBuilds {
+	/** For `--store`. */
+	readonly uri: string;
+	/** Must be in nothing that gg says. */
+	readonly secret: string;
+	/** From here on: `fault` befalls it when so many requests have come. */
+	begin(fault?: Fault, after?: number): Promise<void>;
+	/** Since `begin`. */
+	readonly asked: number;
+	/** The fault has befallen it. */
+	readonly hasFailed: boolean;
+	/** Of each kind, for a person. */
+	told(): string;
+	empty(): Promise<void>;
+	stop(): Promise<void>;
+}
+
+const SLOW_MS = 200;
+
+/** What stands between gg and the service, and the same for both. */
+class Fate {
+	asked = 0;
+	hasFailed = false;
+	fault: Fault | undefined;
+	readonly #befall: (fault: Fault) => Promise<void>;
+	#after = 0;
+	#falling: Promise<void> | undefined;
+
+	constructor(befall: (fault: Fault) => Promise<void>) {
+		this.#befall = befall;
+	}
+
+	begin(fault: Fault | undefined, after: number): void {
+		this.asked = 0;
+		this.hasFailed = false;
+		this.fault = fault;
+		this.#after = after;
+		this.#falling = undefined;
+	}
+
+	/** Resolves when the request that has just come may go on. */
+	async request(): Promise<void> {
+		this.asked += 1;
+		if (this.fault === "slow") {
+			this.hasFailed = true;
+			await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+		} else if (this.fault !== undefined && this.asked > this.#after) {
+			this.hasFailed = true;
+			this.#falling ??= this.#befall(this.fault);
+			await this.#falling;
+		}
+	}
+
+	get isOff(): boolean {
+		return this.fault === "off" && this.hasFailed;
+	}
+}
+
+const listening = async (server: Server): Promise<number> => {
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	return (server.address() as AddressInfo).port;
+};
+
+const PASSWORD = "pa55w0rd";
+
+/** Debian's Redis with a user of its own, behind a door that can be shut. */
+export async function startRedisStore(folder: string): Promise<StoreBuilds> {
+	const redis = await startRedis(folder, [
+		`user default on >${PASSWORD} ~* &* +@all`,
+		`user gg on >${PASSWORD} ~* +get +set +exists +strlen +hello +client +select`,
+	]);
+	const command = (...words: string[]): string =>
+		execFileSync("redis-cli", ["-p", String(redis.port), ...words], {
+			encoding: "utf8",
+			env: { ...process.env, REDISCLI_AUTH: PASSWORD },
+			stdio: ["ignore", "pipe", "ignore"],
+		});
+	const sockets = new Set<Socket>();
+	const fate = new Fate(async (fault) => {
+		if (fault === "emptied") command("flushall");
+		if (fault === "full") command("config", "set", "maxmemory", "1");
+		if (fault === "off") for (const socket of sockets) socket.destroy();
+	});
+	const door = createServer((socket) => {
+		if (fate.isOff) return void socket.destroy();
+		const inner = connect(redis.port, "127.0.0.1");
+		for (const [one, other] of [
+			[socket, inner],
+			[inner, socket],
+		] as const) {
+			sockets.add(one);
+			one.on("error", () => {});
+			one.on("close", () => {
+				sockets.delete(one);
+				other.destroy();
+			});
+		}
+		inner.pipe(socket);
+		let last = Promise.resolve();
+		socket.on("data", (chunk) => {
+			last = Promise.all([last, fate.request()]).then(() => void (inner.destroyed || inner.write(chunk)));
+		});
+	});
+	const port = await listening(door);
+	return {
+		uri: `redis://gg:${PASSWORD}@127.0.0.1:${port}/2`,
+		secret: PASSWORD,
+		async begin(fault, after = 0) {
+			command("config", "set", "maxmemory", "0");
+			command("config", "resetstat");
+			fate.begin(fault, after);
+		},
+		get asked() {
+			return fate.asked;
+		},
+		get hasFailed() {
+			return fate.hasFailed;
+		},
+		told() {
+			const calls = [...command("info", "commandstats").matchAll(/^cmdstat_(get|set|exists|strlen):calls=(\d+)/gm)];
+			return calls.map(([, name, count]) => `${count} ${name}`).join(", ");
+		},
+		empty: async () => void command("flushall"),
+		async stop() {
+			for (const socket of sockets) socket.destroy();
+			await new Promise((resolve) => door.close(resolve));
+			await redis.stop();
+		},
+	};
+}
+
+const BUCKET = "ggbucket";
+
+/** Swift's S3 service, which checks signatures, behind a door that can be shut. */
+export async function startS3Store(folder: string): Promise<StoreBuilds> {
+	const s3 = await startS3(folder);
+	const { CreateBucketCommand, DeleteObjectCommand, ListObjectsCommand, S3Client } = await import("@aws-sdk/client-s3");
+	const client = new S3Client({
+		region: "us-east-1",
+		endpoint: `http://127.0.0.1:${s3.port}`,
+		forcePathStyle: true,
+		credentials: { accessKeyId: S3_KEY, secretAccessKey: S3_SECRET },
+		maxAttempts: 20,
+		requestChecksumCalculation: "WHEN_REQUIRED",
+	});
+	await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
+	const empty = async (): Promise<void> => {
+		for (;;) {
+			const { Contents = [] } = await client.send(new ListObjectsCommand({ Bucket: BUCKET, MaxKeys: 100 }));
+			if (Contents.length === 0) return;
+			for (const { Key } of Contents) await client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
+		}
+	};
+	const kinds = new Map<string, number>();
+	const fate = new Fate(async (fault) => {
+		if (fault === "emptied") await empty();
+	});
+	const serve = async (question: IncomingMessage, answer: ServerResponse): Promise<void> => {
+		const method = question.method ?? "GET";
+		kinds.set(method, (kinds.get(method) ?? 0) + 1);
+		await fate.request();
+		if (fate.isOff) return void question.socket.destroy();
+		if (fate.fault === "full" && fate.hasFailed && method === "PUT") {
+			question.resume();
+			answer.writeHead(403, { "content-type": "application/xml" });
+			return void answer.end("<Error><Code>QuotaExceeded</Code><Message>no room</Message></Error>");
+		}
+		const { url, headers } = question;
+		const inner = request({ host: "127.0.0.1", port: s3.port, method, path: url ?? "/", headers }, (reply) => {
+			answer.writeHead(reply.statusCode ?? 500, reply.headers);
+			reply.pipe(answer);
+		});
+		inner.on("error", () => answer.destroy());
+		question.pipe(inner);
+	};
+	const door = createHttpServer((question, answer) => void serve(question, answer));
+	const port = await listening(door);
+	const key = [S3_KEY, S3_SECRET].map(encodeURIComponent).join(":");
+	return {
+		uri: `s3://${key}@${BUCKET}/cache/?region=us-east-1&endpoint=http://127.0.0.1:${port}`,
+		secret: S3_SECRET,
+		async begin(fault, after = 0) {
+			kinds.clear();
+			fate.begin(fault, after);
+		},
+		get asked() {
+			return fate.asked;
+		},
+		get hasFailed() {
+			return fate.hasFailed;
+		},
+		told: () => [...kinds].map(([kind, count]) => `${count} ${kind}`).join(", "),
+		empty,
+		async stop() {
+			door.closeAllConnections();
+			await new Promise((resolve) => door.close(resolve));
+			client.destroy();
+			await s3.stop();
+		},
+	};
+}
+
+export async function startStore(kind: string, folder: string): Promise<StoreBuilds> {
+	if (kind === "redis") return startRedisStore(folder);
+	if (kind === "s3") return startS3Store(folder);
+	throw new BenchError("--store takes redis or s3");
+}
