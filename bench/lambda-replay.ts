@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -27,6 +27,8 @@ export interface ReplaySettings {
 	readonly object: string;
 	readonly capMs: number;
 	readonly seed: number;
+	/** No time for an invocation itself, nor for a new instance: what would be won if there were none. */
+	readonly atOnce: boolean;
 }
 
 export type ReplayMessage =
@@ -103,6 +105,15 @@ function unpack(block: Buffer): string[] {
 	});
 }
 
+function blockNamed(name: string): readonly string[] {
+	let held = blocks.get(name);
+	if (held === undefined) {
+		held = unpack(readFileSync(join(settings.store, "blocks", name)));
+		blocks.set(name, held);
+	}
+	return held;
+}
+
 /** As src/lambda/invocation.ts does it, for an instance that has `has`. */
 function missingOf(action: Digest, has: Set<string>): Digest[] {
 	const missing = new Map<string, Digest>();
@@ -162,11 +173,12 @@ async function invoke(request: LambdaRequest): Promise<unknown> {
 	const has = warm ?? new Set<string>();
 	if (warm === undefined) tally.cold += 1;
 	try {
-		await pause(
-			warm === undefined
-				? COLD_MS[0] + random() * (COLD_MS[1] - COLD_MS[0])
-				: WARM_MEDIAN_MS * Math.exp(WARM_SIGMA * normal(random)),
-		);
+		if (!settings.atOnce)
+			await pause(
+				warm === undefined
+					? COLD_MS[0] + random() * (COLD_MS[1] - COLD_MS[0])
+					: WARM_MEDIAN_MS * Math.exp(WARM_SIGMA * normal(random)),
+			);
 		if (request.action === "bare") {
 			await pause(settings.sleepMs);
 			return {};
@@ -185,11 +197,7 @@ async function run(request: LambdaRequest, has: Set<string>, isCold: boolean): P
 	let missing = missingOf(digest, has);
 	if (missing.length > 0) {
 		for (const block of request.blocks) {
-			let held = blocks.get(block);
-			if (held === undefined) {
-				held = unpack(readFileSync(join(settings.store, "blocks", block)));
-				blocks.set(block, held);
-			}
+			const held = blockNamed(block);
 			if (held.every((hash) => has.has(hash))) continue;
 			gets += 1;
 			for (const hash of held) has.add(hash);
@@ -257,6 +265,10 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
 	response.writeHead(200, { "content-type": "application/json" });
 	response.end(JSON.stringify(reply));
 }
+
+// Unpacking is each instance's own work on the service: here, once, before anything is measured.
+if (existsSync(join(settings.store, "blocks")))
+	for (const name of readdirSync(join(settings.store, "blocks"))) blockNamed(name);
 
 const tell = (message: ReplayMessage): void => void process.send?.(message);
 const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {

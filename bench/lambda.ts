@@ -7,6 +7,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { boundsOf, Recording } from "./cluster-recording.js";
+import { watchSelf } from "./infer.js";
 import type { ReplayMessage, ReplaySettings, Tally } from "./lambda-replay.js";
 import { type Project, projectNamed } from "./projects.js";
 import { BenchError, GG, mainOf, must, quote, requireGg, underGg } from "./run.js";
@@ -57,13 +58,13 @@ async function withReplay<T>(settings: ReplaySettings, use: (replay: Replay) => 
 	}
 }
 
-function engineOf(replay: Replay, store: string, slots: number): string {
+function engineOf(replay: Replay, store: string, slots: number, access = "read-write"): string {
 	const engine = `lambda=us-east-1?endpoint=${replay.endpoint}`;
-	return `--store ${quote(`file://${store}?access=read-only`)} --jobs ${slots} --engine ${quote(engine)}`;
+	return `--store ${quote(`file://${store}?access=${access}`)} --jobs ${slots} --engine ${quote(engine)}`;
 }
 
 /** So many independent compiles of two seconds each, against as many bare calls that take as long. */
-async function sleepRow(count: number, slots: number): Promise<void> {
+async function sleepRow(count: number, slots: number, atOnce: boolean): Promise<void> {
 	const project = join(BENCH_DIR, "lambda-sleep-sources");
 	rmSync(project, { recursive: true, force: true });
 	mkdirSync(project, { recursive: true });
@@ -77,16 +78,17 @@ async function sleepRow(count: number, slots: number): Promise<void> {
 		const env = { GG_CACHE_DIR: workspace.ggCache, ...AWS };
 		await must("gcc -c -o object.o f0.c", { cwd: workspace.src });
 		const object = join(workspace.src, "object.o");
-		const settings = { store, sleepMs: 2000, project: "", src: workspace.src, object, capMs: 0, seed: 1 };
+		const settings = { store, sleepMs: 2000, project: "", src: workspace.src, object, capMs: 0, seed: 1, atOnce };
 		await must(underGg("infer", "make -j2"), { cwd: workspace.src, env });
 		// The storage backend has the toolchain, as it has after its first day.
 		await withReplay({ ...settings, sleepMs: 0 }, (replay) =>
 			must(`${quote(GG)} force --no-status ${engineOf(replay, store, 1)} f0.o`, { cwd: workspace.src, env }),
 		);
-		const { ours, tally } = await withReplay(settings, async (replay) => {
+		const { ours, tally, cpu } = await withReplay(settings, async (replay) => {
 			const force = `${quote(GG)} force --no-status ${engineOf(replay, store, slots)}`;
-			const ran = await must(force, { cwd: workspace.src, env });
-			return { ours: ran, tally: await replay.tally() };
+			const { env: watched, spent } = watchSelf(workspace.root);
+			const ran = await must(force, { cwd: workspace.src, env: { ...env, ...watched } });
+			return { ours: ran, tally: await replay.tally(), cpu: spent().cpu };
 		});
 		if (tally.ran.length !== count - 1)
 			throw new BenchError(`${tally.ran.length} of ${count} ran: ${tally.unknown[0]}`);
@@ -98,7 +100,7 @@ async function sleepRow(count: number, slots: number): Promise<void> {
 		console.log(
 			`${(ours.seconds / peer.seconds).toFixed(2).padStart(6)} sleep: ${count - 1} × 2 s, ${slots} slots: gg force ${ours.seconds.toFixed(2)} s, bare calls of the SDK ${peer.seconds.toFixed(2)} s, ${more} s more (target 1.5)`,
 		);
-		console.log(`       ${used(tally, ours.stderr)}`);
+		console.log(`       ${used(tally, ours.stderr, cpu)}`);
 	} finally {
 		for (const tree of ["src", "configured", "gg-cache", "store"]) remove(workspace, tree);
 		workspace.close();
@@ -106,10 +108,15 @@ async function sleepRow(count: number, slots: number): Promise<void> {
 	}
 }
 
-function used(tally: Tally, said: string): string {
+function used(tally: Tally, said: string, cpuSeconds: number): string {
 	const ran = tally.ran.length;
 	const bill = /^gg: AWS Lambda: (.*)$/m.exec(said)?.[1] ?? "";
-	return `${ran} thunks, ${tally.mostAtOnce} at once, ${tally.cold} instances; ${((tally.invocations - ran) / ran).toFixed(2)} invocations more a thunk, ${(tally.bytesIn / ran / 1024).toFixed(1)} KiB sent; ${bill}`;
+	return `${ran} thunks, ${tally.mostAtOnce} at once, ${tally.cold} instances; ${((tally.invocations - ran) / ran).toFixed(2)} invocations more a thunk, ${(tally.bytesIn / ran / 1024).toFixed(1)} KiB sent; ${((cpuSeconds * 1000) / ran).toFixed(2)} ms of gg's CPU a thunk; ${requestsOf(bill, ran)}${bill}`;
+}
+
+function requestsOf(bill: string, ran: number): string {
+	const requests = Number(/(\d+) storage requests/.exec(bill)?.[1] ?? 0);
+	return `${(requests / ran).toFixed(2)} storage requests a thunk (target 3); `;
 }
 
 /** A recorded build: compiles are sleeps of the recorded durations, what the function does not run runs here. */
@@ -119,6 +126,7 @@ async function recordedRow(
 	slots: number,
 	capMs: number,
 	makeJobs: number,
+	atOnce: boolean,
 ): Promise<void> {
 	const recording = new Recording(project.name);
 	if (!recording.isComplete)
@@ -139,13 +147,24 @@ async function recordedRow(
 		const env = { GG_CACHE_DIR: workspace.ggCache, ...AWS };
 		const build = project.build(makeJobs);
 		if (row === "force") await must(underGg("infer", build), { cwd: workspace.src, env });
-		const settings = { store, sleepMs: 0, project: project.name, src: workspace.src, object: "", capMs, seed: 1 };
+		const settings = {
+			store,
+			sleepMs: 0,
+			project: project.name,
+			src: workspace.src,
+			object: "",
+			capMs,
+			seed: 1,
+			atOnce,
+		};
 		await withReplay(settings, async (replay) => {
 			const engine = engineOf(replay, store, slots);
 			const line = row === "force" ? `${quote(GG)} force --no-status ${engine}` : underGg(`build ${engine}`, build);
-			const ran = await must(`timeout -k 20 900 ${line}`, { cwd: workspace.src, env });
+			const { env: watched, spent } = watchSelf(workspace.root);
+			const ran = await must(`timeout -k 20 900 ${line}`, { cwd: workspace.src, env: { ...env, ...watched } });
 			const tally = await replay.tally();
-			report(row, { project, slots, capMs, seconds: ran.seconds, stub, tally, recording, said: ran.stderr });
+			const { cpu } = spent();
+			report(row, { project, slots, capMs, seconds: ran.seconds, cpu, stub, tally, recording, said: ran.stderr });
 		});
 	} finally {
 		for (const tree of ["src", "gg-cache", "store"]) remove(workspace, tree);
@@ -168,13 +187,15 @@ interface Row {
 	readonly slots: number;
 	readonly capMs: number;
 	readonly seconds: number;
+	/** Seconds of gg's own process. */
+	readonly cpu: number;
 	readonly stub: number;
 	readonly tally: Tally;
 	readonly recording: Recording;
 	readonly said: string;
 }
 
-function report(row: string, { project, slots, capMs, seconds, stub, tally, recording, said }: Row): void {
+function report(row: string, { project, slots, capMs, seconds, cpu, stub, tally, recording, said }: Row): void {
 	if (tally.unknown.length > 0)
 		throw new BenchError(`${tally.unknown.length} commands were not recorded, such as ${tally.unknown[0]}`);
 	const bounds = boundsOf(
@@ -186,14 +207,17 @@ function report(row: string, { project, slots, capMs, seconds, stub, tally, reco
 	console.log(
 		`${(seconds / ideal).toFixed(2).padStart(6)} ${row}, ${project.name}, ${slots} slots, durations ${durations}: ${seconds.toFixed(2)} s / max(critical path ${bounds.criticalPath.toFixed(2)}, total ÷ slots ${(bounds.total / slots).toFixed(2)}${stub > 0 ? `, make with a stub ${stub.toFixed(2)}` : ""})`,
 	);
-	console.log(`       ${used(tally, said)}`);
+	console.log(`       ${used(tally, said, cpu)}`);
 }
 
-const USAGE = `usage: lambda.js [--project P] [--slots N] [--cap SECONDS|none] [--make-jobs N] [sleep|build|force]...
+const USAGE = `usage: lambda.js [--project P] [--slots N] [--cap SECONDS|none] [--make-jobs N] [--no-latency] [sleep|build|force]...
 
 sleep   gg force of 1,000 compiles that take 2 s each, against 1,000 bare calls of the SDK that take as long
 build   gg build of a project that cluster.js has recorded, ffmpeg-reduced unless told
 force   gg force after gg infer of it
+
+--no-latency: invocations and new instances take no time of their own, which is the most that packing thunks, or workers that
+stay, could win
 `;
 
 async function main(): Promise<number> {
@@ -204,6 +228,7 @@ async function main(): Promise<number> {
 			slots: { type: "string", default: "1000" },
 			count: { type: "string", default: "1001" },
 			cap: { type: "string", default: "none" },
+			"no-latency": { type: "boolean", default: false },
 			"make-jobs": { type: "string", default: "16" },
 			help: { type: "boolean", default: false },
 		},
@@ -217,8 +242,16 @@ async function main(): Promise<number> {
 	const [slots, makeJobs] = [Number(values.slots), Number(values["make-jobs"])];
 	const capMs = values.cap === "none" ? UNCAPPED : Number(values.cap) * 1000;
 	for (const row of rows) {
-		if (row === "sleep") await sleepRow(Number(values.count), slots);
-		else await recordedRow(row as "build" | "force", projectNamed(values.project), slots, capMs, makeJobs);
+		if (row === "sleep") await sleepRow(Number(values.count), slots, values["no-latency"]);
+		else
+			await recordedRow(
+				row as "build" | "force",
+				projectNamed(values.project),
+				slots,
+				capMs,
+				makeJobs,
+				values["no-latency"],
+			);
 	}
 	return 0;
 }

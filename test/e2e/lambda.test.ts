@@ -175,6 +175,17 @@ describe("the engine lambda", () => {
 		assert.match((await p.gg(["explain", "one.o"])).stdout, /the function's answer is none of gg's/);
 	});
 
+	it("runs here what the function may not fetch, and says that it is the function's role", async () => {
+		const p = project(FILES);
+		const { engine, store } = await service(p, { env: { GG_STORAGE_URI: "redis://127.0.0.1:9", PATH: "/bin" } });
+		const ended = await built(p, store, engine, "one.o");
+		assert.equal(ended.status, 0, ended.stderr);
+		assert.match(
+			(await p.gg(["explain", "one.o"])).stdout,
+			/AWS Lambda: in the function, the Redis server 127\.0\.0\.1:9 cannot be used \(ECONNREFUSED\)/,
+		);
+	});
+
 	it("never asks for more at once than the account has room for, once that has said so", async () => {
 		const p = project(FILES);
 		const expected = await plain(p);

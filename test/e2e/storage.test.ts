@@ -510,16 +510,6 @@ describe("a storage backend as a shared cache", () => {
 		assert.match(await build(`file://${shared}?access=read-only`), NONE);
 	});
 
-	it("asks for little: one look and one write a result, where outputs are small, and one look by whoever has it later", async () => {
-		const p = project(FILES);
-		const build = builder(p);
-		const shared = join(p.folder, "shared");
-		await build(`file://${shared}`);
-		assert.deepEqual(readdirSync(shared), ["results"]);
-		assert.equal(readdirSync(join(shared, "results")).length, 5);
-		assert.match(await build(`file://${shared}`), ALL);
-	});
-
 	it("goes on giving what it has when it takes no more", async function () {
 		if (!hasRedis()) this.skip();
 		const p = project(FILES);

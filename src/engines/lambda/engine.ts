@@ -112,8 +112,10 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				const reply = soundReply(invoked.reply);
 				if (reply !== undefined) return reply;
 			}
-			const message = invoked.kind === "broken" ? invoked.message : "the function's answer is none of gg's";
-			if (attempt++ >= ATTEMPTS) return declined(message);
+			if (attempt++ < ATTEMPTS) continue;
+			return invoked.kind === "broken"
+				? declined(invoked.message)
+				: declined("the function's answer is none of gg's", UPDATE);
 		}
 	}
 
@@ -149,7 +151,10 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				done();
 				return take(thunk, reply.result);
 			}
-			if (reply.kind === "failed") return declined(reply.message, reply.reason === "storage" ? STORAGE : undefined);
+			if (reply.kind === "failed")
+				return reply.reason === "storage"
+					? declined(`in the function, ${reply.message}`, ROLE)
+					: declined(reply.message);
 			const missing = new Set(reply.blobs.map((name) => digestNamed(name)?.hash ?? ""));
 			// An instance that is new lacks what others had long ago. What was stored and is not there any more is stored again.
 			if (round > 1) carrier.forget(missing);
@@ -160,7 +165,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 
 	async function take(thunk: Thunk, encoded: string): Promise<Execution | Declined> {
 		const result = decoded(encoded);
-		if (result === undefined) return declined("the function's answer is none of gg's");
+		if (result === undefined) return declined("the function's answer is none of gg's", UPDATE);
 		const fetch = async (digest: Digest, given?: Buffer): Promise<Buffer> => {
 			if (given !== undefined) return check(given, digest);
 			if (digest.sizeBytes === 0) return check(Buffer.alloc(0), digest);
@@ -226,6 +231,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 
 const LIMITS = "ask for fewer jobs, or for a larger limit of concurrent executions";
 const UPDATE = "bring it up to date: gg lambda update";
+const ROLE = "the function's role, or the key in its GG_STORAGE_URI, must be allowed to read and write there";
 const STORAGE = "GG_STORAGE_URI must name the same storage backend here and in the function";
 
 type Hello = Extract<LambdaReply, { kind: "hello" }>;
@@ -241,7 +247,10 @@ function usable(reply: LambdaReply | Declined, o: LambdaOptions): Hello {
 	if (reply.kind === "declined") throw new UserError(reply.failure);
 	if (reply.kind !== "hello") throw bad("the function's answer is none of gg's", UPDATE);
 	if (reply.protocol !== PROTOCOL)
-		throw bad(`the function is of gg ${reply.version}, and this is gg ${o.version}`, UPDATE);
+		throw bad(
+			`the function is of gg ${reply.version} (protocol ${reply.protocol}), and this is gg ${o.version} (protocol ${PROTOCOL})`,
+			reply.protocol < PROTOCOL ? UPDATE : "use the gg that it was deployed with, or bring it down: gg lambda update",
+		);
 	if (reply.arch !== process.arch)
 		throw bad(
 			`the function runs on ${reply.arch}, and the tools here are for ${process.arch}`,
