@@ -82,10 +82,13 @@ async function sleepRow(count: number, slots: number, atOnce: boolean): Promise<
 		await must(underGg("infer", "make -j2"), { cwd: workspace.src, env });
 		// The storage backend has the toolchain, as it has after its first day.
 		await withReplay({ ...settings, sleepMs: 0 }, (replay) =>
-			must(`${quote(GG)} force --no-status ${engineOf(replay, store, 1)} f0.o`, { cwd: workspace.src, env }),
+			must(`${quote(GG)} force --no-status ${engineOf(replay, store, 1, "read-only")} f0.o`, {
+				cwd: workspace.src,
+				env,
+			}),
 		);
 		const { ours, tally, cpu } = await withReplay(settings, async (replay) => {
-			const force = `${quote(GG)} force --no-status ${engineOf(replay, store, slots)}`;
+			const force = `${quote(GG)} force --no-status ${engineOf(replay, store, slots, "read-only")}`;
 			const { env: watched, spent } = watchSelf(workspace.root);
 			const ran = await must(force, { cwd: workspace.src, env: { ...env, ...watched } });
 			return { ours: ran, tally: await replay.tally(), cpu: spent().cpu };

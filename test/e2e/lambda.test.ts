@@ -280,6 +280,8 @@ describe("the engine lambda", () => {
 		before(function () {
 			if (!hasJail()) this.skip();
 		});
+		/** An ar comes with every LLVM that has put a plugin beside it. */
+		const ROOM = 1024;
 		const jail = (p: Project, megabytes: number) => {
 			const shared = join(p.folder, "shared");
 			mkdirSync(shared);
@@ -291,7 +293,7 @@ describe("the engine lambda", () => {
 		it("gives the tree that make gives", async () => {
 			const p = project(FILES);
 			const expected = await plain(p);
-			const { lambda, engine, store } = await service(p, jail(p, 512));
+			const { lambda, engine, store } = await service(p, jail(p, ROOM));
 			const ended = await built(p, store, engine);
 			assert.equal(ended.status, 0, ended.stderr);
 			p.assertSameTree(expected.aside);
@@ -315,7 +317,7 @@ describe("the engine lambda", () => {
 			const expected = await p.run(["make", "-j2"], { env });
 			const aside = p.aside();
 			p.fresh();
-			const { lambda, engine, store } = await service(p, jail(p, 512));
+			const { lambda, engine, store } = await service(p, jail(p, ROOM));
 			const ended = await p.gg(["build", "--store", store, "-j", "4", "--engine", engine, "make", "-j4"], { env });
 			assert.equal(ended.status, 0, ended.stderr);
 			p.assertSameTree(aside);

@@ -173,11 +173,12 @@ describe("what a call carries", () => {
 		assert.deepEqual(requests, { gets: 1, puts: 1 });
 	});
 
-	it("is found in the storage backend by another client, whatever the order", async () => {
+	it("is found in the storage backend by another client, whatever the order and whatever else it has to send", async () => {
 		const { requests, storage } = noting();
-		const one = await new Carrier(storage).carry(some(60, 10_000));
-		const other = await new Carrier(storage).carry(some(60, 10_000).reverse());
-		assert.deepEqual(other.blocks, one.blocks);
+		const toolchain = some(60, 10_000).map((blob) => ({ ...blob, isShared: true }));
+		const one = await new Carrier(storage).carry([...toolchain, ...some(1, 100, "one")]);
+		const other = await new Carrier(storage).carry([...some(2, 100, "other"), ...toolchain.toReversed()]);
+		assert.deepEqual([one.blocks.length, other.blocks], [1, one.blocks]);
 		assert.deepEqual(requests, { gets: 2, puts: 1 });
 	});
 

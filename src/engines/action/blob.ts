@@ -5,6 +5,8 @@ import type { Digest } from "../../reapi/messages.js";
 /** Something to be sent, read only when the server lacks it. */
 export interface Blob {
 	readonly digest: Digest;
+	/** Of the toolchain, or gg's own: what many thunks have in common. */
+	readonly isShared?: boolean;
 	/** Undefined when it is no longer what the digest says. */
 	read(): Buffer | undefined;
 }

@@ -52,6 +52,7 @@ export class InputRoots {
 	readonly #trees = new Map<ObjectHash, Folder | undefined>();
 	/** Where on this machine each object was named to be. */
 	readonly #origins = new Map<ObjectHash, string>();
+	readonly #shared = new Set<ObjectHash>();
 	readonly #runner: InputFile;
 	readonly #view: InputFile;
 	/** `gg/` by the text of its list of links. */
@@ -69,6 +70,7 @@ export class InputRoots {
 		const view = hashFile(options.view);
 		this.#origins.set(view, options.view);
 		this.#view = { hash: view, executable: false };
+		for (const own of [hash, view]) this.#shared.add(own);
 	}
 
 	build(thunk: Thunk, own: ObjectHash): Folder {
@@ -156,7 +158,7 @@ export class InputRoots {
 	}
 
 	#blob(hash: ObjectHash, digest: Digest): Blob {
-		return { digest, read: () => this.#read(hash) };
+		return { digest, isShared: this.#shared.has(hash), read: () => this.#read(hash) };
 	}
 
 	#read(hash: ObjectHash): Buffer | undefined {
@@ -232,6 +234,7 @@ export class InputRoots {
 			if (e.kind === "directory") editor.folder(`/${e.name}`);
 			else if (e.kind !== "link") {
 				if (!this.#origins.has(e.hash)) this.#origins.set(e.hash, posix.join(item.name, e.name));
+				if (item.name === "/") this.#shared.add(e.hash);
 				editor.file(`/${e.name}`, { hash: e.hash, executable: e.kind === "executable" });
 			}
 		}

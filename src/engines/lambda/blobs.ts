@@ -13,7 +13,7 @@ export interface Carried {
 	readonly objects: readonly Blob[];
 }
 
-/** Bytes of new blobs from which they go to the storage backend as one block, where all instances find them. */
+/** Bytes of an action's own new blobs from which they go to the storage backend as one block, where all instances find them. */
 const BLOCK_FROM = 256 << 10;
 /** Bytes of one block before it is packed: a toolchain, which every new instance fetches by one request. */
 const BLOCK_TO = 144 << 20;
@@ -44,6 +44,7 @@ export class Carrier {
 	async carry(blobs: readonly Blob[]): Promise<Carried> {
 		const blocks = new Set<Promise<ObjectHash>>();
 		const objects: Blob[] = [];
+		const shared: Blob[] = [];
 		const fresh: Blob[] = [];
 		let size = 0;
 		for (const blob of blobs) {
@@ -51,12 +52,15 @@ export class Carrier {
 			const block = this.#blockOf.get(hash);
 			if (this.#own.has(hash)) objects.push(blob);
 			else if (block !== undefined) blocks.add(block);
+			else if (blob.isShared === true) shared.push(blob);
 			else {
 				fresh.push(blob);
 				size += sizeBytes;
 			}
 		}
 		let inline: Buffer = Buffer.alloc(0);
+		// Apart from what is the action's own: so other clients come to the same block, and find it there.
+		if (shared.length > 0) for (const group of grouped(shared)) blocks.add(this.#keepBlock(group));
 		if (size >= BLOCK_FROM) for (const group of grouped(fresh)) blocks.add(this.#keepBlock(group));
 		else if (fresh.length > 0) inline = packBlobs(fresh.map(bytesOf));
 		// All of them are waited for: none may fail later, unheard.
