@@ -2,17 +2,20 @@
  * gg-files.node: what gg's own process does to files and Node's fs cannot, or not fast enough. A build asks a hundred times a
  * command whether a header is as it was; through fs each question makes an object with four dates and takes five times as
  * long as the system call. fs sets times to the microsecond, and make compares all of them. And it has no rename that leaves
- * alone what is not there any more.
+ * alone what is not there any more. At the end of a build all files of the tree are looked at.
  *
  * Node-API functions are declared here, so that the headers of Node.js need not be installed: their form is frozen.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,7 +33,11 @@ extern int napi_get_value_string_utf8(napi_env, napi_value, char *, size_t, size
 extern int napi_get_value_bool(napi_env, napi_value, bool *);
 extern int napi_get_value_bigint_int64(napi_env, napi_value, int64_t *, bool *);
 extern int napi_get_boolean(napi_env, bool, napi_value *);
+extern int napi_get_value_double(napi_env, napi_value, double *);
 extern int napi_create_int32(napi_env, int, napi_value *);
+extern int napi_create_string_utf8(napi_env, const char *, size_t, napi_value *);
+extern int napi_create_array(napi_env, napi_value *);
+extern int napi_set_element(napi_env, napi_value, unsigned, napi_value);
 extern int napi_create_arraybuffer(napi_env, size_t, void **, napi_value *);
 extern int napi_create_typedarray(napi_env, int, size_t, napi_value, size_t, napi_value *);
 extern int napi_create_function(napi_env, const char *, size_t, napi_callback, void *, napi_value *);
@@ -109,6 +116,100 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
 	return napi_create_int32(env, error, &answer) == OK ? answer : NULL;
 }
 
+/* ---- a whole tree ---- */
+
+/* Paths of folders that are still to be gone through; what they hold is freed as they are taken. */
+struct folders {
+	char **paths;
+	size_t count, places;
+};
+
+static bool push(struct folders *f, char *path) {
+	if (f->count == f->places) {
+		size_t places = f->places ? 2 * f->places : 64;
+		char **more = realloc(f->paths, places * sizeof *more);
+		if (!more)
+			return false;
+		f->paths = more;
+		f->places = places;
+	}
+	f->paths[f->count++] = path;
+	return true;
+}
+
+/* Not by the user's locale: everywhere the same. */
+static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+static bool is_walked(const char *name) {
+	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, ".gg") != 0 && strcmp(name, ".git") != 0;
+}
+
+/* One name of a folder: noted if it is a file that changed. False: no memory. */
+static bool take(napi_env env, int at, const char *folder, const struct dirent *entry, double since, struct folders *left,
+	napi_value found, unsigned *count) {
+	struct stat st;
+	napi_value text;
+	char *path = NULL;
+	bool folders = entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN;
+	if ((!folders && entry->d_type != DT_REG) || (folders && !is_walked(entry->d_name)))
+		return true;
+	if (entry->d_type != DT_DIR && fstatat(at, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return true;
+	bool is_folder = entry->d_type == DT_DIR || S_ISDIR(st.st_mode);
+	if (!is_folder && (!S_ISREG(st.st_mode) || milliseconds(st.st_ctim) < since))
+		return true;
+	int length = asprintf(&path, "%s/%s", folder, entry->d_name);
+	if (length < 0)
+		return false;
+	if (is_folder) {
+		if (push(left, path))
+			return true;
+		free(path);
+		return false;
+	}
+	bool noted = napi_create_string_utf8(env, path, (size_t)length, &text) == OK &&
+		napi_set_element(env, found, (*count)++, text) == OK;
+	free(path);
+	return noted;
+}
+
+/* changedBelow(root, since): paths of the regular files that changed (ctime) since then; null without memory. Folders that
+ * cannot be read are passed over, and those called .gg and .git. */
+static napi_value changed_below(napi_env env, napi_callback_info info) {
+	size_t count = 2;
+	napi_value args[2], found;
+	double since;
+	path_text root;
+	struct folders left = { 0 };
+	unsigned noted = 0;
+	char *first;
+	if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != OK || count != 2 ||
+		!take_path(env, args[0], root) || napi_get_value_double(env, args[1], &since) != OK ||
+		napi_create_array(env, &found) != OK || !(first = strdup(root)))
+		return NULL;
+	bool complete = push(&left, first);
+	while (complete && left.count > 0) {
+		char *folder = left.paths[--left.count];
+		struct dirent **names;
+		int n = scandir(folder, &names, NULL, by_bytes), at = n < 0 ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		for (int i = 0; i < n; i++) {
+			complete = complete && (at < 0 || take(env, at, folder, names[i], since, &left, found, &noted));
+			free(names[i]);
+		}
+		if (n >= 0)
+			free(names);
+		if (at >= 0)
+			close(at);
+		free(folder);
+	}
+	while (left.count > 0)
+		free(left.paths[--left.count]);
+	free(left.paths);
+	return complete ? found : NULL;
+}
+
+/* ---- what is exported ---- */
+
 static bool add(napi_env env, napi_value exports, const char *name, napi_callback call, void *data) {
 	napi_value function;
 	return napi_create_function(env, name, strlen(name), call, data, &function) == OK &&
@@ -123,7 +224,8 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
 		napi_create_typedarray(env, FLOAT64_ARRAY, FIELDS, buffer, 0, &fields) != OK ||
 		napi_create_reference(env, buffer, 1, &kept) != OK ||
 		napi_set_named_property(env, exports, "fields", fields) != OK || !add(env, exports, "look", look, data) ||
-		!add(env, exports, "setTime", set_time, NULL) || !add(env, exports, "exchange", exchange, NULL))
+		!add(env, exports, "setTime", set_time, NULL) || !add(env, exports, "exchange", exchange, NULL) ||
+		!add(env, exports, "changedBelow", changed_below, NULL))
 		return NULL;
 	return exports;
 }

@@ -126,6 +126,8 @@ function summarise(events: readonly Event[], json: boolean, io: Io): void {
 	}
 	if (scans !== undefined) {
 		io.out(`includes:\n  ${scans.scanned} scanned\n`);
+		if (scans.kept !== undefined && scans.kept > 0)
+			io.out(`  ${scans.kept} as scanned before: only what is no directive has changed\n`);
 		for (const { reason, count, example } of scans.asked)
 			io.out(`  ${count} asked of the compiler: ${reason} (such as ${example})\n`);
 	}

@@ -5,17 +5,21 @@ import { encodeDepfile } from "../scan/depfile.js";
 import type { CompilerAnswer } from "../scan/setup-answer.js";
 import { type ScanFlags, scanFlags } from "../scan/setup-flags.js";
 import { type SearchPath, searchPath } from "../scan/setup-search.js";
-import type { OpenedFile, ScanAnswer, ScanSetup } from "../scan/types.js";
+import type { OpenedFile, Reading, ScanAnswer, ScanFile, ScanSetup } from "../scan/types.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
+import type { ObjectHash } from "../thunk/hash.js";
 import type { Spawner } from "../util/spawner.js";
 import { type Answers, type Asked, CompilerAnswers } from "./compiler-answers.js";
 import { relevantEnv } from "./describe.js";
+import { type Basis, Directives } from "./directives.js";
 import { ChangedMeanwhile, DiskFiles } from "./scan-files.js";
 import type { Toolchain } from "./toolchains.js";
 
 /** The include scanner proper. */
 export interface ScanCore {
 	scan(setup: ScanSetup, source: { readonly name: string }, cwd: string): ScanAnswer;
+	directivesOf(file: ScanFile, reading: Reading): string;
+	isHeedful(file: ScanFile, reading: Reading): boolean;
 }
 
 export interface IncludeRequest {
@@ -49,6 +53,8 @@ export type Includes =
 			readonly missing: readonly string[];
 			/** The bytes of the depfile that the flags ask for, if they do. */
 			readonly depfile: string | undefined;
+			/** As of a depcache entry. */
+			readonly basis: Basis | undefined;
 	  }
 	/** The compiler has to be asked. */
 	| { readonly kind: "refused"; readonly reason: string; readonly detail: string };
@@ -66,9 +72,12 @@ export class IncludeScanner {
 	readonly #core: ScanCore;
 	readonly #answers: CompilerAnswers;
 	readonly #setups = new Map<string, ScanSetup>();
+	readonly #directives: Directives;
+	readonly #isSystem: (path: string) => boolean;
 
 	constructor(options: {
 		readonly facts: FileFacts;
+		readonly ggDir: string;
 		readonly spawner: Spawner;
 		readonly cacheDir: string;
 		readonly traceFolder: string;
@@ -78,6 +87,17 @@ export class IncludeScanner {
 		this.#files = new DiskFiles(options.facts);
 		this.#core = options.core(this.#files);
 		this.#answers = new CompilerAnswers(options);
+		this.#directives = new Directives(options.ggDir, this.#files, this.#core);
+		this.#isSystem = (path) => options.facts.isSystem(path);
+	}
+
+	close(): void {
+		this.#directives.close();
+	}
+
+	/** Of a file that has changed since a scan: not in what that rests on. */
+	areSame(basis: Basis, was: ObjectHash, path: string, now: FileFact): boolean {
+		return this.#directives.areSame(basis, was, path, now);
 	}
 
 	async scan(r: IncludeRequest): Promise<Includes> {
@@ -97,14 +117,23 @@ export class IncludeScanner {
 			const found = this.#scan(ready.setup, source, command.cwd);
 			if (found.kind === "refused") return refused(found.reason, `${found.where}: ${found.what}`);
 			if (found.kind === "scanned") {
-				const facts = this.#factsOf(found.files);
-				return finish(r, found, facts, known.reads, [...ready.absent, ...answer.missing]);
+				const basis = this.#directives.note(ready.setup, found.restsOn, this.#own(found));
+				const includes = finish(r, found, this.#factsOf(found.files), known.reads, [
+					...ready.absent,
+					...answer.missing,
+				]);
+				return { ...includes, basis };
 			}
 			if (!(await this.#answers.features(known, found.questions))) {
 				return refused("feature", found.questions.map((q) => `${q.test}(${q.argument})`).join(" "));
 			}
 		}
 		return refused("feature", "too many questions");
+	}
+
+	/** Files that were read through and may be edited. */
+	*#own({ files }: ScanAnswer & { readonly kind: "scanned" }): Generator<string> {
+		for (const { path } of files) if (!this.#isSystem(path)) yield path;
 	}
 
 	#scan(setup: ScanSetup, source: SourceInput, cwd: string): ScanAnswer {
@@ -206,7 +235,7 @@ function finish(
 	facts: ReadonlyMap<string, FileFact>,
 	reads: readonly string[],
 	missing: readonly string[],
-): Includes {
+): Omit<Includes & { readonly kind: "scanned" }, "basis"> {
 	const { files, absent, folders, links = new Set() } = found;
 	const present = reads.length === 0 ? found.present : new Set([...found.present, ...reads]);
 	return { kind: "scanned", files, facts, present, absent, folders, links, missing, depfile: depfileOf(r, files) };

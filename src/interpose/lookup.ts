@@ -1,10 +1,11 @@
 import { posix } from "node:path";
 import type { DepEntry } from "../store/depcache.js";
-import type { FileFacts } from "../store/filefacts.js";
+import type { FileFact, FileFacts } from "../store/filefacts.js";
 import type { ObjectStore, ReductionStore, Store } from "../store/types.js";
 import { decodeThunk, decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, TreeEntry } from "../thunk/types.js";
+import { CTIME_MS, DEV, FOLDER, INO, lookAt, looked, MTIME_MS } from "../util/look.js";
 import { firstMissing, isThere, linkText } from "../util/paths.js";
 import { isAsListed } from "./generic-trace.js";
 
@@ -14,6 +15,16 @@ export interface Found {
 	readonly thunk: Thunk;
 	/** The dependency file that was written then, if the thunk was described and not run. */
 	readonly depfile: ObjectHash | undefined;
+}
+
+/** An earlier description that would hold but for changes that decide nothing of what is read. */
+export interface Like {
+	readonly entry: DepEntry;
+	readonly thunk: Thunk;
+	/** Its files as they are now. */
+	readonly looked: ReadonlyMap<string, FileFact>;
+	/** Links by which files were found, and their text. */
+	readonly links: ReadonlyMap<string, string>;
 }
 
 interface KnownTree {
@@ -26,6 +37,19 @@ interface KnownTree {
 	held: boolean | undefined;
 }
 
+/** A folder as it was when names were looked for in it. */
+interface KnownFolder {
+	readonly dev: number;
+	readonly ino: number;
+	readonly mtimeMs: number;
+	readonly ctimeMs: number;
+	/** Not there as long as the folder stays as it is. */
+	readonly absent: Set<string>;
+}
+
+/** As for file facts: a folder that was looked at this soon after a change may change within the same tick. */
+const RACY_MS = 12;
+
 /** Answers whether an earlier description still holds: every file the same, every absence still an absence. */
 export class Lookup {
 	readonly #facts: FileFacts;
@@ -33,6 +57,7 @@ export class Lookup {
 	readonly #reductions: ReductionStore;
 	readonly #trees = new Map<ObjectHash, KnownTree | undefined>();
 	readonly #systemAbsent = new Map<string, boolean>();
+	readonly #folders = new Map<string, KnownFolder>();
 
 	constructor(facts: FileFacts, store: Store) {
 		this.#facts = facts;
@@ -56,6 +81,61 @@ export class Lookup {
 			}
 		}
 		return undefined;
+	}
+
+	/**
+	 * The newest entry whose files are all there, the same or, as `isSame` says, not changed in what the entry rests on, and
+	 * whose absences hold.
+	 */
+	findLike(
+		entries: readonly DepEntry[],
+		toolchain: ObjectHash,
+		isSame: (basis: string, was: ObjectHash, path: string, now: FileFact) => boolean,
+	): Like | undefined {
+		for (const entry of entries) {
+			const { basis } = entry;
+			const bytes = basis === undefined ? undefined : this.#objects.get(entry.thunk);
+			const decoded = bytes === undefined ? undefined : decodeThunk(bytes);
+			if (basis === undefined || !decoded?.ok) continue;
+			const thunk = decoded.value;
+			if (thunk.thunks.length + thunk.inout.length > 0 || !listingsHold(entry, thunk)) continue;
+			if (!this.#absencesHold(entry.absent)) continue;
+			const files = this.#filesLike(thunk, toolchain, (path, was, now) => isSame(basis, was, path, now));
+			if (files !== undefined) return { entry, thunk, ...files };
+		}
+		return undefined;
+	}
+
+	#filesLike(
+		thunk: Thunk,
+		toolchain: ObjectHash,
+		isSame: (path: string, was: ObjectHash, now: FileFact) => boolean,
+	): Pick<Like, "looked" | "links"> | undefined {
+		const looked = new Map<string, FileFact>();
+		const links = new Map<string, string>();
+		const isLike = (path: string, was: ObjectHash): boolean => {
+			const now = this.#facts.get(path);
+			if (now === undefined || now.placeholder !== undefined) return false;
+			looked.set(path, now);
+			return now.hash === was || isSame(path, was, now);
+		};
+		for (const { name, hash } of thunk.values) if (!isLike(name, hash)) return undefined;
+		for (const { name: folder, hash } of thunk.trees) {
+			if (folder === "/") {
+				if (hash !== toolchain) return undefined;
+				continue;
+			}
+			const tree = this.#tree(hash);
+			if (tree === undefined) return undefined;
+			for (const { name, kind, hash: was } of tree.entries) {
+				const path = `${folder}/${name}`;
+				if (kind !== "link") {
+					if (!isLike(path, was)) return undefined;
+				} else if (this.#leads(path, was)) links.set(path, linkText(path) ?? "");
+				else return undefined;
+			}
+		}
+		return { looked, links };
 	}
 
 	#holds(thunk: Thunk, toolchain: ObjectHash): boolean {
@@ -114,22 +194,46 @@ export class Lookup {
 
 	#absencesHold(absent: DepEntry["absent"]): boolean {
 		for (const folder in absent) {
-			const system = this.#facts.isSystem(`${folder}/`);
-			for (const name of absent[folder]!) {
-				const path = `${folder}/${name}`;
-				if (!system) {
-					if (isThere(path)) return false;
-					continue;
-				}
-				let gone = this.#systemAbsent.get(path);
-				if (gone === undefined) {
-					gone = !isThere(path);
-					this.#systemAbsent.set(path, gone);
-				}
-				if (!gone) return false;
-			}
+			const names = absent[folder]!;
+			const holds = this.#facts.isSystem(`${folder}/`)
+				? names.every((name) => this.#isGoneFromSystem(`${folder}/${name}`))
+				: this.#areGone(folder, names);
+			if (!holds) return false;
 		}
 		return true;
+	}
+
+	#isGoneFromSystem(path: string): boolean {
+		let gone = this.#systemAbsent.get(path);
+		if (gone === undefined) {
+			gone = !isThere(path);
+			this.#systemAbsent.set(path, gone);
+		}
+		return gone;
+	}
+
+	/** A look at the folder says that none of the names that were missing has come. */
+	#areGone(folder: string, names: readonly string[]): boolean {
+		const known = names.length > 1 ? this.#folder(folder) : undefined;
+		for (const name of names) {
+			if (known?.absent.has(name) === true) continue;
+			if (isThere(`${folder}/${name}`)) return false;
+			known?.absent.add(name);
+		}
+		return true;
+	}
+
+	/** As it is now; undefined where a change might not show. */
+	#folder(path: string): KnownFolder | undefined {
+		const now = Date.now();
+		if (lookAt(path, true) !== FOLDER) return undefined;
+		const known = this.#folders.get(path);
+		const [dev, ino, mtimeMs, ctimeMs] = [looked[DEV]!, looked[INO]!, looked[MTIME_MS]!, looked[CTIME_MS]!];
+		if (known?.mtimeMs === mtimeMs && known.ctimeMs === ctimeMs && known.ino === ino && known.dev === dev) return known;
+		if (now - Math.max(mtimeMs, ctimeMs) <= RACY_MS) return undefined;
+		const folder = { dev, ino, mtimeMs, ctimeMs, absent: new Set<string>() };
+		this.#folders.set(path, folder);
+		return folder;
 	}
 }
 

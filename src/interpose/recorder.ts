@@ -79,6 +79,45 @@ export class Recorder {
 
 	/** Describes a command that has not run, by the inputs that were found for it. The thunk itself is the caller's to keep. */
 	describe(c: Case, inputs: DiscoveredInputs): Described | NotKept {
+		const described = this.#describe(c, inputs);
+		if ("reason" in described) return described;
+		const entry = {
+			thunk: described.hash,
+			absent: this.#group(inputs.absent),
+			...this.#listed([...inputs.listed, ...described.listed]),
+			...this.#writtenDepfile(c, inputs.depfiles),
+			...(inputs.basis === undefined ? {} : { basis: inputs.basis }),
+		};
+		this.#depcache.put(keyOf(c), entry);
+		return described;
+	}
+
+	/**
+	 * Describes a command anew that was described before, if its files have changed since in nothing that decides which files
+	 * they are: `isSame` as of Lookup.findLike. Undefined: they are to be found anew.
+	 */
+	describeAgain(
+		c: Case,
+		isSame: (basis: string, was: ObjectHash, path: string, now: FileFact) => boolean,
+	): (Described & { readonly depfiles: readonly WrittenDepfile[] }) | undefined {
+		if (c.plan.discovery.kind !== "include") return undefined;
+		const was = this.#lookup.findLike(this.#depcache.get(keyOf(c)), c.toolchain.tree, isSame);
+		if (was === undefined) return undefined;
+		const { entry, thunk, looked, links } = was;
+		const depfiles = this.depfilesOf(c, { hash: entry.thunk, thunk, depfile: entry.depfile });
+		if (depfiles === undefined) return undefined;
+		const described = this.#describe(c, { reads: new Set(looked.keys()), looked, links });
+		if ("reason" in described) return undefined;
+		const listed = { ...entry.listed, ...this.#listed(described.listed).listed };
+		const same = { ...entry, thunk: described.hash, ...(Object.keys(listed).length === 0 ? {} : { listed }) };
+		this.#depcache.put(keyOf(c), same);
+		return { ...described, depfiles };
+	}
+
+	#describe(
+		c: Case,
+		inputs: Pick<DiscoveredInputs, "reads" | "looked" | "links">,
+	): (Described & { readonly listed: readonly (readonly [string, string])[] }) | NotKept {
 		// One look at each file: what is described is what was scanned.
 		const looked = new Map(inputs.looked);
 		const get = (path: string): FileFact | undefined => {
@@ -97,9 +136,7 @@ export class Recorder {
 		const twins = onceTwins(looked, c.toolchain.files);
 		if ("reason" in twins) return twins;
 		this.#keepBuilt(c, described.thunk, looked);
-		const entry = { absent: this.#group(inputs.absent), ...this.#listed([...inputs.listed, ...twins.listed]) };
-		this.#depcache.put(keyOf(c), { thunk: described.hash, ...entry, ...this.#writtenDepfile(c, inputs.depfiles) });
-		return described;
+		return { ...described, listed: twins.listed };
 	}
 
 	/** The dependency file that the description of a command has just written, if there is one and no other. */

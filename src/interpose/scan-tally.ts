@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import type { Sink } from "../report/events.js";
 import type { FileFact } from "../store/filefacts.js";
+import type { Basis } from "./directives.js";
 
 /** What one source includes, and the bytes of its depfile. */
 export interface SourceIncludes {
@@ -17,15 +18,18 @@ export interface SourceIncludes {
 	readonly links: ReadonlyMap<string, string>;
 	/** What the scan found of files, by the same names as in `files`. */
 	readonly looked?: ReadonlyMap<string, FileFact>;
+	/** As of a depcache entry. */
+	readonly basis?: Basis | undefined;
 }
 
-type Compared = Omit<SourceIncludes, "listed" | "links">;
+type Compared = Omit<SourceIncludes, "listed" | "links" | "basis">;
 
 /** Counts how the includes of sources were found. */
 export class ScanTally {
 	readonly #sink: Sink;
 	readonly #asked = new Map<string, { count: number; readonly example: string }>();
 	#scanned = 0;
+	#kept = 0;
 
 	constructor(sink: Sink) {
 		this.#sink = sink;
@@ -34,6 +38,11 @@ export class ScanTally {
 	/** Found by the scanner. */
 	scanned(): void {
 		this.#scanned += 1;
+	}
+
+	/** What an earlier scan had found stands. */
+	kept(): void {
+		this.#kept += 1;
 	}
 
 	/** The compiler had to be asked. */
@@ -50,10 +59,10 @@ export class ScanTally {
 
 	/** Tells the sum, if there is one. */
 	close(): void {
-		if (this.#scanned + this.#asked.size === 0) return;
+		if (this.#scanned + this.#kept + this.#asked.size === 0) return;
 		const asked = [...this.#asked].map(([reason, { count, example }]) => ({ reason, count, example }));
 		asked.sort((a, b) => b.count - a.count);
-		this.#sink({ kind: "scans", scanned: this.#scanned, asked });
+		this.#sink({ kind: "scans", scanned: this.#scanned, kept: this.#kept, asked });
 	}
 }
 

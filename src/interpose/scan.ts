@@ -15,6 +15,7 @@ import { removeQuietly } from "../util/files.js";
 import { linksTo, makeCanonical } from "../util/paths.js";
 import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
+import type { Basis } from "./directives.js";
 import { listingDigest, refusalOf } from "./generic-trace.js";
 import type { IncludeScanner, Includes } from "./include-scan.js";
 import { askTool } from "./scan-ask.js";
@@ -56,6 +57,8 @@ export interface DiscoveredInputs {
 	readonly looked: ReadonlyMap<string, FileFact>;
 	/** Links by which files among `reads` were found, and their text. */
 	readonly links: ReadonlyMap<string, string>;
+	/** As of a depcache entry; undefined where anything else than one scan of ours has found them. */
+	readonly basis?: Basis | undefined;
 }
 
 export interface WrittenDepfile {
@@ -85,12 +88,13 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		if (!r.probe.exists(absolute(r.command.cwd, path))) return { reason: "no-input-file", detail: path };
 	}
 	const kind = r.plan.discovery.kind;
+	const found: SourceIncludes[] = [];
 	if (r.plan.family === "cc") {
 		const failure = behindPreprocessed(r, { reads, absent, listed });
 		if (failure !== undefined) return failure;
 	}
 	if (kind === "include" || kind === "include+link") {
-		const failure = await scanIncludes(r, { reads, absent, listed, depfiles, looked, links });
+		const failure = await scanIncludes(r, { reads, absent, listed, depfiles, looked, links, found });
 		if (failure !== undefined) return failure;
 	}
 	if (kind === "link" || kind === "include+link") {
@@ -102,7 +106,8 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 		const failure = await askTool(r, r.plan.discovery.args, { reads, absent, listed });
 		if (failure !== undefined) return failure;
 	}
-	return { reads, absent, listed, depfiles, looked, links };
+	const only = kind === "include" && found.length === 1 && r.plan.sources.length === 1;
+	return { reads, absent, listed, depfiles, looked, links, basis: only ? found[0]!.basis : undefined };
 }
 
 async function scanIncludes(
@@ -114,6 +119,7 @@ async function scanIncludes(
 		readonly depfiles: WrittenDepfile[];
 		readonly looked: Map<string, FileFact>;
 		readonly links: Map<string, string>;
+		readonly found: SourceIncludes[];
 	},
 ): Promise<NotDiscovered | undefined> {
 	const facts = gccFacts(r.command, r.probe);
@@ -123,6 +129,7 @@ async function scanIncludes(
 	if (failure !== undefined && "reason" in failure) return failure;
 	for (const [i, found] of all.entries()) {
 		if ("reason" in found) continue;
+		into.found.push(found);
 		for (const path of found.reads) into.reads.add(path);
 		for (const path of found.absent) into.absent.add(path);
 		for (const [path, state] of found.listed) into.listed.set(path, state);
@@ -228,7 +235,7 @@ function named(found: Includes & { readonly kind: "scanned" }, cwd: string): Sou
 	for (const path of found.folders) listed.set(canonical(path), "folder");
 	const depfile = found.depfile === undefined ? undefined : Buffer.from(found.depfile);
 	const links = linksTo(files, [...found.links].map(canonical));
-	return { files, reads, absent, listed, depfile, looked, links };
+	return { files, reads, absent, listed, depfile, looked, links, basis: found.basis };
 }
 
 const NONE: ReadonlySet<string> = new Set();

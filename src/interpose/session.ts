@@ -147,6 +147,7 @@ export class Session {
 	/** Writes what is remembered of the commands. */
 	close(): void {
 		this.#tally.close();
+		this.#includes.close();
 		this.#recorder.close();
 		this.#clock.close();
 	}
@@ -355,6 +356,11 @@ export class Session {
 				verify: this.#o.verifyDeps,
 				tally: this.#tally,
 			});
+		const again = this.#recorder.describeAgain(c, (...change) => this.#includes.areSame(...change));
+		if (again !== undefined && !this.#o.verifyDeps) {
+			this.#tally.kept();
+			return again;
+		}
 		let inputs = await discover();
 		const asked = new Set<string>();
 		while ("reason" in inputs && inputs.needs !== undefined) {
@@ -366,7 +372,10 @@ export class Session {
 		}
 		if ("reason" in inputs) return inputs;
 		const described = this.#recorder.describe(c, inputs);
-		return "reason" in described ? described : { ...described, depfiles: inputs.depfiles };
+		if ("reason" in described) return described;
+		if (again !== undefined && again.hash !== described.hash)
+			this.#tally.differs(`${c.plan.outputs[0]?.path}: what an earlier scan had found is not what a new one finds`);
+		return { ...described, depfiles: inputs.depfiles };
 	}
 
 	/** Runs the command in the shim's place, watched, and keeps what it came to. */

@@ -27,6 +27,8 @@ export interface ScansEvent {
 	readonly kind: "scans";
 	/** By the scanner. */
 	readonly scanned: number;
+	/** As an earlier scan found them: what has changed since decides nothing of it. Not in journals of older versions. */
+	readonly kept?: number;
 	/** By the compiler, and why. */
 	readonly asked: readonly { readonly reason: string; readonly count: number; readonly example: string }[];
 }

@@ -5,7 +5,7 @@
 import type { PragmaMaker, Program } from "./program.js";
 import * as program from "./program.js";
 import { Refusal } from "./refusal.js";
-import type { ScanFile } from "./types.js";
+import type { RestsOn, ScanFile } from "./types.js";
 
 /** A pragma that is more than a note to the compiler proper, as an argument or in a macro's body. */
 const HEEDED =
@@ -31,10 +31,11 @@ interface Mentions {
 const mentionsOf = new WeakMap<Program, Map<string, Mentions>>();
 const heedfulness = new WeakMap<Program, boolean>();
 
-export function checkMakers(makers: readonly PragmaMaker[], read: ReadonlyMap<Program, ScanFile>): void {
-	if (makers.length === 0) return;
+/** What the answer rests on so far as makers go: `text` if that between the directives was searched. */
+export function checkMakers(makers: readonly PragmaMaker[], read: ReadonlyMap<Program, ScanFile>): RestsOn {
+	if (makers.length === 0) return "directives";
 	const heedful = [...read].find(([code, file]) => isHeedful(code, file));
-	if (heedful === undefined) return;
+	if (heedful === undefined) return "unheeded";
 	const names = new Set(makers.map((m) => m.name));
 	for (const name of names) {
 		for (const [code, file] of read) {
@@ -44,9 +45,11 @@ export function checkMakers(makers: readonly PragmaMaker[], read: ReadonlyMap<Pr
 			for (const m of macros) names.add(m);
 		}
 	}
+	return "text";
 }
 
-function isHeedful(code: Program, file: ScanFile): boolean {
+/** Looked into once for each program. */
+export function isHeedful(code: Program, file: ScanFile): boolean {
 	if (!code.mayHeed) return false;
 	let known = heedfulness.get(code);
 	if (known === undefined) {

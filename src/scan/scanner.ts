@@ -2,11 +2,12 @@
 
 import { createHash } from "node:crypto";
 import { Candidates } from "./lookup.js";
+import { isHeedful } from "./makers.js";
 import { minimise } from "./minimise.js";
 import type { PragmaMaker, Program } from "./program.js";
 import * as program from "./program.js";
 import { Macro, type Sym, Symbols } from "./symbols.js";
-import type { RefusalReason, ScanAnswer, ScanFile, ScanFiles, ScanSetup } from "./types.js";
+import type { Reading, RefusalReason, ScanAnswer, ScanFile, ScanFiles, ScanSetup } from "./types.js";
 import { BUILTINS, Walk } from "./walk.js";
 
 /** Text of directives kept, in characters; and names. Beyond, all is forgotten at once. */
@@ -64,6 +65,16 @@ export class Scanner {
 		return walk.run(source.name);
 	}
 
+	/** Names the directives of a file: in a scan that rests on these, another file of the same name would do as well. */
+	directivesOf(file: ScanFile, reading: Reading): string {
+		return digestOf(this.#program(file, reading, this.#programsOf(reading).programs));
+	}
+
+	/** The words of a pragma that the preprocessor heeds stand in it. */
+	isHeedful(file: ScanFile, reading: Reading): boolean {
+		return isHeedful(this.#program(file, reading, this.#programsOf(reading).programs), file);
+	}
+
 	#forget(): void {
 		this.#symbols = new Symbols();
 		this.#setups = new WeakMap();
@@ -73,7 +84,7 @@ export class Scanner {
 		this.#weight = 0;
 	}
 
-	#program(file: ScanFile, setup: ScanSetup, programs: Map<string, Program>): Program {
+	#program(file: ScanFile, setup: Reading, programs: Map<string, Program>): Program {
 		let code = programs.get(file.identity);
 		if (code === undefined) {
 			code = minimise(file.content, setup.language, setup.dialect, this.#symbols);
@@ -86,18 +97,22 @@ export class Scanner {
 	#prepare(setup: ScanSetup): Prepared | NotPrepared {
 		let prepared = this.#setups.get(setup);
 		if (prepared !== undefined) return prepared;
-		const d = setup.dialect;
-		const key = JSON.stringify([setup.language, Object.entries(d).sort(([a], [b]) => (a < b ? -1 : 1))]);
-		let programs = this.#programs.get(key);
-		if (programs === undefined) {
-			programs = new Map();
-			this.#programs.set(key, programs);
-		}
+		const { key, programs } = this.#programsOf(setup);
 		const predefined = this.#predefine(setup, key);
 		if ("reason" in predefined) return predefined;
 		prepared = { ...predefined, programs };
 		this.#setups.set(setup, prepared);
 		return prepared;
+	}
+
+	#programsOf(reading: Reading): { readonly key: string; readonly programs: Map<string, Program> } {
+		const key = keyOfReading(reading);
+		let programs = this.#programs.get(key);
+		if (programs === undefined) {
+			programs = new Map();
+			this.#programs.set(key, programs);
+		}
+		return { key, programs };
 	}
 
 	#predefine(setup: ScanSetup, key: string): Omit<Prepared, "programs"> | NotPrepared {
@@ -128,6 +143,36 @@ export class Scanner {
 		}
 		return macro;
 	}
+}
+
+/** Equal for readings that are. */
+export function keyOfReading({ language, dialect }: Reading): string {
+	return JSON.stringify([language, Object.entries(dialect).sort(([a], [b]) => (a < b ? -1 : 1))]);
+}
+
+const digests = new WeakMap<Program, string>();
+
+/** All of a program that a walk looks at, but for the numbers of lines. */
+function digestOf(code: Program): string {
+	let digest = digests.get(code);
+	if (digest === undefined) {
+		const ops = code.ops.map((op) => [
+			op.kind,
+			op.text,
+			op.sym?.name,
+			op.macro?.text,
+			op.header,
+			op.angled,
+			op.reason,
+			op.next,
+			op.end,
+		]);
+		const { guard, problem, namesTime, makers, isMarked } = code;
+		const all = [ops, guard?.name, problem?.reason, problem?.what, namesTime, makers, isMarked];
+		digest = createHash("sha256").update(JSON.stringify(all)).digest("base64url");
+		digests.set(code, digest);
+	}
+	return digest;
 }
 
 /** The identity of a file's content. */

@@ -98,6 +98,15 @@ export interface OpenedFile {
 	readonly system: boolean;
 }
 
+/**
+ * `directives`: on nothing else of the files' content. `unheeded`: and on no file having the words of a pragma that the
+ * preprocessor heeds. `text`: on the number of a line, on a mark of UTF-8, or on what stands between the directives.
+ */
+export type RestsOn = "directives" | "unheeded" | "text";
+
+/** How files are read: what of a setup decides which directives are in them. */
+export type Reading = Pick<ScanSetup, "language" | "dialect">;
+
 export type ScanAnswer =
 	| {
 			readonly kind: "scanned";
@@ -113,6 +122,8 @@ export type ScanAnswer =
 			readonly links?: ReadonlySet<string>;
 			/** __DATE__, __TIME__ or __TIMESTAMP__ stands in a file that was opened. */
 			readonly namesTime: boolean;
+			/** Whether files of the same directives would give the same answer, whatever else is in them. */
+			readonly restsOn: RestsOn;
 	  }
 	| { readonly kind: "ask"; readonly questions: readonly { readonly test: FeatureTest; readonly argument: string }[] }
 	/** Not understood: the compiler is to be asked. `where` is `FILE:LINE`, `what` the directive. */

@@ -15,6 +15,7 @@ import {
 	FEATURE_TESTS,
 	type FeatureTest,
 	type OpenedFile,
+	type RestsOn,
 	type ScanAnswer,
 	type ScanFile,
 	type ScanFiles,
@@ -99,6 +100,8 @@ export class Walk implements MacroHost {
 	/** Of UTF-8, at the start of a file. */
 	#markSeen = false;
 	#namesTime = false;
+	/** A condition asked for the number of its line. */
+	#namesLine = false;
 	#steps = 0;
 	#reads = 0;
 	#op: Op | undefined;
@@ -123,9 +126,10 @@ export class Walk implements MacroHost {
 
 	run(source: string): ScanAnswer {
 		this.#source = source;
+		let restsOn: RestsOn;
 		try {
 			this.#walk(source);
-			checkMakers(this.#makers, this.#read);
+			restsOn = checkMakers(this.#makers, this.#read);
 		} catch (error) {
 			if (!(error instanceof Refusal)) throw error;
 			if (this.#questions.size > 0) return this.#ask();
@@ -138,8 +142,10 @@ export class Walk implements MacroHost {
 		for (const f of this.#lookup.all) {
 			if (f.file !== undefined && f.state.stacked === 0) present.add(this.#lookup.absolute(f.path));
 		}
+		if (this.#namesLine || this.#markSeen) restsOn = "text";
 		const { absent, folders, links } = this.#lookup;
-		return { kind: "scanned", files: this.#opened, absent, folders, links, present, namesTime: this.#namesTime };
+		const namesTime = this.#namesTime;
+		return { kind: "scanned", files: this.#opened, absent, folders, links, present, namesTime, restsOn };
 	}
 
 	#ask(): ScanAnswer {
@@ -567,6 +573,7 @@ export class Walk implements MacroHost {
 		if (FEATURES.has(name)) return number(this.#feature(name as FeatureTest, from));
 		const frame = this.#frames.at(-1)!;
 		this.#grounds = undefined;
+		if (name === "__LINE__") this.#namesLine = true;
 		if (name === "__LINE__" && this.#op?.spread === false && !frame.renumbered) return number(this.#op.line);
 		if (name === "__INCLUDE_LEVEL__") return number(this.#frames.length - 1);
 		if (!this.#r.setup.mapsFileNames) {

@@ -13,6 +13,8 @@ export interface DepEntry {
 	readonly listed?: Readonly<Record<string, string>>;
 	/** The dependency file that was written when it was described: the thunk has no result to take it from until it is forced. */
 	readonly depfile?: ObjectHash;
+	/** Names how its files were read to find the others, if their directives alone decided that: `hash_cache/directives`. */
+	readonly basis?: string;
 }
 
 const VERSION = 1;

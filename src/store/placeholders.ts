@@ -1,4 +1,4 @@
-import { closeSync, type Dirent, fstatSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { HASH_LENGTH, isObjectHash, type ObjectHash } from "../thunk/hash.js";
 import {
@@ -9,7 +9,7 @@ import {
 	parsePlaceholder,
 } from "../thunk/placeholder.js";
 import { makeFolders, removeQuietly, writeFileAtomic } from "../util/files.js";
-import { CTIME_MS, FILE, lookAt, looked, SIZE } from "../util/look.js";
+import { changedBelow, FILE, lookAt, looked, SIZE } from "../util/look.js";
 
 /** Streams of a command that the build sent where nobody reads them. */
 export interface Hidden {
@@ -212,35 +212,17 @@ export interface Sweep {
 	readonly swallowed: readonly string[];
 }
 
-/** Regular files below `root`, but for folders named `.gg` and `.git`. A folder that cannot be read is passed over. */
-function* filesBelow(root: string): Generator<string> {
-	const folders = [root];
-	for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-		let entries: Dirent[];
-		try {
-			entries = readdirSync(folder, { withFileTypes: true });
-		} catch {
-			continue;
-		}
-		for (const entry of entries) {
-			const path = `${folder}/${entry.name}`;
-			if (entry.isFile()) yield path;
-			else if (entry.isDirectory() && entry.name !== ".gg" && entry.name !== ".git") folders.push(path);
-		}
-	}
-}
-
 /** Every placeholder in a tree, in whatever way it came there; other files are told by their size. */
 export function placeholdersBelow(root: string): string[] {
-	return [...filesBelow(root)].filter((path) => readPlaceholder(path) !== undefined);
+	return changedBelow(root, Number.NEGATIVE_INFINITY).filter((path) => readPlaceholder(path) !== undefined);
 }
 
 /** Looks at every file below `root` that changed since `sinceMs`. */
 export function sweep(root: string, sinceMs: number): Sweep {
 	const placeholders: string[] = [];
 	const swallowed: string[] = [];
-	for (const path of filesBelow(root)) {
-		if (lookAt(path, false) !== FILE || looked[CTIME_MS]! < sinceMs || looked[SIZE]! < LEAST) continue;
+	for (const path of changedBelow(root, sinceMs)) {
+		if (lookAt(path, false) !== FILE || looked[SIZE]! < LEAST) continue;
 		if (readPlaceholder(path) !== undefined) placeholders.push(path);
 		else if (holdsPlaceholder(path)) swallowed.push(path);
 	}

@@ -9,6 +9,8 @@ export interface FilesAddon {
 	setTime(path: string, ns: bigint): boolean;
 	/** Each gets the other's name, in one step; an errno, 0 when it is done. */
 	exchange(a: string, b: string): number;
+	/** As in src/util/look.ts; undefined when it could not. */
+	changedBelow(root: string, sinceMs: number): string[] | undefined;
 }
 
 /** The addon; undefined before it is loaded, and with a Node.js that loads none. */
@@ -26,5 +28,5 @@ export function loadAddon(path: string): void {
 	}
 	if (module.exports.fields === undefined) return;
 	addon = module.exports as FilesAddon;
-	useLook(addon.look, addon.fields);
+	useLook(addon.look, addon.fields, addon.changedBelow);
 }

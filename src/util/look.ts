@@ -1,4 +1,4 @@
-import { lstatSync, type Stats, statSync } from "node:fs";
+import { type Dirent, lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 
 /** What stands at a path. */
 export const ABSENT = 0;
@@ -19,12 +19,14 @@ export const MODE = 5;
 
 /** Numbers of what the last look found; they stay until the next. */
 export let looked: Float64Array = new Float64Array(6);
-let native: ((path: string, follow: boolean) => number) | undefined;
+let native: typeof lookByNode | undefined;
+let nativeBelow: ((root: string, sinceMs: number) => readonly string[] | undefined) | undefined;
 
-/** From here on `native` looks, and leaves its numbers in `fields`. */
-export function useLook(look: typeof lookByNode, fields: Float64Array): void {
+/** From here on `look` looks, and leaves its numbers in `fields`; undefined by `below`: it could not, and says nothing. */
+export function useLook(look: typeof lookByNode, fields: Float64Array, below: NonNullable<typeof nativeBelow>): void {
 	looked = fields;
 	native = look;
+	nativeBelow = below;
 }
 
 /** What stands at `path`, behind links if `follow`. */
@@ -53,4 +55,32 @@ export function lookByNode(path: string, follow: boolean): number {
 	looked[CTIME_MS] = s.ctimeMs;
 	looked[MODE] = s.mode;
 	return s.isFile() ? FILE : s.isDirectory() ? FOLDER : s.isSymbolicLink() ? LINK : OTHER;
+}
+
+/**
+ * Regular files below `root` that changed (ctime) since then, by bytes within a folder; but for folders named `.gg` and `.git`.
+ * A folder that cannot be read is passed over.
+ */
+export function changedBelow(root: string, sinceMs: number): readonly string[] {
+	return nativeBelow?.(root, sinceMs) ?? changedBelowByNode(root, sinceMs);
+}
+
+export function changedBelowByNode(root: string, sinceMs: number): readonly string[] {
+	const changed: string[] = [];
+	const folders = [root];
+	for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+		let entries: Dirent[];
+		try {
+			entries = readdirSync(folder, { withFileTypes: true });
+		} catch {
+			continue;
+		}
+		for (const entry of entries) {
+			const path = `${folder}/${entry.name}`;
+			if (entry.isFile()) {
+				if (lookAt(path, false) === FILE && looked[CTIME_MS]! >= sinceMs) changed.push(path);
+			} else if (entry.isDirectory() && entry.name !== ".gg" && entry.name !== ".git") folders.push(path);
+		}
+	}
+	return changed;
 }

@@ -403,3 +403,78 @@ e.o: e.txt ; ./stamp.sh e.txt e.o
 		}
 	});
 });
+
+describe("a new scan of includes is made only where an edit can change what is included", () => {
+	const project = projects();
+	const TREE: Files = {
+		Makefile: `
+OBJECTS = a.o b.o c.o
+prog: $(OBJECTS) ; $(CC) -o $@ $(OBJECTS)
+%.o: %.c ; $(CC) -I. -MMD -MP -c -o $@ $<
+-include $(OBJECTS:.o=.d)
+`,
+		"a.c": '#include "h.h"\nint b(void), c(void); int main(void) { return h() + b() + c(); }\n',
+		"b.c": '#include "h.h"\n#include "line.h"\nint b(void) { return h(); }\n',
+		"c.c": '#include <once.h>\n#include "twin.h"\nint c(void) { return 3; }\n',
+		"h.h":
+			"#ifndef H_H\n#define H_H\n#ifdef MORE\n#include <more.h>\n#endif\nstatic int h(void) { return 1; }\n#endif\n",
+		"line.h": "/* 1 */\n#if __LINE__ != 2\n#include <more.h>\n#endif\n",
+		"more.h": "extern int more;\n",
+		"once.h": "#pragma once\nextern int once;\n",
+		"twin.h": "#pragma once\nextern int once, twin;\n",
+	};
+	const EDITS: readonly (readonly [string, string, RegExp | string, string, { scanned: number; kept: number }])[] = [
+		["a function's body and a comment", "h.h", "return 1;", "return /* two\n */ 2;", { scanned: 1, kept: 1 }],
+		["a source", "a.c", "return h()", "return 0;", { scanned: 0, kept: 1 }],
+		["a definition", "h.h", "#define H_H", "#define H_H\n#define MORE", { scanned: 2, kept: 0 }],
+		["an #include of a source", "a.c", /^/, '#include "more.h"\n', { scanned: 1, kept: 0 }],
+		["a file whose lines are counted", "line.h", /^/, "\n", { scanned: 1, kept: 0 }],
+		["a header that is empty then", "h.h", /[\s\S]*/, "", { scanned: 2, kept: 0 }],
+	];
+
+	for (const [what, file, old, text, scans] of EDITS) {
+		it(`${what}: ${scans.scanned} scanned`, async () => {
+			const p = project(TREE);
+			const edit = (): void => {
+				p.awaitTick();
+				p.write(file, p.read(file).replace(old, text));
+			};
+			await p.run(["make"]);
+			edit();
+			const plain = await p.run(["make"]);
+			const aside = p.aside();
+			assert.equal((await p.gg(["infer", "make"])).status, 0);
+			edit();
+			assert.equal((await p.gg(["infer", "make"])).status, 0);
+			const { scanned, kept } = JSON.parse((await p.gg(["explain", "--json"])).stdout).scans;
+			assert.deepEqual({ scanned, kept }, scans);
+			const forced = await p.gg(["force"]);
+			assert.equal(forced.status === 0, plain.status === 0, forced.stderr);
+			if (plain.status === 0) p.assertSameTree(aside);
+			assert.doesNotMatch((await p.gg(["build", "--verify-deps", "make", "-B"])).stderr, /differ|earlier scan/);
+		});
+	}
+
+	it("an edit back to what it was, and a header that appears meanwhile", async () => {
+		const p = project({ ...TREE, Makefile: (TREE["Makefile"] as string).replace("-I.", "-Inear -I.") });
+		const body = p.read("h.h");
+		for (const [text, scans] of [
+			[body, { scanned: 3, kept: 0 }],
+			[body.replace("1;", "2;"), { scanned: 1, kept: 1 }],
+			[body, undefined],
+			[body.replace("1;", "3;"), { scanned: 1, kept: 1 }],
+		] as const) {
+			p.write("h.h", text);
+			assert.equal((await p.gg(["infer", "make"])).status, 0);
+			const found = JSON.parse((await p.gg(["explain", "--json"])).stdout).scans;
+			assert.deepEqual(found && { scanned: found.scanned, kept: found.kept }, scans);
+			p.awaitTick();
+		}
+		fs.mkdirSync(p.path("near"));
+		p.write("near/once.h", "#define NEAR\n");
+		p.write("c.c", `${p.read("c.c")}\nint d;\n`);
+		await p.gg(["infer", "make"]);
+		assert.equal(JSON.parse((await p.gg(["explain", "--json"])).stdout).scans.scanned, 1);
+		assert.match(p.read("c.d"), /near\/once\.h/);
+	});
+});

@@ -29,12 +29,15 @@ describe("what the include scanner is given, and what becomes of its answer", ()
 			spawner,
 			cacheDir: at(".cache"),
 			traceFolder: at(".trace"),
+			ggDir: at(".gg"),
 			viewLibrary: natives.view,
 			core: () => ({
 				scan(setup) {
 					setups.push(setup);
 					return answer(setup);
 				},
+				directivesOf: () => "",
+				isHeedful: () => false,
 			}),
 		});
 		const scan = (line: string, env: Readonly<Record<string, string>> = {}) => {
@@ -70,6 +73,7 @@ describe("what the include scanner is given, and what becomes of its answer", ()
 			present: new Set(),
 			folders: new Set(),
 			namesTime: false,
+			restsOn: "text",
 		},
 	});
 

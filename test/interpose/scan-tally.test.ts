@@ -57,6 +57,7 @@ describe("the tally of scans", () => {
 		const events: Event[] = [];
 		const tally = new ScanTally((event) => void events.push(event));
 		tally.scanned();
+		tally.kept();
 		for (const [reason, example] of [
 			["embed", "a"],
 			["flag", "b"],
@@ -68,7 +69,7 @@ describe("the tally of scans", () => {
 			{ reason: "flag", count: 2, example: "b" },
 			{ reason: "embed", count: 1, example: "a" },
 		];
-		assert.deepEqual(events, [{ kind: "scans", scanned: 1, asked }]);
+		assert.deepEqual(events, [{ kind: "scans", scanned: 1, kept: 1, asked }]);
 	});
 
 	it("says nothing where nothing was scanned", () => {

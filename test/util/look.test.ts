@@ -5,6 +5,8 @@ import { loadAddon } from "../../src/util/addon.js";
 import {
 	ABSENT,
 	CTIME_MS,
+	changedBelow,
+	changedBelowByNode,
 	DEV,
 	FILE,
 	FOLDER,
@@ -73,6 +75,27 @@ describe("a look at a path", () => {
 			assert.deepEqual(ours.slice(0, 3), [s.dev, s.ino, s.size], path);
 			assert.equal(ours[5], s.mode, path);
 			if (!path.startsWith("/proc")) assert.deepEqual(ours.slice(3, 5), [s.mtimeMs, s.ctimeMs], path);
+		}
+	});
+
+	it("finds the files of a tree that changed since, in one order, natively or not", () => {
+		for (const path of ["folder/.git", "folder/.gg", "folder/sub", "folder/zub"]) mkdirSync(at(path));
+		for (const path of [".git/x", ".gg/x", "sub/\u2603", "sub/B", "sub/a", "zub/.hidden"])
+			writeFileSync(at(`folder/${path}`), "");
+		symlinkSync("sub", at("folder/tolink"));
+		symlinkSync("sub/B", at("folder/filelink"));
+		const all = changedBelow(at("folder"), Number.NEGATIVE_INFINITY);
+		assert.deepEqual(
+			all,
+			["zub/.hidden", "sub/B", "sub/a", "sub/\u2603"].map((name) => at(`folder/${name}`)),
+		);
+		assert.deepEqual(changedBelowByNode(at("folder"), Number.NEGATIVE_INFINITY), all);
+		lookAt(at("folder/sub/a"), false);
+		const since = looked[CTIME_MS]!;
+		for (const search of [changedBelow, changedBelowByNode]) {
+			assert.ok(search(at("folder"), since).includes(at("folder/sub/a")));
+			assert.deepEqual(search(at("folder"), since + 60_000), []);
+			assert.deepEqual(search(at("nowhere"), 0), []);
 		}
 	});
 
