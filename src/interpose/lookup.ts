@@ -58,6 +58,7 @@ export class Lookup {
 	readonly #trees = new Map<ObjectHash, KnownTree | undefined>();
 	readonly #systemAbsent = new Map<string, boolean>();
 	readonly #folders = new Map<string, KnownFolder>();
+	#last: { readonly hash: ObjectHash; readonly thunk: Thunk } | undefined;
 
 	constructor(facts: FileFacts, store: Store) {
 		this.#facts = facts;
@@ -68,19 +69,22 @@ export class Lookup {
 	/** The thunk of the first entry that still holds. */
 	find(entries: readonly DepEntry[], toolchain: ObjectHash): Found | undefined {
 		for (const entry of entries) {
-			const bytes = this.#objects.get(entry.thunk);
-			if (bytes === undefined) continue;
-			const decoded = decodeThunk(bytes);
-			if (!decoded.ok) continue;
-			if (
-				this.#holds(decoded.value, toolchain) &&
-				this.#absencesHold(entry.absent) &&
-				listingsHold(entry, decoded.value)
-			) {
-				return { hash: entry.thunk, thunk: decoded.value, depfile: entry.depfile };
-			}
+			const thunk = this.#thunk(entry.thunk);
+			if (thunk === undefined) continue;
+			if (this.#holds(thunk, toolchain) && this.#absencesHold(entry.absent) && listingsHold(entry, thunk))
+				return { hash: entry.thunk, thunk, depfile: entry.depfile };
 		}
 		return undefined;
+	}
+
+	/** The last one is at hand: what does not hold as it is may be looked at for what has changed. */
+	#thunk(hash: ObjectHash): Thunk | undefined {
+		if (this.#last?.hash === hash) return this.#last.thunk;
+		const bytes = this.#objects.get(hash);
+		const decoded = bytes === undefined ? undefined : decodeThunk(bytes);
+		if (!decoded?.ok) return undefined;
+		this.#last = { hash, thunk: decoded.value };
+		return decoded.value;
 	}
 
 	/**
@@ -94,10 +98,8 @@ export class Lookup {
 	): Like | undefined {
 		for (const entry of entries) {
 			const { basis } = entry;
-			const bytes = basis === undefined ? undefined : this.#objects.get(entry.thunk);
-			const decoded = bytes === undefined ? undefined : decodeThunk(bytes);
-			if (basis === undefined || !decoded?.ok) continue;
-			const thunk = decoded.value;
+			const thunk = basis === undefined ? undefined : this.#thunk(entry.thunk);
+			if (basis === undefined || thunk === undefined) continue;
 			if (thunk.thunks.length + thunk.inout.length > 0 || !listingsHold(entry, thunk)) continue;
 			if (!this.#absencesHold(entry.absent)) continue;
 			const files = this.#filesLike(thunk, toolchain, (path, was, now) => isSame(basis, was, path, now));

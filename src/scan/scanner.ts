@@ -145,9 +145,17 @@ export class Scanner {
 	}
 }
 
+const keys = new WeakMap<Reading, string>();
+
 /** Equal for readings that are. */
-export function keyOfReading({ language, dialect }: Reading): string {
-	return JSON.stringify([language, Object.entries(dialect).sort(([a], [b]) => (a < b ? -1 : 1))]);
+export function keyOfReading(reading: Reading): string {
+	let key = keys.get(reading);
+	if (key === undefined) {
+		const { language, dialect } = reading;
+		key = JSON.stringify([language, Object.entries(dialect).sort(([a], [b]) => (a < b ? -1 : 1))]);
+		keys.set(reading, key);
+	}
+	return key;
 }
 
 const digests = new WeakMap<Program, string>();

@@ -24,6 +24,8 @@ const VARIANTS = 6;
 /** `depcache/pack`: what commands turned out to depend on, by everything that is known before they are looked into. */
 export class DepCache {
 	readonly #pack: Pack;
+	/** What was asked for last: a command is looked up, and then described. */
+	#last: { readonly key: string; readonly entries: readonly DepEntry[] } | undefined;
 
 	constructor(ggDir: string) {
 		this.#pack = new Pack(join(ggDir, "depcache", "pack"));
@@ -46,6 +48,11 @@ export class DepCache {
 	}
 
 	get(key: string): readonly DepEntry[] {
+		if (this.#last?.key !== key) this.#last = { key, entries: this.#read(key) };
+		return this.#last.entries;
+	}
+
+	#read(key: string): readonly DepEntry[] {
 		const bytes = this.#pack.get(key);
 		if (bytes === undefined) return [];
 		try {
@@ -62,6 +69,7 @@ export class DepCache {
 	put(key: string, entry: DepEntry): void {
 		const entries = [entry, ...this.get(key).filter((e) => e.thunk !== entry.thunk)].slice(0, VARIANTS);
 		this.#pack.put(key, Buffer.from(JSON.stringify({ v: VERSION, entries })));
+		this.#last = { key, entries };
 	}
 }
 
