@@ -37,6 +37,8 @@ export interface ServerStats {
 	/** What a replay was asked for and does not know. */
 	readonly unknown: readonly string[];
 	readonly mostAtOnce: number;
+	/** When each command that ran began and ended, in milliseconds since the first did. */
+	readonly spans: readonly (readonly [from: number, to: number])[];
 	readonly cpuSeconds: number;
 }
 
@@ -148,6 +150,8 @@ function newTally() {
 		bytesIn: 0,
 		bytesOut: 0,
 		mostAtOnce: 0,
+		firstAt: undefined as number | undefined,
+		spans: [] as (readonly [number, number])[],
 		cpuBefore: cpuNow(),
 	};
 }
@@ -229,8 +233,11 @@ async function serve(settings: ServerSettings): Promise<void> {
 		}
 		now += 1;
 		tally.mostAtOnce = Math.max(tally.mostAtOnce, now);
+		const from = performance.now();
+		tally.firstAt ??= from;
 		await new Promise((resolve) => setTimeout(resolve, Math.min(recorded.ms, settings.capMs)));
 		now -= 1;
+		tally.spans.push([from - tally.firstAt, performance.now() - tally.firstAt]);
 		tally.ran.push(recorded.key);
 		return answer(disk, recording, recorded);
 	};
@@ -274,7 +281,7 @@ async function serve(settings: ServerSettings): Promise<void> {
 	process.on("message", (request: ServerRequest) => {
 		if (request === "reset") tally = newTally();
 		if (request === "reset" && disk instanceof ReplayDisk) disk.light = true;
-		const { cpuBefore, ...counted } = tally;
+		const { cpuBefore, firstAt: _, ...counted } = tally;
 		tell({ kind: "stats", stats: { ...counted, cpuSeconds: cpuNow() - cpuBefore } });
 	});
 	// The bench is gone.

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { nativePrograms, nativeRunner } from "../src/interpose/native.js";
 import { measureDistcc } from "./cluster-distcc.js";
@@ -28,6 +28,8 @@ export interface Variant {
 	readonly coldServer: boolean;
 	/** Seconds after which a build is ended. */
 	readonly limit: number;
+	/** Where a profile of gg's process is left; empty: nowhere. */
+	readonly profiles: string;
 }
 
 /** How the tree and gg's caches are before the measured command. */
@@ -187,12 +189,36 @@ async function measure(row: MeasuredRow, o: Variant): Promise<Measured> {
 		const line = row === "force" || row === "kept" ? force : underGg(`build ${engine}`, build);
 		const { seconds } = await must(`timeout -k 20 ${limit} ${line}`, {
 			cwd: workspace.src,
-			env: { ...env, ...watched },
+			env: { ...env, ...watched, ...profiled(o, row, watched) },
 		});
 		const stats = await server.ask("stats");
-		rmSync(join(workspace.root, "spent.cjs"), { force: true });
+		for (const name of ["spent.cjs", "profile.cjs"]) rmSync(join(workspace.root, name), { force: true });
 		return { seconds, cpuSeconds: spent().cpu, stats, toolchainSeconds };
 	});
+}
+
+/** Has gg's process leave a profile in the folder `profiles` as it ends; NODE_OPTIONS takes no --cpu-prof. */
+function profiled(
+	{ profiles, workspace, ...o }: Variant,
+	row: string,
+	env: Readonly<Record<string, string>>,
+): Record<string, string> {
+	if (profiles === "") return {};
+	const script = join(workspace.root, "profile.cjs");
+	const file = join(profiles, `${row}-${o.project.name}-${o.slots}.cpuprofile`);
+	mkdirSync(profiles, { recursive: true });
+	writeFileSync(
+		script,
+		`const { Session } = require("node:inspector");
+const session = new Session();
+session.connect();
+session.post("Profiler.enable");
+session.post("Profiler.setSamplingInterval", { interval: 500 });
+session.post("Profiler.start");
+process.on("exit", () => session.post("Profiler.stop", (error, { profile }) => require("node:fs").writeFileSync(${JSON.stringify(file)}, JSON.stringify(profile))));
+`,
+	);
+	return { NODE_OPTIONS: `${env["NODE_OPTIONS"] ?? ""} --require=${script}` };
 }
 
 /** Something is wrong with a build whose files are not those of the recording: throws. */
@@ -233,12 +259,22 @@ function describe(row: RowName, measured: Measured, o: Variant, stub: number): s
 		`       ${seconds.toFixed(2)} s / max(${boundsText(bounds, o.slots)}${made > 0 ? `, make with a stub ${made.toFixed(2)}` : ""})`,
 		`       ${count} thunks, ${stats.mostAtOnce} at once; ${((cpuSeconds * 1000) / count).toFixed(2)} ms of gg's CPU a thunk (server ${((stats.cpuSeconds * 1000) / count).toFixed(2)})`,
 		`       a thunk: ${(stats.bytesIn / count / 1024).toFixed(1)} KiB sent, ${(stats.bytesOut / count / 1024).toFixed(1)} KiB received; ${((total - (stats.calls["Execute"] ?? 0)) / count).toFixed(2)} requests beyond Execute (${calls})`,
+		`       commands at once, by twentieths of ${(Math.max(...stats.spans.map(([, to]) => to)) / 1000).toFixed(2)} s: ${atOnce(stats.spans, 20).join(" ")}`,
 		...(o.coldServer
 			? []
 			: [
 					`       the toolchain was brought before, by a build of one file in ${measured.toolchainSeconds.toFixed(2)} s`,
 				]),
 	].join("\n");
+}
+
+/** How many ran at once on average, in each of as many equal parts of the time from the first's start to the last's end. */
+function atOnce(spans: ServerStats["spans"], parts: number): number[] {
+	const part = Math.max(...spans.map(([, to]) => to)) / parts;
+	return Array.from({ length: parts }, (_, i) => {
+		const inside = spans.map(([from, to]) => Math.max(0, Math.min(to, (i + 1) * part) - Math.max(from, i * part)));
+		return Math.round(inside.reduce((sum, ms) => sum + ms, 0) / part);
+	});
 }
 
 export function title(row: string, o: Variant): string {
@@ -267,7 +303,7 @@ async function runRow(row: Exclude<RowName, "record">, o: Variant, stub: number)
 	return seconds;
 }
 
-const USAGE = `usage: cluster.js [--project P]... [--slots N]... [--cap SECONDS|none]... [--make-jobs N] [--limit SECONDS] [--record] [--cold-server] [ROW]...
+const USAGE = `usage: cluster.js [--project P]... [--slots N]... [--cap SECONDS|none]... [--make-jobs N] [--limit SECONDS] [--record] [--cold-server] [--cpu-prof FOLDER] [ROW]...
 
 ${Object.entries(ROWS)
 	.map(([name, about]) => `${name.padEnd(7)} ${about}`)
@@ -289,6 +325,7 @@ async function main(): Promise<number> {
 			"record-jobs": { type: "string", default: "2" },
 			limit: { type: "string", default: "900" },
 			record: { type: "boolean", default: false },
+			"cpu-prof": { type: "string", default: "" },
 			"cold-server": { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
 		},
@@ -329,6 +366,7 @@ async function main(): Promise<number> {
 						makeJobs: Number(values["make-jobs"]),
 						coldServer: values["cold-server"],
 						limit,
+						profiles: values["cpu-prof"] === "" ? "" : resolve(values["cpu-prof"]),
 					};
 					if (stub === 0) stub = await stubSeconds(variant);
 					const took = new Map<RowName, number>();
