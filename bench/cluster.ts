@@ -10,7 +10,7 @@ import { nativePrograms, nativeRunner } from "../src/interpose/native.js";
 import { measureDistcc } from "./cluster-distcc.js";
 import { type Bounds, boundsOf, Recording } from "./cluster-recording.js";
 import type { ServerMessage, ServerRequest, ServerSettings, ServerStats } from "./cluster-server.js";
-import { watchSelf } from "./infer.js";
+import { type Spent, watchSelf } from "./infer.js";
 import { openProject, type Project, projectNamed } from "./projects.js";
 import { BenchError, GG, mainOf, must, quote, requireGg, underGg } from "./run.js";
 import { coldTree } from "./speed-builds.js";
@@ -149,8 +149,8 @@ async function stubSeconds({ workspace, project, makeJobs, limit }: Variant): Pr
 
 interface Measured {
 	readonly seconds: number;
-	/** Of gg's own process. */
-	readonly cpuSeconds: number;
+	/** By gg's own process. */
+	readonly spent: Spent;
 	readonly stats: ServerStats;
 	/** That it took to bring the toolchain to the server, before. */
 	readonly toolchainSeconds: number;
@@ -193,7 +193,7 @@ async function measure(row: MeasuredRow, o: Variant): Promise<Measured> {
 		});
 		const stats = await server.ask("stats");
 		for (const name of ["spent.cjs", "profile.cjs"]) rmSync(join(workspace.root, name), { force: true });
-		return { seconds, cpuSeconds: spent().cpu, stats, toolchainSeconds };
+		return { seconds, spent: spent(), stats, toolchainSeconds };
 	});
 }
 
@@ -244,7 +244,7 @@ function check(row: MeasuredRow, { stats }: Measured, { recording, workspace }: 
 }
 
 function describe(row: RowName, measured: Measured, o: Variant, stub: number): string {
-	const { stats, seconds, cpuSeconds } = measured;
+	const { stats, seconds, spent } = measured;
 	const actions = stats.ran.map((key) => o.recording.actions.get(key)!);
 	const bounds = boundsOf(actions, o.capMs);
 	const made = row === "force" || row === "kept" ? 0 : stub;
@@ -257,7 +257,7 @@ function describe(row: RowName, measured: Measured, o: Variant, stub: number): s
 	return [
 		`${ratio(seconds, bounds, o.slots, made)} ${title(row, o)}`,
 		`       ${seconds.toFixed(2)} s / max(${boundsText(bounds, o.slots)}${made > 0 ? `, make with a stub ${made.toFixed(2)}` : ""})`,
-		`       ${count} thunks, ${stats.mostAtOnce} at once; ${((cpuSeconds * 1000) / count).toFixed(2)} ms of gg's CPU a thunk (server ${((stats.cpuSeconds * 1000) / count).toFixed(2)})`,
+		`       ${count} thunks, ${stats.mostAtOnce} at once; ${((spent.cpu * 1000) / count).toFixed(2)} ms of gg's CPU a thunk, ${((spent.system * 1000) / count).toFixed(2)} of them in the kernel (server ${((stats.cpuSeconds * 1000) / count).toFixed(2)}), ${Math.round(spent.peakMiB)} MiB at most`,
 		`       a thunk: ${(stats.bytesIn / count / 1024).toFixed(1)} KiB sent, ${(stats.bytesOut / count / 1024).toFixed(1)} KiB received; ${((total - (stats.calls["Execute"] ?? 0)) / count).toFixed(2)} requests beyond Execute (${calls})`,
 		`       commands at once, by twentieths of ${(Math.max(...stats.spans.map(([, to]) => to)) / 1000).toFixed(2)} s: ${atOnce(stats.spans, 20).join(" ")}`,
 		...(o.coldServer

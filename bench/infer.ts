@@ -86,6 +86,8 @@ function touchHeader(path: string): void {
 export interface Spent {
 	/** Seconds of CPU of gg's own process. */
 	readonly cpu: number;
+	/** Of these, in the kernel. */
+	readonly system: number;
 	readonly peakMiB: number;
 }
 
@@ -100,7 +102,7 @@ export function watchSelf(folder: string): {
 		script,
 		`process.on("exit", () => {
 	const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
-	require("node:fs").writeFileSync(${JSON.stringify(file)}, JSON.stringify({ cpu: (userCPUTime + systemCPUTime) / 1e6, peakMiB: maxRSS / 1024 }));
+	require("node:fs").writeFileSync(${JSON.stringify(file)}, JSON.stringify({ cpu: (userCPUTime + systemCPUTime) / 1e6, system: systemCPUTime / 1e6, peakMiB: maxRSS / 1024 }));
 });
 `,
 	);

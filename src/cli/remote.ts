@@ -29,6 +29,8 @@ export interface RemoteParts {
 	readonly say: (text: string) => void;
 	/** Outputs stay on the server until somebody asks for them. */
 	readonly keeps: boolean;
+	/** Thunks may go on with what others came to before it is here. */
+	readonly early?: boolean;
 }
 
 /** A server's cache without its execution; undefined, and said, where it cannot be reached. */
@@ -70,7 +72,7 @@ export async function openRemote(choice: EngineChoice, parts: RemoteParts): Prom
 }
 
 function optionsFor(endpoint: Endpoint, jobs: number, parts: RemoteParts): ReapiOptions {
-	return { endpoint, jobs, keeps: parts.keeps, ...inputsOf(parts) };
+	return { endpoint, jobs, keeps: parts.keeps, early: parts.early === true, ...inputsOf(parts) };
 }
 
 /** What every engine needs that sends inputs to other machines. */

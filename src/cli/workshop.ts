@@ -201,12 +201,12 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					return remoteStore === undefined ? twice : storedEngine(twice, remoteStore);
 				}
 				const { openRemote } = await import("./remote.js");
+				// What one server has kept another cannot use.
+				const alone = [...options.engines, ...options.fallbacks].filter((e) => e.name !== "local").length === 1;
 				const remote = await openRemote(choice, {
 					...parts,
-					// What one server has kept another cannot use.
-					keeps:
-						options.download !== "all" &&
-						[...options.engines, ...options.fallbacks].filter((e) => e.name !== "local").length === 1,
+					keeps: alone && options.download !== "all",
+					early: alone && options.download === "all" && options.onRemoteFailure !== "race",
 				});
 				servers.push(remote);
 				closing.push(() => remote.close());
@@ -226,6 +226,10 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 				fallbacks,
 				events: {
 					...events,
+					named(result) {
+						for (const output of result.outputs) modes.set(output.hash, output.mode);
+						events.named?.(result);
+					},
 					forced(hash, thunk, forced, ...rest) {
 						for (const output of forced.result.outputs) modes.set(output.hash, output.mode);
 						events.forced(hash, thunk, forced, ...rest);

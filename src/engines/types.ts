@@ -24,6 +24,8 @@ export interface Engine {
 	/** Empty when it can run this thunk, else the reason why not. */
 	refuses(thunk: Thunk): string;
 	execute(hash: ObjectHash, thunk: Thunk, turn?: Turn): Promise<Execution | Declined>;
+	/** It has, or can get, what it made itself: the inputs of a thunk need not be in the store where all of them are known by name. */
+	readonly takesNames?: boolean;
 	/** A thunk waits for its turn: what can be done before is begun. It may never be executed. */
 	prepare?(hash: ObjectHash, thunk: Thunk): void;
 }

@@ -10,6 +10,11 @@ export type Execution =
 			readonly undeclared: readonly string[];
 			/** Left out by an executor that has nothing to say but that it ran it. */
 			readonly place?: Place;
+			/**
+			 * Given while outputs that the result names are still on their way into the store: resolves when they are there, or with
+			 * the reason why they will not be.
+			 */
+			readonly coming?: Promise<ExecutionFailure | undefined>;
 	  }
 	| { readonly kind: "impossible"; readonly failure: ExecutionFailure };
 

@@ -19,6 +19,9 @@ const NO_HASH = "" as ObjectHash;
 interface Node {
 	readonly hash: ObjectHash;
 	readonly promise: Promise<ForceOutcome>;
+	/** As `promise`, but outputs may still be on their way into the store: enough for whoever is asked to run what needs them. */
+	readonly named: Promise<ForceOutcome>;
+	readonly name: (outcome: ForceOutcome) => void;
 	/** What it waits for now; used to find a circle when nothing moves any more. */
 	waits: readonly ObjectHash[];
 	/** Ends its waiting; set while it waits for something that only running showed. */
@@ -30,6 +33,7 @@ interface Ran {
 	readonly result: ThunkResult;
 	readonly undeclared: readonly string[];
 	readonly place: Place | undefined;
+	readonly coming: Promise<ExecutionFailure | undefined> | undefined;
 }
 
 /** Engines that took a thunk and could not run it, and why. */
@@ -140,8 +144,14 @@ export class Forcer {
 
 	#start(visit: Visit): void {
 		const { hash, thunk } = visit;
+		let name = (_: ForceOutcome): void => undefined;
+		const named = new Promise<ForceOutcome>((resolve) => {
+			name = resolve;
+		});
 		const node: Node = {
 			hash,
+			named,
+			name,
 			waits: [],
 			cut: undefined,
 			// Not begun at once: a long row of thunks that came to thunks would go as deep into the stack.
@@ -149,6 +159,7 @@ export class Forcer {
 				.then(() => this.#force(node, visit))
 				.catch((error: unknown): NotForced => failure(hash, thunk, storeFailure(error)))
 				.then((outcome) => {
+					name(outcome);
 					this.#open.delete(node);
 					this.#thunks.delete(hash);
 					if (outcome.kind === "failed") {
@@ -185,7 +196,7 @@ export class Forcer {
 			return outcome;
 		}
 		this.#finals.set(final, node);
-		const outcome = await this.#run(node, final, replaced, bytes);
+		const outcome = await this.#run(node, thunk, { final, thunk: replaced, bytes });
 		if (outcome.kind === "forced" && final !== hash) this.#remember(hash, final, thunk, outcome.result);
 		return outcome;
 	}
@@ -196,7 +207,7 @@ export class Forcer {
 		const nodes = thunk.thunks.map((item) => this.#nodes.get(item.hash));
 		if (nodes.includes(undefined)) return failure(node.hash, thunk, cycle(node.hash));
 		node.waits = thunk.thunks.map((item) => item.hash);
-		const outcomes = await Promise.all(nodes.map((n) => n!.promise));
+		const outcomes = await Promise.all(nodes.map((n) => n!.named));
 		node.waits = [];
 		const bad = outcomes.find((o) => o.kind === "failed");
 		if (bad !== undefined) return bad;
@@ -211,7 +222,20 @@ export class Forcer {
 		return needs;
 	}
 
-	async #run(node: Node, final: ObjectHash, thunk: Thunk, bytes: Buffer): Promise<ForceOutcome> {
+	/** Waits until all that `thunk` needs is in the store; the failure of what will not be there. */
+	async #arrivals(node: Node, thunk: Thunk): Promise<NotForced | undefined> {
+		node.waits = thunk.thunks.map((item) => item.hash);
+		const outcomes = await Promise.all(node.waits.map((need) => this.#nodes.get(need)?.promise));
+		node.waits = [];
+		return outcomes.find((outcome) => outcome?.kind === "failed") as NotForced | undefined;
+	}
+
+	/** `asked` is the thunk as it was before what it needs was put in its place. */
+	async #run(
+		node: Node,
+		asked: Thunk,
+		{ final, thunk, bytes }: { readonly final: ObjectHash; readonly thunk: Thunk; readonly bytes: Buffer },
+	): Promise<ForceOutcome> {
 		const { hash } = node;
 		const cached = final === hash ? undefined : cachedOutcome(this.#store, final, thunk);
 		if (cached !== undefined) {
@@ -220,9 +244,15 @@ export class Forcer {
 			return settled;
 		}
 		const declined: Declines = new Map();
+		/** Others may have gone on with it. */
+		let promised: ThunkResult | undefined;
 		for (;;) {
 			const pools = this.#takers(thunk, declined);
 			if ("reason" in pools) return failure(hash, thunk, pools);
+			if (!pools.every((pool) => pool.engine.takesNames === true)) {
+				const missing = await this.#arrivals(node, asked);
+				if (missing !== undefined) return missing;
+			}
 			const [only] = pools;
 			if (pools.length === 1 && only!.running >= only!.engine.jobs && thunk.cwd !== "")
 				only!.engine.prepare?.(final, thunk);
@@ -231,6 +261,7 @@ export class Forcer {
 				return failure(hash, thunk, { reason: "cancelled", message: "not started: something else failed before" });
 			}
 			let ran: Ran | Declined | NotForced;
+			let lost: ExecutionFailure | undefined;
 			let held = true;
 			const free = (): void => {
 				if (held) this.#slots.release(pool);
@@ -240,18 +271,36 @@ export class Forcer {
 			try {
 				ran = await this.#execute(pool, { hash, final, thunk, bytes }, free);
 				if (ran.kind === "failed" && !this.#keepGoing) this.stop();
+				if (ran.kind === "ran" && ran.coming !== undefined) {
+					free();
+					this.#events.named?.(ran.result);
+					promised = ran.result;
+					node.name({ kind: "forced", final, result: ran.result, outputs: outputsOf(thunk, ran.result) });
+					lost = await ran.coming;
+					if (lost === undefined) this.#remember(final, final, thunk, ran.result);
+				}
+			} catch (error) {
+				ran = failure(hash, thunk, storeFailure(error));
 			} finally {
 				// Before any thunk that this one came to is forced: one job is enough for any depth.
 				free();
 				this.#busy -= 1;
 				if (this.#busy === 0) this.#watch();
 			}
+			if (lost !== undefined) ran = { kind: "declined", failure: lost };
 			if (ran.kind === "declined") {
 				declined.set(pool.engine, ran.failure);
 				this.#events.declined?.(hash, thunk, pool.engine.name, ran.failure);
 				continue;
 			}
 			if (ran.kind === "failed") return ran;
+			if (promised !== undefined && !sameOutputs(promised, ran.result))
+				return failure(hash, thunk, {
+					reason: "remote",
+					message:
+						"the server lost what this thunk had come to, which others were made of, and it comes to other bytes now",
+					hint: "force again",
+				});
 			const { result, undeclared } = ran;
 			const place = withReason(ran.place, declined);
 			const forced: Forced = { kind: "forced", final, result, outputs: outputsOf(thunk, result) };
@@ -283,8 +332,9 @@ export class Forcer {
 			}
 			// What depends on more than it declares is right now, and may not be later: it is used, and not remembered.
 			if (undeclared.length > 0) this.#fleeting.add(final);
-			this.#remember(final, final, thunk, result);
-			return { kind: "ran", result, undeclared, place: execution.place };
+			const { coming } = execution;
+			if (coming === undefined) this.#remember(final, final, thunk, result);
+			return { kind: "ran", result, undeclared, place: execution.place, coming };
 		} catch (error) {
 			return failure(hash, thunk, storeFailure(error));
 		}
@@ -388,6 +438,11 @@ export class Forcer {
 			hint: "add --fallback-engine local",
 		};
 	}
+}
+
+function sameOutputs(a: ThunkResult, b: ThunkResult): boolean {
+	const named = new Map(a.outputs.map((output) => [output.tag, output.hash]));
+	return b.outputs.length === named.size && b.outputs.every((output) => named.get(output.tag) === output.hash);
 }
 
 /** Why an engine ran what others had been asked to run. */

@@ -41,6 +41,8 @@ export interface ForcerEvents {
 		undeclared: readonly string[],
 		place?: Place,
 	): void;
+	/** What a thunk came to is known by name, and still on its way into the store. */
+	named?(result: ThunkResult): void;
 	failed(hash: ObjectHash, failed: NotForced): void;
 	/** An engine could not run a thunk; another one is asked. */
 	declined?(hash: ObjectHash, thunk: Thunk, engine: string, failure: ExecutionFailure): void;

@@ -1,4 +1,14 @@
-import { chmodSync, constants, copyFileSync, readFileSync, renameSync, statSync } from "node:fs";
+import {
+	chmodSync,
+	closeSync,
+	constants,
+	copyFileSync,
+	openSync,
+	readFileSync,
+	renameSync,
+	statSync,
+	writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { hashBytes, hashFile, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import {
@@ -13,7 +23,7 @@ import {
 import { FILE, lookAt, looked, SIZE } from "../util/look.js";
 import type { Standing } from "../util/take-place.js";
 import { Pack } from "./pack.js";
-import { type ObjectStore, RESULT_TAG, type ReductionStore, type Store } from "./types.js";
+import { type Incoming, type ObjectStore, RESULT_TAG, type ReductionStore, type Store } from "./types.js";
 
 const MODE = 0o400;
 /** Objects that only gg reads, and that a build makes thousands of: these go into a pack. */
@@ -85,6 +95,26 @@ export class LocalObjects implements ObjectStore {
 			this.#seen.add(hash);
 		}
 		return hash;
+	}
+
+	receive(): Incoming {
+		const temporary = temporaryName(join(this.folder, "incoming"));
+		const fd = openSync(temporary, "wx", MODE);
+		return {
+			write(bytes) {
+				for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+			},
+			keep: (hash) => {
+				closeSync(fd);
+				if (this.#present(hash)) removeQuietly(temporary);
+				else renameSync(temporary, this.path(hash));
+				this.#seen.add(hash);
+			},
+			drop() {
+				closeSync(fd);
+				removeQuietly(temporary);
+			},
+		};
 	}
 
 	/** What somebody else has to write so that this object is there; undefined if it is. */

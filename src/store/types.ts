@@ -8,6 +8,8 @@ export interface ObjectStore {
 	get(hash: ObjectHash): Buffer | undefined;
 	/** `known`: the name of these very bytes, where the caller has hashed them already. */
 	put(bytes: Uint8Array, known?: ObjectHash): ObjectHash;
+	/** Takes bytes that come piece by piece; left out by a store that keeps them in memory. */
+	receive?(): Incoming;
 	/**
 	 * Takes a private copy of a file and says its name; `known` saves that where the object is there already. The answer is
 	 * another name than `known` if the file changed after the caller had hashed it.
@@ -18,6 +20,14 @@ export interface ObjectStore {
 	 * take the place of `standing`, and that is no longer at `path`.
 	 */
 	copyOut(hash: ObjectHash, path: string, mode: number, standing?: Standing): boolean;
+}
+
+/** An object that is on its way. Ends with `keep` or `drop`. */
+export interface Incoming {
+	write(bytes: Uint8Array): void;
+	/** They are all here, and the name is that of these very bytes. */
+	keep(hash: ObjectHash): void;
+	drop(): void;
 }
 
 /** What a thunk came to: the name of each output by tag; the empty tag is the first output. */

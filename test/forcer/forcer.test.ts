@@ -1,11 +1,12 @@
 import { strict as assert } from "node:assert";
 import type { Engine } from "../../src/engines/types.js";
+import type { ExecutionFailure } from "../../src/executor/types.js";
 import { type Forced, type ForceOutcome, Forcer } from "../../src/forcer/forcer.js";
 import { memoryStore } from "../../src/store/memory.js";
 import { RESULT_TAG, type Store } from "../../src/store/types.js";
 import { encodeThunk } from "../../src/thunk/codec.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
-import { EMPTY_THUNK } from "../../src/thunk/types.js";
+import { EMPTY_THUNK, type Thunk } from "../../src/thunk/types.js";
 import { makeThunk, PROGRAM, testEngine } from "../rig/engine.js";
 
 interface Seen {
@@ -82,6 +83,83 @@ describe("forcing", () => {
 			outcomes.map((o) => text(store, o)),
 			["output of a", "output of b"],
 		);
+	});
+
+	describe("where outputs are known by name before they are here", () => {
+		/** What `a` comes to is on its way until `arrive` is called; what it needs, and what others do, is as ever. */
+		function early(store: Store): { engine: Engine & { ran: string[] }; arrive: (lost?: string) => void } {
+			const inner = testEngine(store);
+			let arrive = (_?: string): void => undefined;
+			const coming = new Promise<ExecutionFailure | undefined>((resolve) => {
+				arrive = (lost) => resolve(lost === undefined ? undefined : { reason: "remote", message: lost });
+			});
+			const engine = {
+				...inner,
+				takesNames: true,
+				async execute(hash: ObjectHash, thunk: Thunk) {
+					if (thunk.args[0] !== "a") return inner.execute(hash, thunk);
+					inner.ran.push("a");
+					const outputs = [{ tag: "out", hash: hashBytes(Buffer.from("output of a")), mode: 0o644 }];
+					const empty = Buffer.alloc(0);
+					const result = { status: 0, signal: 0, stdout: empty, stderr: empty, outputs, wall: 1 };
+					return { kind: "finished" as const, undeclared: [], result, coming };
+				},
+			};
+			return { engine, arrive: (lost) => arrive(lost) };
+		}
+
+		it("runs what needs them, and says that they are forced only when they are here", async () => {
+			const store = memoryStore();
+			const { engine, arrive } = early(store);
+			const { forcer, seen } = makeForcer(store, [engine]);
+			const a = makeThunk(store, "a");
+			const b = makeThunk(store, "b", [a]);
+			good(await forcer.force(b));
+			assert.deepEqual(engine.ran, ["a", "b"]);
+			assert.deepEqual(
+				seen.forced.map(([hash]) => hash),
+				[b],
+			);
+			assert.equal(store.reductions.get(a, ""), undefined);
+			store.objects.put(Buffer.from("output of a"));
+			arrive();
+			assert.equal(text(store, await forcer.force(a)), "output of a");
+			assert.equal(store.reductions.get(a, ""), hashBytes(Buffer.from("output of a")));
+		});
+
+		it("runs nothing here that needs them before they are here", async () => {
+			const store = memoryStore();
+			const { engine, arrive } = early(store);
+			const far: Engine = { ...engine, refuses: (thunk) => (thunk.args[0] === "b" ? "not b" : "") };
+			const near = testEngine(store, {
+				behave: (thunk) => ({ out: `b of ${store.objects.get(thunk.values[0]!.hash)}` }),
+			});
+			const { forcer } = makeForcer(store, [far], { fallbacks: [near] });
+			const b = forcer.force(makeThunk(store, "b", [makeThunk(store, "a")]));
+			await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+			assert.deepEqual(near.ran, []);
+			store.objects.put(Buffer.from("output of a"));
+			arrive();
+			assert.equal(text(store, await b), "b of output of a");
+		});
+
+		it("makes again what does not come, and fails where that comes to something else", async () => {
+			for (const again of ["output of a", "other bytes"]) {
+				const store = memoryStore();
+				const { engine, arrive } = early(store);
+				const near = testEngine(store, { behave: () => ({ out: again }) });
+				const { forcer } = makeForcer(store, [engine], { fallbacks: [near] });
+				arrive("it is lost");
+				const outcome = await forcer.force(makeThunk(store, "a"));
+				assert.deepEqual(near.ran, ["a"]);
+				if (again === "output of a") assert.equal(text(store, outcome), again);
+				else
+					assert.equal(
+						bad(outcome),
+						"remote: the server lost what this thunk had come to, which others were made of, and it comes to other bytes now (force again)",
+					);
+			}
+		});
 	});
 
 	it("tells the engine of thunks that wait for their turn on it", async () => {

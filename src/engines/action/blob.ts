@@ -31,6 +31,8 @@ export function bytesOf(blob: Blob): Buffer {
 export interface Outputs {
 	/** The bytes, checked against the digest; `given` are those that an answer held already. */
 	fetch(digest: Digest, given?: Buffer): Promise<Buffer>;
+	/** Hands them on in order, as they come; resolves when they were all there, and those of the digest. */
+	stream?(digest: Digest, take: (bytes: Buffer) => void): Promise<void>;
 }
 
 /** Throws for bytes that are not those of the digest. */

@@ -19,15 +19,22 @@ const RUNNER_SAYS = "gg-runner: ";
 /** More than any tool prints that a build can use; local runs keep no more either. */
 const STREAM_LIMIT = 16 << 20;
 
+/** Larger outputs are written as they come, and never held in memory as a whole. */
+const STREAMED = 2 << 20;
+
 export interface ResultOptions {
 	readonly cas: Outputs;
 	readonly objects: ObjectStore;
 	/** Given when outputs are left on the server: called with the name of each. */
 	readonly keep?: (hash: ObjectHash) => void;
+	/** Outputs are named by what the server says of them while their bytes are still being fetched. */
+	readonly early?: boolean;
 	readonly modeOf: (thunk: Thunk, tag: string, executable: boolean) => number;
 }
 
-export type RemoteOutcome = Execution | { readonly kind: "not-run"; readonly why: string };
+export type RemoteOutcome =
+	/** `fetching`: as for an Execution's `coming`, but it rejects. */
+	(Execution & { readonly fetching?: Promise<unknown> }) | { readonly kind: "not-run"; readonly why: string };
 
 interface Output {
 	readonly tag: string;
@@ -46,6 +53,7 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 		if (said.startsWith(RUNNER_SAYS)) return { kind: "not-run", why: said.slice(RUNNER_SAYS.length).trimEnd() };
 	}
 	const outputs: Output[] = [];
+	const fetching: Promise<void>[] = [];
 	if (result.exitCode === 0) {
 		const files = new Map(result.outputFiles.map((f) => [f.path, f]));
 		const links = [
@@ -65,7 +73,12 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 					const mode = o.modeOf(thunk, tag, file.isExecutable === true);
 					// A function in the original's form may have come to a thunk: that must be read.
 					if (o.keep !== undefined && thunk.cwd !== "" && !inline) return { tag, hash: keptName(digest, o.keep), mode };
-					return { tag, hash: keep(o, digest, await o.cas.fetch(digest, inline ? contents : undefined)), mode };
+					const bytes = inline ? contents : undefined;
+					if (o.early !== true || thunk.cwd === "" || bytes !== undefined)
+						return { tag, hash: await bring(o, digest, bytes), mode };
+					const hash = plainName(digest);
+					fetching.push(bring(o, digest).then((came) => same(came, hash, name)));
+					return { tag, hash, mode };
 				}
 				if (links.some((l) => l.path === name)) return "is a symbolic link";
 				return optional ? undefined : "is missing";
@@ -81,7 +94,11 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 		outputs.push(...folder);
 	}
 	const { exitCode } = result;
+	const all = Promise.all(fetching);
+	// Whoever waits for it hears of it.
+	all.catch(() => undefined);
 	return {
+		...(fetching.length > 0 ? { fetching: all } : {}),
 		kind: "finished",
 		result: {
 			status: exitCode < 0 ? 255 : exitCode,
@@ -95,16 +112,50 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 	};
 }
 
-/** Puts into the store what was compared with its digest when it came: once is enough for large ones. */
-function keep({ objects }: ResultOptions, digest: Digest, bytes: Buffer): ObjectHash {
-	return objects.put(bytes, nameOf(Buffer.from(digest.hash, "hex"), bytes.length, startsAsThunk(bytes)));
+/** Brings an output into the store: what came with the answer, or is fetched. Nothing is kept that is not what its digest says. */
+async function bring(o: ResultOptions, digest: Digest, given?: Buffer): Promise<ObjectHash> {
+	const { cas, objects } = o;
+	const name = (start: Uint8Array): ObjectHash =>
+		nameOf(Buffer.from(digest.hash, "hex"), digest.sizeBytes, startsAsThunk(start));
+	if (given === undefined) {
+		const plain = plainName(digest);
+		if (objects.has(plain)) return plain;
+		if (digest.sizeBytes > STREAMED && objects.receive !== undefined && cas.stream !== undefined) {
+			const incoming = objects.receive();
+			let hash: ObjectHash | undefined;
+			try {
+				await cas.stream(digest, (bytes) => {
+					hash ??= name(bytes);
+					incoming.write(bytes);
+				});
+			} catch (error) {
+				incoming.drop();
+				throw error;
+			}
+			incoming.keep(hash!);
+			return hash!;
+		}
+	}
+	const bytes = await cas.fetch(digest, given);
+	return objects.put(bytes, name(bytes));
+}
+
+/** Others may have gone on with that name: what would have another one can only be a thunk, and of those nothing was promised. */
+function same(came: ObjectHash, named: ObjectHash, output: string): void {
+	if (came === named) return;
+	throw new RemoteError(CODE.DATA_LOSS, `the output ${output} is a thunk, which this command does not make`);
+}
+
+/** The name of an output that is no thunk, by what the server says of it. */
+function plainName(digest: Digest): ObjectHash {
+	if (!/^[0-9a-f]{64}$/.test(digest.hash) || !(digest.sizeBytes >= 0 && digest.sizeBytes <= MAX_OBJECT_SIZE))
+		throw new RemoteError(CODE.DATA_LOSS, "the server names an output by a digest that is none");
+	return nameOf(Buffer.from(digest.hash, "hex"), digest.sizeBytes, false);
 }
 
 /** The name of an output that is not fetched. */
 function keptName(digest: Digest, keep: (hash: ObjectHash) => void): ObjectHash {
-	if (!/^[0-9a-f]{64}$/.test(digest.hash) || !(digest.sizeBytes >= 0 && digest.sizeBytes <= MAX_OBJECT_SIZE))
-		throw new RemoteError(CODE.DATA_LOSS, "the server names an output by a digest that is none");
-	const hash = nameOf(Buffer.from(digest.hash, "hex"), digest.sizeBytes, false);
+	const hash = plainName(digest);
 	keep(hash);
 	return hash;
 }
@@ -125,7 +176,7 @@ async function takeFolder(thunk: Thunk, result: ActionResult, o: ResultOptions):
 			if (!of || name === "" || name.includes("/"))
 				throw new RemoteError(CODE.DATA_LOSS, "the server's list of the output folder is not sound");
 			const mode = o.modeOf(thunk, name, isExecutable === true);
-			return { tag: name, hash: keep(o, of, await o.cas.fetch(of)), mode };
+			return { tag: name, hash: await bring(o, of), mode };
 		}),
 	);
 }

@@ -3,8 +3,9 @@ import { posix } from "node:path";
 import type { Digest } from "../../reapi/messages.js";
 import type { ObjectStore } from "../../store/types.js";
 import { decodeTree } from "../../thunk/codec.js";
-import { hashBytes, hashFile, type ObjectHash } from "../../thunk/hash.js";
+import { hashBytes, hashFile, type ObjectHash, sizeOfHash } from "../../thunk/hash.js";
 import type { Item, Thunk } from "../../thunk/types.js";
+import { FILE, lookAt, looked, MODE, SIZE } from "../../util/look.js";
 import { Twins } from "../twins.js";
 import { blobPath } from "./action.js";
 import type { Blob } from "./blob.js";
@@ -177,9 +178,14 @@ export class InputRoots {
 	}
 
 	#isExecutable(path: string, hash: ObjectHash): boolean {
+		const made = this.#o.modes.get(hash);
+		// What a thunk has made is not read again for one bit: its size says whether that is what stands there.
+		if (made !== undefined) {
+			const stands = lookAt(path, true) === FILE && looked[SIZE] === sizeOfHash(hash);
+			return ((stands ? looked[MODE]! : made) & 0o100) !== 0;
+		}
 		const fact = this.#o.files.get(path);
-		if (fact?.hash === hash) return fact.executable;
-		return ((this.#o.modes.get(hash) ?? 0) & 0o100) !== 0;
+		return fact?.hash === hash && fact.executable;
 	}
 
 	/** The system's trees first: those are what many thunks have in common. */

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { CODE, RemoteError, withRetries } from "../../reapi/errors.js";
 import { type Digest, METHODS } from "../../reapi/messages.js";
 import { Limiter } from "../../util/limiter.js";
@@ -33,7 +33,7 @@ const LONGEST_GATHER_MS = 300;
 const CHUNK = 256 << 10;
 const STREAMS = 8;
 const STREAM_MS = 600_000;
-/** It is held in memory while its hash is checked. */
+/** One that says so of an output lies, as far as anybody has seen, or would fill the disk. */
 const LARGEST_OUTPUT = 1 << 30;
 /** Hash, size and tags of one blob in a batch. */
 const OVERHEAD = 100;
@@ -170,8 +170,14 @@ export function openCas(o: CasOptions): Cas {
 	}
 
 	async function readStream(digest: Digest): Promise<Buffer> {
-		const name = `${o.instance === "" ? "" : `${o.instance}/`}blobs/${digest.hash}/${digest.sizeBytes}`;
 		const pieces: Buffer[] = [];
+		await streamed(digest, (data) => void pieces.push(data));
+		return Buffer.concat(pieces);
+	}
+
+	async function streamed(digest: Digest, take: (bytes: Buffer) => void): Promise<void> {
+		const name = `${o.instance === "" ? "" : `${o.instance}/`}blobs/${digest.hash}/${digest.sizeBytes}`;
+		const hash = createHash("sha256");
 		let size = 0;
 		await withRetries(o.channel.retries, () =>
 			o.channel.receive(
@@ -180,12 +186,13 @@ export function openCas(o: CasOptions): Cas {
 				({ data }) => {
 					size += data.length;
 					if (size > digest.sizeBytes) throw lied(digest);
-					pieces.push(data);
+					hash.update(data);
+					take(data);
 				},
 				{ deadlineMs: STREAM_MS },
 			),
 		);
-		return Buffer.concat(pieces);
+		if (size !== digest.sizeBytes || hash.digest("hex") !== digest.hash) throw lied(digest);
 	}
 
 	return {
@@ -221,20 +228,25 @@ export function openCas(o: CasOptions): Cas {
 		},
 		async fetch(digest, given) {
 			if (given !== undefined) return check(given, digest);
-			if (digest.sizeBytes > LARGEST_OUTPUT)
-				throw new RemoteError(
-					CODE.OUT_OF_RANGE,
-					`an output has ${digest.sizeBytes} bytes, more than gg takes from a server`,
-				);
+			refuseHuge(digest);
 			if (digest.sizeBytes === 0) return check(Buffer.alloc(0), digest);
-			const data =
-				digest.sizeBytes + OVERHEAD <= limit ? await readBatch(digest) : await streams.run(() => readStream(digest));
-			return check(data, digest);
+			if (digest.sizeBytes + OVERHEAD > limit) return streams.run(() => readStream(digest));
+			return check(await readBatch(digest), digest);
+		},
+		async stream(digest, take) {
+			refuseHuge(digest);
+			await streams.run(() => streamed(digest, take));
 		},
 		forget(hashes) {
 			for (const hash of hashes) present.delete(hash);
 		},
 	};
+}
+
+function refuseHuge(digest: Digest): void {
+	if (digest.sizeBytes <= LARGEST_OUTPUT) return;
+	const message = `an output has ${digest.sizeBytes} bytes, more than gg takes from a server`;
+	throw new RemoteError(CODE.OUT_OF_RANGE, message);
 }
 
 function notThere(digest: Digest): RemoteError {

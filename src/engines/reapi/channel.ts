@@ -173,6 +173,7 @@ export function openChannel(o: ChannelOptions): Channel {
 				);
 				const cancel = (): void => call.cancel();
 				limits?.signal?.addEventListener("abort", cancel, { once: true });
+				underWay.add(call);
 				let failure: unknown;
 				call.on("data", (message) => {
 					if (failure !== undefined) return;
@@ -184,10 +185,12 @@ export function openChannel(o: ChannelOptions): Channel {
 					}
 				});
 				call.on("error", (error: ServiceError) => {
+					underWay.delete(call);
 					limits?.signal?.removeEventListener("abort", cancel);
 					reject(failure ?? remoteError(error, method.path));
 				});
 				call.on("end", () => {
+					underWay.delete(call);
 					limits?.signal?.removeEventListener("abort", cancel);
 					if (failure === undefined) resolve();
 				});

@@ -30,6 +30,8 @@ export interface ReapiOptions extends ModesOptions {
 	readonly version: string;
 	/** Outputs stay on the server; `bring` fetches one. */
 	readonly keeps?: boolean;
+	/** What thunks come to is told as soon as it is known by name, while its bytes are still being fetched. */
+	readonly early?: boolean;
 	readonly retries?: RetryPolicy;
 	/** Milliseconds since some moment. */
 	readonly now?: () => number;
@@ -159,7 +161,9 @@ function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 		...(o.keeps === true ? { keep: (hash) => void kept.add(hash) } : {}),
 	};
 	const take = async (thunk: Thunk, result: ActionResult, remembered: boolean): Promise<RemoteOutcome> => {
-		const outcome = await takeResult(thunk, result, taking);
+		// What is remembered may have lost an output; it is made again then.
+		const early = o.early === true && !remembered;
+		const outcome = await takeResult(thunk, result, { ...taking, early });
 		if (outcome.kind !== "finished") return outcome;
 		const worker = result.executionMetadata?.worker ?? "";
 		const at = remembered || worker === "" ? `on ${endpoint.target}` : `on ${worker} at ${endpoint.target}`;

@@ -1,4 +1,4 @@
-import type { ExecutionFailure } from "../../executor/types.js";
+import type { Execution, ExecutionFailure } from "../../executor/types.js";
 import { CODE, RemoteError } from "../../reapi/errors.js";
 import { isInside } from "../../thunk/codec.js";
 import type { ObjectHash } from "../../thunk/hash.js";
@@ -100,6 +100,20 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 		return allBlobs(action, roots.unsent(root).blobs).map((b) => b.digest.hash);
 	}
 
+	function withComing({ fetching, ...execution }: Exclude<RemoteOutcome, { kind: "not-run" }>): Execution {
+		if (fetching === undefined) return execution;
+		const coming = fetching.then(
+			() => undefined,
+			(error: unknown) => {
+				const failure = failureOf(endpoint, error);
+				if (isDown(error)) down = { until: now() + DOWN_MS, message: failure.message };
+				return failure;
+			},
+		);
+		coming.catch(() => undefined);
+		return { ...execution, coming } as Execution;
+	}
+
 	return {
 		name: "reapi",
 		jobs: o.jobs,
@@ -109,6 +123,7 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 			for (const controller of running) controller.abort();
 			channel.close();
 		},
+		takesNames: o.early === true,
 		keeps: (hash) => kept.has(hash),
 		async bring(hash) {
 			o.objects.put(await cas.fetch(digestOfObject(hash)));
@@ -136,7 +151,7 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 				const unbelieved = doubtOf(outcome);
 				if (unbelieved !== undefined)
 					return declined({ ...unbelieved, message: `${endpoint.target}: ${unbelieved.message}` });
-				if (outcome.kind !== "not-run") return outcome;
+				if (outcome.kind !== "not-run") return withComing(outcome);
 				if (outcome.why.startsWith("this worker allows no namespace")) noNamespace = outcome.why;
 				return declined({ reason: "remote", message: `${endpoint.target}: ${outcome.why}` });
 			} catch (error) {
