@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash as hashOf } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 
 /**
@@ -43,7 +43,7 @@ export function startsAsThunk(bytes: Uint8Array): boolean {
 }
 
 export function hashBytes(bytes: Uint8Array): ObjectHash {
-	return nameOf(createHash("sha256").update(bytes).digest(), bytes.length, startsAsThunk(bytes));
+	return nameOf(hashOf("sha256", bytes, "buffer"), bytes.length, startsAsThunk(bytes));
 }
 
 const CHUNK = 1 << 20;

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash as hashOf } from "node:crypto";
 import { CODE, RemoteError } from "../../reapi/errors.js";
 import type { Digest } from "../../reapi/messages.js";
 
@@ -37,7 +37,7 @@ export interface Outputs {
 
 /** Throws for bytes that are not those of the digest. */
 export function check(data: Buffer, digest: Digest): Buffer {
-	if (data.length === digest.sizeBytes && createHash("sha256").update(data).digest("hex") === digest.hash) return data;
+	if (data.length === digest.sizeBytes && hashOf("sha256", data, "hex") === digest.hash) return data;
 	throw lied(digest);
 }
 

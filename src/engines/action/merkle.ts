@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash as hashOf } from "node:crypto";
 import { posix } from "node:path";
 import protobuf from "protobufjs/minimal.js";
 import { asBuffer, type Digest } from "../../reapi/messages.js";
@@ -60,7 +60,7 @@ export class Folder {
 }
 
 export function digestOf(bytes: Uint8Array): Digest {
-	return { hash: createHash("sha256").update(bytes).digest("hex"), sizeBytes: bytes.length };
+	return { hash: hashOf("sha256", bytes, "hex"), sizeBytes: bytes.length };
 }
 
 const digests = new Map<ObjectHash, Digest>();

@@ -28,8 +28,10 @@ export interface CasOptions {
 const MESSAGE_BYTES = (4 << 20) - (64 << 10);
 const DIGESTS_A_CALL = 8_000;
 /** Milliseconds for which thunks that come one after the other wait to be asked about together, for each that is under way. */
-const GATHER_MS = 10;
-const LONGEST_GATHER_MS = 300;
+const GATHER_MS = 15;
+const LONGEST_GATHER_MS = 1000;
+/** So many are asked about at once, however short they have waited: servers with many places are not kept waiting. */
+const THUNKS_A_CALL = 24;
 const CHUNK = 256 << 10;
 const STREAMS = 8;
 const STREAM_MS = 600_000;
@@ -47,7 +49,7 @@ export function openCas(o: CasOptions): Cas {
 
 	/** The hashes that the server lacks, of those asked for and of others. */
 	const missingOf = coalesce<readonly Digest[], ReadonlySet<string>>({
-		most: Number.POSITIVE_INFINITY,
+		most: THUNKS_A_CALL,
 		limit: DIGESTS_A_CALL,
 		weigh: (digests) => digests.length,
 		calls: 2,
