@@ -7,12 +7,14 @@ import {
 	readFileSync,
 	renameSync,
 	statSync,
+	writeFileSync,
 	writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { hashBytes, hashFile, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import {
 	copyFileAtomic,
+	errorCode,
 	isAbsence,
 	makeFolders,
 	readIfThere,
@@ -153,7 +155,7 @@ export class LocalObjects implements ObjectStore {
 		if (packed !== undefined) return writeFileAtomic(path, packed, mode, standing);
 		if (!this.has(hash)) return false;
 		try {
-			return copyFileAtomic(this.path(hash), path, mode, standing);
+			return copyFileAtomic(this.path(hash), path, mode, standing, temporaryName(join(this.folder, "outgoing")));
 		} catch (error) {
 			// Lost to a cleaner between the two calls: a miss. A missing target folder stays an error.
 			if (isAbsence(error) && !this.has(hash)) return false;
@@ -202,7 +204,21 @@ export class LocalReductions implements ReductionStore {
 	put(thunk: ObjectHash, tag: string, to: ObjectHash): void {
 		if (tag.includes("/") || tag.includes("\0")) throw new Error(`Internal error: tag ${tag}`);
 		if (tag === RESULT_TAG) this.#pack.put(`${thunk}#${tag}`, Buffer.from(to));
-		else writeFileAtomic(this.#path(thunk, tag), to, 0o600);
+		else this.#write(this.#path(thunk, tag), to);
+	}
+
+	/** A new one is written as it is: one that a crash cut short is none. */
+	#write(path: string, to: ObjectHash): void {
+		try {
+			writeFileSync(path, to, { flag: "wx", mode: 0o600 });
+		} catch (error) {
+			// It is there, or its folder is not.
+			if (!/^(?:EEXIST|ENOENT)$/.test(errorCode(error))) {
+				removeQuietly(path);
+				throw error;
+			}
+			writeFileAtomic(path, to, 0o600);
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import {
 	renameSync,
 	type Stats,
 	statSync,
+	unlink,
 	unlinkSync,
 	writeFileSync,
 	writeSync,
@@ -39,9 +40,15 @@ export function removeQuietly(path: string): void {
 
 /**
  * Runs `make(temporary)` and renames the result to `path`; a failure leaves neither. Missing folders are made. With
- * `standing`, only in that file's place: if it stands there no more nothing is done, and that is the answer.
+ * `standing`, only in that file's place: if it stands there no more nothing is done, and that is the answer. `aside`: a name in a
+ * folder of the caller's own, under which what was replaced may be removed later.
  */
-export function replaceFile(path: string, make: (temporary: string) => void, standing?: Standing): boolean {
+export function replaceFile(
+	path: string,
+	make: (temporary: string) => void,
+	standing?: Standing,
+	aside?: string,
+): boolean {
 	const temporary = temporaryName(path);
 	try {
 		try {
@@ -56,7 +63,8 @@ export function replaceFile(path: string, make: (temporary: string) => void, sta
 			// The order in which make saw files appear is kept, also within one tick of the clock.
 			setFileTime(temporary, standing.mtimeNs);
 			const taken = takePlace(temporary, path, standing);
-			removeQuietly(temporary);
+			if (aside === undefined) removeQuietly(temporary);
+			else removeLater(temporary, aside);
 			return taken;
 		}
 		renameSync(temporary, path);
@@ -64,6 +72,16 @@ export function replaceFile(path: string, make: (temporary: string) => void, sta
 	} catch (error) {
 		removeQuietly(temporary);
 		throw error;
+	}
+}
+
+/** To remove a file that was written a moment ago may take milliseconds: the disk is at work on it. */
+function removeLater(path: string, aside: string): void {
+	try {
+		renameSync(path, aside);
+		unlink(aside, () => undefined);
+	} catch {
+		removeQuietly(path);
 	}
 }
 
@@ -114,7 +132,7 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 
 	);
 }
 
-export function copyFileAtomic(from: string, to: string, mode: number, standing?: Standing): boolean {
+export function copyFileAtomic(from: string, to: string, mode: number, standing?: Standing, aside?: string): boolean {
 	return replaceFile(
 		to,
 		(temporary) => {
@@ -122,6 +140,7 @@ export function copyFileAtomic(from: string, to: string, mode: number, standing?
 			chmodSync(temporary, mode);
 		},
 		standing,
+		aside,
 	);
 }
 
