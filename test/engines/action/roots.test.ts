@@ -1,0 +1,44 @@
+import { strict as assert } from "node:assert";
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Folder } from "../../../src/engines/action/merkle.js";
+import { InputRoots } from "../../../src/engines/action/roots.js";
+import { memoryStore } from "../../../src/store/memory.js";
+import { hashBytes, type ObjectHash } from "../../../src/thunk/hash.js";
+import { EMPTY_THUNK } from "../../../src/thunk/types.js";
+import { testFolder } from "../../rig/folder.js";
+
+describe("the input root of a thunk", () => {
+	const folder = testFolder();
+
+	/** Whether the file at `path` may be executed in the root of a thunk that names it. */
+	function mayRun(path: string, hash: ObjectHash, modes: ReadonlyMap<ObjectHash, number>): boolean | undefined {
+		const runner = join(folder.path, "runner");
+		writeFileSync(runner, "runner");
+		const files = {
+			get: () => assert.fail("what a thunk made is not to be read"),
+			isSystem: () => false,
+		};
+		const roots = new InputRoots({ files, objects: memoryStore().objects, modes, runner, view: runner });
+		const thunk = { ...EMPTY_THUNK, functionHash: hash, cwd: folder.path, values: [{ hash, name: path }] };
+		const names = `root${path}`.split("/");
+		const name = names.pop()!;
+		let at: Folder | undefined = roots.build(thunk, hash);
+		for (const part of names) at = at?.folders.get(part);
+		return at?.files.get(name)?.executable;
+	}
+
+	it("takes what thunks made for what they made it, without reading it, here or still on its way", () => {
+		const path = join(folder.path, "program");
+		const hash = hashBytes(Buffer.from("a program"));
+		assert.equal(mayRun(path, hash, new Map([[hash, 0o755]])), true);
+		assert.equal(mayRun(path, hash, new Map([[hash, 0o644]])), false);
+		// A placeholder, which is as long as a placeholder is.
+		writeFileSync(path, "not yet");
+		assert.equal(mayRun(path, hash, new Map([[hash, 0o755]])), true);
+		// The build gave it another mode since.
+		writeFileSync(path, "a program");
+		chmodSync(path, 0o755);
+		assert.equal(mayRun(path, hash, new Map([[hash, 0o644]])), true);
+	});
+});
