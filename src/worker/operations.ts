@@ -12,6 +12,8 @@ import {
 const STAGE = { queued: 2, executing: 3, completed: 4 } as const;
 /** Milliseconds for which a client that lost its stream can still ask what became of an action. */
 const REMEMBERED_MS = 300_000;
+/** Milliseconds for which an action goes on without anybody waiting for it: a stream that broke off comes again. */
+const ALONE_MS = 20_000;
 
 export type Listener = (operation: Operation) => void;
 
@@ -19,12 +21,17 @@ interface Entry {
 	readonly name: string;
 	readonly digest: Digest;
 	readonly listeners: Set<Listener>;
+	/** Ends it: nobody has waited for it for a while. */
+	readonly given: AbortController;
+	/** Stops the wait for somebody to come back. */
+	stay: (() => void) | undefined;
 	last: Operation;
 }
 
 export interface Work {
 	readonly digest: Digest;
-	readonly run: () => Promise<{ readonly result: ActionResult; readonly cached: boolean }>;
+	/** After the signal its end matters to nobody. */
+	readonly run: (signal: AbortSignal) => Promise<{ readonly result: ActionResult; readonly cached: boolean }>;
 	/** Equal actions are run once, unless one must not be shared. */
 	readonly shared: boolean;
 }
@@ -34,12 +41,15 @@ export class Operations {
 	readonly #jobs: number;
 	readonly #byName = new Map<string, Entry>();
 	readonly #byAction = new Map<string, Entry>();
-	readonly #queue: { entry: Entry; work: Work }[] = [];
+	#queue: { entry: Entry; work: Work }[] = [];
+	readonly #after: (ms: number, then: () => void) => () => void;
 	#running = 0;
 	#closing: (() => void) | undefined;
 
-	constructor(jobs: number) {
+	/** `after`: calls back after so many milliseconds, unless what it answers is called before. */
+	constructor(jobs: number, after: (ms: number, then: () => void) => () => void = timer) {
 		this.#jobs = jobs;
+		this.#after = after;
 	}
 
 	get running(): number {
@@ -60,6 +70,8 @@ export class Operations {
 			name,
 			digest: work.digest,
 			listeners: new Set(),
+			given: new AbortController(),
+			stay: undefined,
 			last: stage(name, work.digest, STAGE.queued),
 		};
 		this.#byName.set(name, entry);
@@ -85,9 +97,24 @@ export class Operations {
 	}
 
 	#listen(entry: Entry, listener: Listener): () => void {
+		entry.stay?.();
+		entry.stay = undefined;
 		entry.listeners.add(listener);
 		listener(entry.last);
-		return () => void entry.listeners.delete(listener);
+		return () => {
+			if (!entry.listeners.delete(listener) || entry.listeners.size > 0 || entry.last.done) return;
+			entry.stay = this.#after(ALONE_MS, () => this.#give(entry));
+		};
+	}
+
+	/** All who waited for it have gone, and not come back: it is ended, and forgotten. */
+	#give(entry: Entry): void {
+		if (entry.last.done) return;
+		this.#queue = this.#queue.filter((waiting) => waiting.entry !== entry);
+		this.#byName.delete(entry.name);
+		if (this.#byAction.get(entry.digest.hash) === entry) this.#byAction.delete(entry.digest.hash);
+		entry.given.abort();
+		if (this.#running === 0 && this.#queue.length === 0) this.#closing?.();
 	}
 
 	#next(): void {
@@ -103,13 +130,13 @@ export class Operations {
 		this.#tell(entry, stage(entry.name, entry.digest, STAGE.executing));
 		let response: Buffer;
 		try {
-			const { result, cached } = await work.run();
+			const { result, cached } = await work.run(entry.given.signal);
 			response = EXECUTE_RESPONSE.encode({ result, cachedResult: cached, message: "" });
 		} catch (error) {
 			const failure = error instanceof RemoteError ? error : internal(error);
 			response = EXECUTE_RESPONSE.encode({ cachedResult: false, status: failure.status, message: "" });
 		}
-		this.#byAction.delete(entry.digest.hash);
+		if (this.#byAction.get(entry.digest.hash) === entry) this.#byAction.delete(entry.digest.hash);
 		this.#running -= 1;
 		this.#tell(entry, {
 			...stage(entry.name, entry.digest, STAGE.completed),
@@ -126,6 +153,11 @@ export class Operations {
 		entry.last = operation;
 		for (const listener of entry.listeners) listener(operation);
 	}
+}
+
+function timer(ms: number, then: () => void): () => void {
+	const running = setTimeout(then, ms).unref();
+	return () => clearTimeout(running);
 }
 
 function stage(name: string, actionDigest: Digest, value: number): Operation {

@@ -39,6 +39,8 @@ export interface WorkerLimits {
 	readonly processes: number;
 }
 
+const SIGKILL = 9;
+
 /** Streams up to this size travel in the result itself. */
 const INLINE = 64 << 10;
 
@@ -73,8 +75,13 @@ function read<T>(
 	}
 }
 
-/** Runs one action in a folder of its own. */
-export async function runAction(o: RunnerOptions, action: Action, command: Command): Promise<ActionResult> {
+/** Runs one action in a folder of its own; the signal ends it. */
+export async function runAction(
+	o: RunnerOptions,
+	action: Action,
+	command: Command,
+	signal?: AbortSignal,
+): Promise<ActionResult> {
 	const root = o.disk.temporary();
 	mkdirSync(root, { mode: 0o755 });
 	let unpin = (): void => undefined;
@@ -85,7 +92,7 @@ export async function runAction(o: RunnerOptions, action: Action, command: Comma
 		mkdirSync(cwd, { recursive: true });
 		for (const { path } of outputPaths(command)) mkdirSync(dirname(join(cwd, path)), { recursive: true });
 		const started = now();
-		const end = await o.spawner.run({
+		const running = o.spawner.run({
 			path: o.runner,
 			argv: ["gg-runner", ...runnerArguments(o, command, root, cwd, mounts)],
 			env: [],
@@ -93,7 +100,13 @@ export async function runAction(o: RunnerOptions, action: Action, command: Comma
 			stdio: "capture",
 			umask: 0o22,
 			timeoutMs: timeLimit(action.timeout, o.limits),
-		}).done;
+		});
+		const kill = (): void => running.kill(SIGKILL);
+		signal?.addEventListener("abort", kill, { once: true });
+		if (signal?.aborted === true) kill();
+		const end = await running.done;
+		signal?.removeEventListener("abort", kill);
+		if (signal?.aborted === true) throw new RemoteError(CODE.CANCELLED, "nobody waits for it any more");
 		const completed = now();
 		if (end.kind === "not-started") throw new RemoteError(CODE.INTERNAL, `the worker cannot start it: ${end.what}`);
 		if (end.timedOut) throw new RemoteError(CODE.DEADLINE_EXCEEDED, "the action took longer than it may");

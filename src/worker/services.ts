@@ -42,7 +42,7 @@ export interface ServicesOptions extends RunnerOptions {
 	readonly perform?: Perform;
 }
 
-export type Perform = (action: Action, command: Command) => Promise<ActionResult>;
+export type Perform = (action: Action, command: Command, signal?: AbortSignal) => Promise<ActionResult>;
 
 export interface Services {
 	readonly definition: ServiceDefinition;
@@ -63,7 +63,7 @@ type Unary<Q, R> = (request: Q) => R | Promise<R>;
 
 /** All services of a worker, as handlers of grpc-js by the method's path. */
 export function makeServices(o: ServicesOptions): Services {
-	const { disk, perform = (action, command) => runAction(o, action, command) } = o;
+	const { disk, perform = (action, command, signal) => runAction(o, action, command, signal) } = o;
 	const operations = new Operations(o.jobs);
 	let hits = 0;
 	let misses = 0;
@@ -203,10 +203,10 @@ export function makeServices(o: ServicesOptions): Services {
 	});
 	streaming(METHODS.execute, ({ actionDigest, skipCacheLookup, inlineOutputFiles }, call) => {
 		const { action, command, digest } = readAction(disk, actionDigest);
-		const run = async () => {
+		const run = async (signal: AbortSignal) => {
 			const cached = skipCacheLookup === true || action.doNotCache === true ? undefined : known(digest);
 			if (cached !== undefined) return { result: cached, cached: true };
-			const result = await perform(action, command);
+			const result = await perform(action, command, signal);
 			if (result.exitCode === 0 && action.doNotCache !== true)
 				disk.putResult(digest.hash, ACTION_RESULT.encode(result));
 			return { result, cached: false };
