@@ -182,6 +182,37 @@ describe("what a call carries", () => {
 		assert.deepEqual(requests, { gets: 2, puts: 1 });
 	});
 
+	it("is one block again where it came with several actions before", async () => {
+		const { records, requests, storage } = noting();
+		const carrier = new Carrier(storage);
+		const [one, two] = [some(30, 10_000, "one"), some(30, 10_000, "two")];
+		const first = await carrier.carry(one);
+		const second = await carrier.carry(two);
+		assert.deepEqual([first.blocks.length, second.blocks.length], [1, 1]);
+		const both = await carrier.carry([...one.slice(0, 3), ...two.slice(0, 3)]);
+		assert.deepEqual([both.blocks.length, both.inline.length], [1, 0]);
+		const unpacked = unpackBlobs(records.get(`blocks/${both.blocks[0]!}`)!);
+		assert.ok(unpacked.ok);
+		assert.equal(unpacked.value.length, 60);
+		assert.deepEqual((await carrier.carry(one)).blocks, both.blocks);
+		assert.deepEqual((await carrier.carry([...two, ...some(30, 10_000, "three")])).blocks.length, 1);
+		assert.equal(requests.puts, 4);
+	});
+
+	it("is not given up for another action's file that has changed since", async () => {
+		const { storage } = noting();
+		const carrier = new Carrier(storage);
+		const [one, two] = [some(30, 10_000, "one"), some(30, 10_000, "two")];
+		let isGone = false;
+		const passing: Blob = { digest: one[0]!.digest, read: () => (isGone ? undefined : one[0]!.read()) };
+		const old = await carrier.carry([passing, ...one.slice(1)]);
+		await carrier.carry(two);
+		isGone = true;
+		const both = await carrier.carry([one[5]!, two[5]!]);
+		assert.equal(both.blocks.length, 1);
+		assert.deepEqual((await carrier.carry([passing])).blocks, old.blocks);
+	});
+
 	it("is never more than a block holds", async () => {
 		const { records, storage } = noting();
 		const { blocks } = await new Carrier(storage).carry(some(3, 60 << 20));

@@ -18,6 +18,9 @@ const BLOCK_FROM = 256 << 10;
 /** Bytes of one block before it is packed: a toolchain, which every new instance fetches by one request. */
 const BLOCK_TO = 144 << 20;
 
+/** Bytes up to which blocks of actions' own inputs are joined. */
+const JOINED_TO = 32 << 20;
+
 /**
  * How the inputs of actions get to instances of which nobody knows what they have kept: many as a block in the storage
  * backend, which is asked for by one request; a few small ones within the call. What a function once had is not sent again until
@@ -26,8 +29,10 @@ const BLOCK_TO = 144 << 20;
 export class Carrier {
 	readonly #storage: Storage;
 	readonly #blockOf = new Map<string, Promise<ObjectHash>>();
+	/** What the blocks hold that are no toolchain's. */
+	readonly #own = new Map<Promise<ObjectHash>, readonly Blob[]>();
 	/** Outputs that the function has put there. */
-	readonly #own = new Set<string>();
+	readonly #stored = new Set<string>();
 	/** What was there and is not any more: the backend is not asked again. */
 	readonly #lost = new Set<string>();
 
@@ -37,7 +42,7 @@ export class Carrier {
 
 	/** The function has put it into the storage backend. */
 	stored(hash: string): void {
-		this.#own.add(hash);
+		this.#stored.add(hash);
 	}
 
 	/** Resolves when all that the request only names is in the storage backend. */
@@ -50,7 +55,7 @@ export class Carrier {
 		for (const blob of blobs) {
 			const { hash, sizeBytes } = blob.digest;
 			const block = this.#blockOf.get(hash);
-			if (this.#own.has(hash)) objects.push(blob);
+			if (this.#stored.has(hash)) objects.push(blob);
 			else if (block !== undefined) blocks.add(block);
 			else if (blob.isShared === true) shared.push(blob);
 			else {
@@ -58,11 +63,10 @@ export class Carrier {
 				size += sizeBytes;
 			}
 		}
-		let inline: Buffer = Buffer.alloc(0);
 		// Apart from what is the action's own: so other clients come to the same block, and find it there.
 		if (shared.length > 0) for (const group of grouped(shared)) blocks.add(this.#keepBlock(group));
-		if (size >= BLOCK_FROM) for (const group of grouped(fresh)) blocks.add(this.#keepBlock(group));
-		else if (fresh.length > 0) inline = packBlobs(fresh.map(bytesOf));
+		const inline = size < BLOCK_FROM && fresh.length > 0 ? packBlobs(fresh.map(bytesOf)) : Buffer.alloc(0);
+		this.#join(blocks, size < BLOCK_FROM ? [] : fresh);
 		// All of them are waited for: none may fail later, unheard.
 		const ends = await Promise.allSettled(blocks);
 		const failed = ends.find((end) => end.status === "rejected");
@@ -74,13 +78,36 @@ export class Carrier {
 	forget(names: ReadonlySet<string>): void {
 		for (const hash of names) {
 			if (this.#blockOf.delete(hash)) this.#lost.add(hash);
-			this.#own.delete(hash);
+			this.#stored.delete(hash);
 		}
+	}
+
+	/**
+	 * Adds a block of the action's new inputs. What came with several actions comes together: a new instance asks for one
+	 * block, and not for each.
+	 */
+	#join(blocks: Set<Promise<ObjectHash>>, fresh: readonly Blob[]): void {
+		const olds = [...blocks].filter((block) => this.#own.has(block));
+		if (olds.length < 2 && fresh.length === 0) return;
+		const held = olds.flatMap((block) =>
+			// Another action's file may have changed since it was stored: what still needs it finds it in the old block.
+			this.#own.get(block)!.filter((blob) => this.#blockOf.get(blob.digest.hash) === block && isThere(blob)),
+		);
+		const size = [...held, ...fresh].reduce((sum, blob) => sum + blob.digest.sizeBytes, 0);
+		const isJoined = olds.length > 0 && size <= JOINED_TO;
+		if (isJoined) for (const block of olds) blocks.delete(block);
+		else if (fresh.length === 0) return;
+		for (const group of grouped(isJoined ? [...held, ...fresh] : fresh)) {
+			const block = this.#keepBlock(group);
+			this.#own.set(block, group);
+			blocks.add(block);
+		}
+		if (isJoined) for (const block of olds) this.#own.delete(block);
 	}
 
 	#keepBlock(blobs: readonly Blob[]): Promise<ObjectHash> {
 		const kept = this.#put(blobs).catch((error: unknown) => {
-			for (const { digest } of blobs) this.#blockOf.delete(digest.hash);
+			for (const { digest } of blobs) if (this.#blockOf.get(digest.hash) === kept) this.#blockOf.delete(digest.hash);
 			throw error;
 		});
 		for (const { digest } of blobs) this.#blockOf.set(digest.hash, kept);
@@ -97,6 +124,8 @@ export class Carrier {
 		return name;
 	}
 }
+
+const isThere = (blob: Blob): boolean => blob.read() !== undefined;
 
 /** Each in an order of its own, so that two clients come to the same blocks. */
 function grouped(blobs: readonly Blob[]): Blob[][] {
