@@ -17,7 +17,7 @@ export async function openLambdaEngine(
 	parts: RemoteParts,
 	/** What the store is asked beside the engine. */
 	beside: () => Readonly<Requests> | undefined,
-): Promise<LambdaEngine & { abandon(): void; close(): Promise<void> }> {
+): Promise<LambdaEngine & { soFar(): string; abandon(): void; close(): Promise<void> }> {
 	const address = give(parseLambda(choice.argument));
 	if (store === "" || store.startsWith("reapi="))
 		throw new UserError({
@@ -41,6 +41,7 @@ export async function openLambdaEngine(
 		});
 		return {
 			...engine,
+			soFar: () => `about $${engine.spent(beside()).dollars.toFixed(4)}`,
 			abandon: () => engine.close(),
 			async close() {
 				engine.close();
@@ -57,8 +58,13 @@ export async function openLambdaEngine(
 function summary(engine: LambdaEngine, beside: Readonly<Requests> | undefined): string {
 	const { usage, dollars, timings } = engine.spent(beside);
 	const requests = usage.puts + usage.gets;
+	const seconds = (phase: "fetch" | "stage" | "run" | "outputs"): string =>
+		`${phase} ${(timings[phase] / 1000).toFixed(1)} s`;
+	const bytes = timings.fetchedBytes + timings.knownBytes;
+	const warm = bytes === 0 ? 0 : Math.round((100 * timings.knownBytes) / bytes);
 	return (
 		`AWS Lambda: ${usage.invocations} invocations (${timings.cold} cold), ${(usage.billedMs / 1000).toFixed(1)} s billed, ` +
-		`${requests} storage requests; about $${dollars.toFixed(4)} (prices of ${PRICES.asOf})`
+		`${requests} storage requests; about $${dollars.toFixed(4)} (prices of ${PRICES.asOf})\n` +
+		`    in the function: ${(["fetch", "stage", "run", "outputs"] as const).map(seconds).join(", ")}; ${warm} % of its inputs were there already`
 	);
 }

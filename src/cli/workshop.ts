@@ -49,6 +49,8 @@ export interface Workshop {
 	place(hash: ObjectHash, thunk: Thunk, forced: Forced): void;
 	/** Fetches what servers made and kept, as far as it can be had; what is here already costs nothing. */
 	bring(hashes: Iterable<ObjectHash | undefined>): Promise<void>;
+	/** What servers that are paid by use have come to so far, for the line of progress; empty where there is none. */
+	spent(): string;
 	/** Ends what runs on servers: nobody waits for it any more. */
 	leaveServers(): void;
 	/** Replaces one file that is a placeholder; false if it is none. */
@@ -86,6 +88,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const closing: (() => void | Promise<void>)[] = [];
 	const servers: ReapiEngine[] = [];
 	const leaving: (() => void)[] = [];
+	const spending: (() => string)[] = [];
 	const bring = async (hashes: Iterable<ObjectHash | undefined>): Promise<void> => {
 		const wanted = [...hashes].filter((hash) => hash !== undefined && !store.objects.has(hash)) as ObjectHash[];
 		await Promise.all(wanted.map((hash) => Promise.any(servers.map((s) => s.bring(hash))).catch(() => undefined)));
@@ -150,6 +153,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		folder,
 		placeAt,
 		bring,
+		spent: () => spending.map((ask) => ask()).join("; "),
 		leaveServers() {
 			for (const server of servers) server.close();
 			for (const leave of leaving) leave();
@@ -191,6 +195,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 						() => remoteStore?.requests,
 					);
 					leaving.push(() => far.abandon());
+					spending.push(() => far.soFar());
 					closing.push(() => far.close());
 					// A straggler gets a second invocation, since most are slow instances; or a run here, where that is asked for.
 					const second =

@@ -2,15 +2,18 @@
 export class Progress {
 	readonly #shown: boolean;
 	readonly #write: (text: string) => void;
+	readonly #more: () => string;
 	#total = 0;
 	#ran = 0;
 	#cached = 0;
 	#last = 0;
 	#visible = false;
 
-	constructor(shown: boolean, write: (text: string) => void) {
+	/** `more` is asked each time for what else there is to say; empty: nothing. */
+	constructor(shown: boolean, write: (text: string) => void, more: () => string = () => "") {
 		this.#shown = shown;
 		this.#write = write;
+		this.#more = more;
 	}
 
 	total(count: number): void {
@@ -25,8 +28,10 @@ export class Progress {
 		if (!this.#shown || now - this.#last < 33) return;
 		this.#last = now;
 		this.#visible = true;
+		const all = Math.max(this.#total, this.#ran + this.#cached);
+		const more = this.#more();
 		this.#write(
-			`\r\u001b[K${this.#ran} run, ${this.#cached} from the store, of ${Math.max(this.#total, this.#ran + this.#cached)}`,
+			`\r\u001b[K${this.#ran} run, ${this.#cached} from the store, of ${all}${more === "" ? "" : `; ${more}`}`,
 		);
 	}
 

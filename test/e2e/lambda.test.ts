@@ -86,6 +86,10 @@ describe("the engine lambda", () => {
 			ended.stderr,
 			/^gg: AWS Lambda: \d+ invocations \(\d+ cold\), [\d.]+ s billed, \d+ storage requests; about \$0\.\d{4} /m,
 		);
+		assert.match(
+			ended.stderr,
+			/^ {4}in the function: fetch [\d.]+ s, stage [\d.]+ s, run [\d.]+ s, outputs [\d.]+ s; \d+ % of its inputs were there already$/m,
+		);
 		assert.match(ended.stderr, /unused variable/);
 		assert.match((await p.gg(["explain", "main.o"])).stdout, /on AWS Lambda/);
 	});
