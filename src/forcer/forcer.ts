@@ -6,6 +6,7 @@ import { decodeThunk, encodeThunk } from "../thunk/codec.js";
 import { hashBytes, isThunkHash, type ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { cachedOutcome, missingOutput, outputsOf } from "./cached.js";
+import { cycle, failure, OTHERWISE, storeFailure } from "./failures.js";
 import { replaceThunks } from "./replace.js";
 import { type Pool, Slots } from "./slots.js";
 import type { Forced, ForceFailure, ForceOutcome, ForcerEvents, NotForced } from "./types.js";
@@ -260,47 +261,16 @@ export class Forcer {
 			if (pool === undefined) {
 				return failure(hash, thunk, { reason: "cancelled", message: "not started: something else failed before" });
 			}
-			let ran: Ran | Declined | NotForced;
-			let lost: ExecutionFailure | undefined;
-			let held = true;
-			const free = (): void => {
-				if (held) this.#slots.release(pool);
-				held = false;
-			};
-			this.#busy += 1;
-			try {
-				ran = await this.#execute(pool, { hash, final, thunk, bytes }, free);
-				if (ran.kind === "failed" && !this.#keepGoing) this.stop();
-				if (ran.kind === "ran" && ran.coming !== undefined) {
-					free();
-					this.#events.named?.(ran.result);
-					promised = ran.result;
-					node.name({ kind: "forced", final, result: ran.result, outputs: outputsOf(thunk, ran.result) });
-					lost = await ran.coming;
-					if (lost === undefined) this.#remember(final, final, thunk, ran.result);
-				}
-			} catch (error) {
-				ran = failure(hash, thunk, storeFailure(error));
-			} finally {
-				// Before any thunk that this one came to is forced: one job is enough for any depth.
-				free();
-				this.#busy -= 1;
-				if (this.#busy === 0) this.#watch();
-			}
-			if (lost !== undefined) ran = { kind: "declined", failure: lost };
+			const ran = await this.#turn(node, pool, { hash, final, thunk, bytes }, (result) => {
+				promised = result;
+			});
 			if (ran.kind === "declined") {
 				declined.set(pool.engine, ran.failure);
 				this.#events.declined?.(hash, thunk, pool.engine.name, ran.failure);
 				continue;
 			}
 			if (ran.kind === "failed") return ran;
-			if (promised !== undefined && !sameOutputs(promised, ran.result))
-				return failure(hash, thunk, {
-					reason: "remote",
-					message:
-						"the server lost what this thunk had come to, which others were made of, and it comes to other bytes now",
-					hint: "force again",
-				});
+			if (promised !== undefined && !sameOutputs(promised, ran.result)) return failure(hash, thunk, OTHERWISE);
 			const { result, undeclared } = ran;
 			const place = withReason(ran.place, declined);
 			const forced: Forced = { kind: "forced", final, result, outputs: outputsOf(thunk, result) };
@@ -310,6 +280,42 @@ export class Forcer {
 				this.#events.forced(hash, thunk, settled, how, pool.engine.name, undeclared, place);
 			}
 			return settled;
+		}
+	}
+
+	/** A turn on an engine, to where the outputs are in the store; `promise` is told of those that others may go on with before. */
+	async #turn(
+		node: Node,
+		pool: Pool,
+		what: { hash: ObjectHash; final: ObjectHash; thunk: Thunk; bytes: Buffer },
+		promise: (result: ThunkResult) => void,
+	): Promise<Ran | Declined | NotForced> {
+		const { hash, final, thunk } = what;
+		let held = true;
+		const free = (): void => {
+			if (held) this.#slots.release(pool);
+			held = false;
+		};
+		this.#busy += 1;
+		try {
+			const ran = await this.#execute(pool, what, free);
+			if (ran.kind === "failed" && !this.#keepGoing) this.stop();
+			if (ran.kind !== "ran" || ran.coming === undefined) return ran;
+			free();
+			this.#events.named?.(ran.result);
+			promise(ran.result);
+			node.name({ kind: "forced", final, result: ran.result, outputs: outputsOf(thunk, ran.result) });
+			const lost = await ran.coming;
+			if (lost !== undefined) return { kind: "declined", failure: lost };
+			this.#remember(final, final, thunk, ran.result);
+			return ran;
+		} catch (error) {
+			return failure(hash, thunk, storeFailure(error));
+		} finally {
+			// Before any thunk that this one came to is forced: one job is enough for any depth.
+			free();
+			this.#busy -= 1;
+			if (this.#busy === 0) this.#watch();
 		}
 	}
 
@@ -451,22 +457,4 @@ function withReason(place: Place | undefined, declined: Declines): Place | undef
 	if (first === undefined) return place;
 	const why = `${first[0].name} did not: ${first[1].message}`;
 	return { ...(place ?? { remembered: false, at: "here" }), why };
-}
-
-function failure(hash: ObjectHash, thunk: Thunk | ForceFailure | undefined, why: ForceFailure | undefined): NotForced {
-	const known = thunk === undefined || "reason" in thunk ? undefined : thunk;
-	return { kind: "failed", at: hash, thunk: known, result: undefined, failure: why };
-}
-
-function storeFailure(error: unknown): ForceFailure {
-	const message = error instanceof Error ? error.message : String(error);
-	return { reason: "store", message, hint: "check that the disk is not full and .gg can be written" };
-}
-
-function cycle(hash: ObjectHash): ForceFailure {
-	return {
-		reason: "cycle",
-		message: `thunk ${hash} came to a thunk that needs it`,
-		hint: "correct the program that makes these thunks: each must come to a value in the end",
-	};
 }
