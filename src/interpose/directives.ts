@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { keyOfReading, type Scanner } from "../scan/scanner.js";
-import type { Reading, RestsOn } from "../scan/types.js";
+import type { OpenedFile, Reading, RestsOn, ScanFile } from "../scan/types.js";
 import type { FileFact } from "../store/filefacts.js";
 import { Pack } from "../store/pack.js";
 import { type ObjectHash, sizeOfHash } from "../thunk/hash.js";
@@ -27,8 +27,9 @@ export class Directives {
 	readonly #core: Core;
 	readonly #names = new Map<string, string>();
 	readonly #readings = new Map<string, Reading | undefined>();
-	/** Readings and files, by name and hash, of which it is known that they are in the pack. */
-	readonly #noted = new Set<string>();
+	/** For which reading a file was noted last, by its name: hardly a header is read in two ways. */
+	readonly #noted = new WeakMap<ScanFile, string>();
+	#isCaughtUp = false;
 
 	constructor(ggDir: string, files: DiskFiles, core: Core) {
 		const path = join(ggDir, "hash_cache", "directives");
@@ -42,14 +43,21 @@ export class Directives {
 		this.#pack.close();
 	}
 
-	/** Keeps in mind what a scan went by that was just made. `paths`: of the files that may change. */
-	note(reading: Reading, restsOn: RestsOn, paths: Iterable<string>): Basis | undefined {
+	/** Keeps in mind what a scan went by that was just made. `isSystem`: such files do not change. */
+	note(
+		reading: Reading,
+		restsOn: RestsOn,
+		files: readonly OpenedFile[],
+		isSystem: (path: string) => boolean,
+	): Basis | undefined {
 		if (restsOn === "text" || reading.language === "assembler") return undefined;
 		const name = this.#nameOf(reading);
-		for (const path of paths) {
+		for (const { path } of files) {
 			const file = this.#files.open(path);
 			if (typeof file === "string") return undefined;
-			this.#keep(name + file.identity, () => this.#core.directivesOf(file, reading));
+			if (this.#noted.get(file) === name) continue;
+			this.#noted.set(file, name);
+			if (!isSystem(path)) this.#keep(name + file.identity, () => this.#core.directivesOf(file, reading));
 		}
 		return restsOn === "unheeded" ? `${name}!` : name;
 	}
@@ -103,8 +111,9 @@ export class Directives {
 	}
 
 	#keep(key: string, value: () => string): void {
-		if (this.#noted.has(key)) return;
-		this.#noted.add(key);
-		if (!this.#pack.has(key)) this.#pack.put(key, Buffer.from(value()));
+		// What others add meanwhile may be added twice.
+		if (!this.#isCaughtUp) this.#pack.has(key);
+		this.#isCaughtUp = true;
+		if (!this.#pack.isKnown(key)) this.#pack.put(key, Buffer.from(value()));
 	}
 }

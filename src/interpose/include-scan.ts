@@ -117,7 +117,7 @@ export class IncludeScanner {
 			const found = this.#scan(ready.setup, source, command.cwd);
 			if (found.kind === "refused") return refused(found.reason, `${found.where}: ${found.what}`);
 			if (found.kind === "scanned") {
-				const basis = this.#directives.note(ready.setup, found.restsOn, this.#own(found));
+				const basis = this.#directives.note(ready.setup, found.restsOn, found.files, this.#isSystem);
 				const includes = finish(r, found, this.#factsOf(found.files), known.reads, [
 					...ready.absent,
 					...answer.missing,
@@ -129,11 +129,6 @@ export class IncludeScanner {
 			}
 		}
 		return refused("feature", "too many questions");
-	}
-
-	/** Files that were read through and may be edited. */
-	*#own({ files }: ScanAnswer & { readonly kind: "scanned" }): Generator<string> {
-		for (const { path } of files) if (!this.#isSystem(path)) yield path;
 	}
 
 	#scan(setup: ScanSetup, source: SourceInput, cwd: string): ScanAnswer {
