@@ -1,5 +1,5 @@
 import { promisify } from "node:util";
-import { gunzipSync, gzip, gzipSync } from "node:zlib";
+import { gunzipSync, gzip, gzipSync, type ZlibOptions } from "node:zlib";
 import { err, ok, type Result } from "../util/result.js";
 
 /**
@@ -7,16 +7,20 @@ import { err, ok, type Result } from "../util/result.js";
  * unpacks them hashes them.
  */
 export function packBlobs(blobs: readonly Buffer[]): Buffer {
-	return gzipSync(framed(blobs), FAST);
+	const bytes = framed(blobs);
+	return gzipSync(bytes, fast(bytes));
 }
 
 /** The same, beside whatever else is done. */
 export function packBlobsAside(blobs: readonly Buffer[]): Promise<Buffer> {
-	return gzipAside(framed(blobs), FAST);
+	const bytes = framed(blobs);
+	return gzipAside(bytes, fast(bytes));
 }
 
-const FAST = { level: 1 };
-const gzipAside = promisify<Buffer, { level: number }, Buffer>(gzip);
+/** Node's pieces of 16 KiB are too large for a few sources, and far too small for a toolchain. */
+const pieces = (bytes: Buffer): number => Math.min(Math.max(bytes.length, 1 << 10), 1 << 20);
+const fast = (bytes: Buffer) => ({ level: 1, chunkSize: pieces(bytes) });
+const gzipAside = promisify<Buffer, ZlibOptions, Buffer>(gzip);
 
 function framed(blobs: readonly Buffer[]): Buffer {
 	const parts: Buffer[] = [];
@@ -34,7 +38,7 @@ const UNPACKED = 256 << 20;
 export function unpackBlobs(block: Buffer): Result<Buffer[], string> {
 	let bytes: Buffer;
 	try {
-		bytes = gunzipSync(block, { maxOutputLength: UNPACKED });
+		bytes = gunzipSync(block, { maxOutputLength: UNPACKED, chunkSize: pieces(block) });
 	} catch {
 		return err("a block of blobs cannot be unpacked");
 	}

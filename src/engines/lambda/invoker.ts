@@ -23,7 +23,8 @@ const CONNECT_MS = 10_000;
 
 /** Calls the function by the service's own API, and waits for its end. */
 export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: number): Invoker {
-	const agent = { maxSockets: most, keepAlive: true };
+	// Node would keep only 256 of them, and the others would be made anew.
+	const agent = { maxSockets: most, maxFreeSockets: most, keepAlive: true };
 	const client = withoutAdvice(
 		() =>
 			new LambdaClient({
