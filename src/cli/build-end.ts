@@ -33,7 +33,7 @@ export function finish(
 ): number {
 	let code = status;
 	if (workshop.placeholders.size > 0 || journal.counts.deferred > 0) {
-		const found = sweep(workshop.root, startedAt);
+		const found = sweep(workshop.root, startedAt, workshop.ggDir);
 		for (const path of found.placeholders) workshop.placeholders.note(path);
 		for (const path of found.swallowed) {
 			const again = mode === "build" ? "`gg build --jobs 1 COMMAND`, which defers nothing" : "`gg build COMMAND`";
@@ -91,7 +91,10 @@ function placeFromStore(workshop: Workshop, path: string): boolean {
 
 /** Leaves no placeholder, moved ones neither: make is to see as missing what was not made. */
 export function removeStanding(workshop: Workshop, startedAt: number): void {
-	for (const path of new Set([...workshop.placeholders.all(), ...sweep(workshop.root, startedAt).placeholders])) {
+	for (const path of new Set([
+		...workshop.placeholders.all(),
+		...sweep(workshop.root, startedAt, workshop.ggDir).placeholders,
+	])) {
 		if (placeFromStore(workshop, path)) workshop.placeholders.forget(path);
 		else workshop.placeholders.remove(path);
 	}

@@ -303,11 +303,12 @@ function putAt(
 	// Further names of it stay names of the same file: what is changed in place is changed under all of them.
 	if (nlink === 1n) {
 		try {
-			return store.objects.copyOut(hash, path, mode, standing);
+			if (store.objects.copyOut(hash, path, mode, standing)) return true;
 		} catch (error) {
 			// The build has closed its folder, or it is mounted by itself.
 			if (!/^(?:EACCES|EBUSY|EPERM|EROFS)$/.test(errorCode(error))) throw error;
 		}
+		// It may have been given another name meanwhile.
 	}
 	const bytes = store.objects.get(hash);
 	if (bytes === undefined || !standing.is(path)) return false;

@@ -217,12 +217,12 @@ export function placeholdersBelow(root: string): string[] {
 	return changedBelow(root, Number.NEGATIVE_INFINITY).filter((path) => readPlaceholder(path) !== undefined);
 }
 
-/** Looks at every file below `root` that changed since `sinceMs`. */
-export function sweep(root: string, sinceMs: number): Sweep {
+/** Looks at every file below `root` that changed since `sinceMs`, but for the store's own, wherever it is. */
+export function sweep(root: string, sinceMs: number, ggDir: string): Sweep {
 	const placeholders: string[] = [];
 	const swallowed: string[] = [];
 	for (const path of changedBelow(root, sinceMs)) {
-		if (lookAt(path, false) !== FILE || looked[SIZE]! < LEAST) continue;
+		if (path.startsWith(`${ggDir}/`) || lookAt(path, false) !== FILE || looked[SIZE]! < LEAST) continue;
 		if (readPlaceholder(path) !== undefined) placeholders.push(path);
 		else if (holdsPlaceholder(path)) swallowed.push(path);
 	}

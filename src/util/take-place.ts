@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { addon, type FilesAddon } from "./addon.js";
 import { setFileTime } from "./file-time.js";
 
-/** A file that another is to take the place of. Whose it is may change it, move it and remove it at any moment. */
+/** A file of one name that another is to take the place of. Whose it is may change it, move it and remove it at any moment. */
 export interface Standing {
 	/** As it was when its successor was made, which has the same. */
 	readonly mtimeNs: bigint;
@@ -28,8 +28,10 @@ export function takePlace(
 	// In nearly all cases this is the answer, and nobody sees two files change places for nothing.
 	const error = standing.is(path) ? exchange() : ENOENT;
 	if (error === 0) {
-		const mine = standing.is(temporary);
-		if (mine) takeAfter(path, lstatSync(temporary, { bigint: true }), standing);
+		const was = lstatSync(temporary, { bigint: true });
+		// A further name that it was given in the last moment would stay one of the old file.
+		const mine = was.nlink === 1n && standing.is(temporary);
+		if (mine) takeAfter(path, was, standing);
 		else exchange();
 		return mine;
 	}

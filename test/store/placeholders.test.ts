@@ -109,12 +109,12 @@ describe("the sweep after a build", () => {
 	const { content } = formatPlaceholder("x.o", plain);
 	const archive = (magic: string): string => `${magic}${"x.o/".padEnd(60)}${content}${"y".repeat(300)}`;
 
-	it("finds placeholders that were moved or copied, but not in .gg and .git", () => {
-		for (const name of ["d/e", ".gg/blobs", ".git"]) mkdirSync(at(name), { recursive: true });
-		for (const name of ["d/e/x.o", ".gg/blobs/x", ".git/x"]) writeFileSync(at(name), content);
+	it("finds placeholders that were moved or copied, but not in .gg, .git and the store", () => {
+		for (const name of ["d/e", ".gg/blobs", ".git", "store"]) mkdirSync(at(name), { recursive: true });
+		for (const name of ["d/e/x.o", ".gg/blobs/x", ".git/x", "store/x"]) writeFileSync(at(name), content);
 		renameSync(at("d/e/x.o"), at("d/e/moved"));
 		symlinkSync("e/moved", at("d/link"));
-		assert.deepEqual(sweep(folder.path, 0), { placeholders: [at("d/e/moved")], swallowed: [] });
+		assert.deepEqual(sweep(folder.path, 0, at("store")), { placeholders: [at("d/e/moved")], swallowed: [] });
 	});
 
 	it("finds files that hold one among other bytes, wherever it lies", () => {
@@ -126,19 +126,19 @@ describe("the sweep after a build", () => {
 		for (const [i, before] of [(1 << 20) - content.length, (1 << 20) - 40, 1 << 20, (2 << 20) - 1].entries()) {
 			writeFileSync(at(`f${i}`), "y".repeat(before) + content);
 		}
-		const { placeholders, swallowed } = sweep(folder.path, 0);
+		const { placeholders, swallowed } = sweep(folder.path, 0, at("store"));
 		const expected = ["a.a", "b.a", "c", "f0", "f1", "f2", "f3"].map(at);
 		assert.deepEqual([placeholders, [...swallowed].sort()], [[], expected]);
 	});
 
 	it("passes over what did not change since", () => {
 		writeFileSync(at("x.o"), content);
-		assert.deepEqual(sweep(folder.path, statSync(at("x.o")).ctimeMs + 1).placeholders, []);
-		assert.deepEqual(sweep(folder.path, statSync(at("x.o")).ctimeMs).placeholders, [at("x.o")]);
+		assert.deepEqual(sweep(folder.path, statSync(at("x.o")).ctimeMs + 1, at("store")).placeholders, []);
+		assert.deepEqual(sweep(folder.path, statSync(at("x.o")).ctimeMs, at("store")).placeholders, [at("x.o")]);
 	});
 
 	it("of a folder that is gone finds nothing", () => {
 		rmSync(at("x"), { force: true });
-		assert.deepEqual(sweep(at("none"), 0), { placeholders: [], swallowed: [] });
+		assert.deepEqual(sweep(at("none"), 0, at("store")), { placeholders: [], swallowed: [] });
 	});
 });

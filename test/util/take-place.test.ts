@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { addon, type FilesAddon, loadAddon } from "../../src/util/addon.js";
@@ -56,6 +56,11 @@ describe("a file that takes another's place", () => {
 		assert.equal(text("x"), "the recipe's own");
 		assert.equal(take(), false);
 		assert.equal(text("x"), "the recipe's own");
+	});
+
+	it("does not where the other was given a further name, which would stay the other's", () => {
+		assert.equal(take(after(() => linkSync(at("x"), at("y")))), false);
+		assert.deepEqual([text("x"), text("y"), statSync(at("x")).nlink], ["promise", "promise", 2]);
 	});
 
 	it("has the mode and the time that it was given in the last moment", () => {
