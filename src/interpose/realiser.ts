@@ -119,22 +119,22 @@ export class Realiser {
 		return this.#o.placeholders.all().filter((path) => folders.some((folder) => path.startsWith(folder)));
 	}
 
-	/** Makes real what a command might read that does not name it. */
-	async forceUnnamed(paths: readonly string[], cwd: string): Promise<ShimReply | undefined> {
-		if (this.#o.mode === "infer") return this.forceInputs(paths, cwd);
-		// In a build they are all on their way to be real.
-		await Promise.all(
-			paths.map(async (path) => {
-				const outcome = await this.#realise(path);
-				if (outcome !== SILENT_FAILURE && outcome?.kind !== "failed") return;
-				this.#deferring = false;
-				// As make alone would leave it. Another command's failure is none of this one, or make would take what its recipe left for done.
-				if (readPlaceholder(path) === undefined) return;
-				this.#o.placeholders.remove(path);
-				this.#unmade.add(path);
-			}),
-		);
-		return undefined;
+	/**
+	 * Makes real what a command might read that does not name it, so far as that can be. Another command's failure is none of
+	 * this one, or make would take what its recipe left for done.
+	 */
+	async forceUnnamed(paths: readonly string[]): Promise<void> {
+		const made = paths.map(async (path) => ({ path, outcome: await this.#realise(path) }));
+		for (const { path, outcome } of await Promise.all(made)) {
+			if (outcome !== SILENT_FAILURE && outcome?.kind !== "failed") continue;
+			// Under infer that is for `gg force` to show.
+			if (this.#o.mode === "infer") continue;
+			// In a build it is on its way to be real, and make alone would not have left it.
+			this.#deferring = false;
+			if (readPlaceholder(path) === undefined) continue;
+			this.#o.placeholders.remove(path);
+			this.#unmade.add(path);
+		}
 	}
 
 	/** Puts the real file where a placeholder stands; undefined where none does. */

@@ -450,8 +450,8 @@ export class Session {
 	async #local(connection: ShimConnection, started: number, plan: LocalPlan): Promise<void> {
 		const { request } = connection;
 		const unknown = plan.readsUnknown === true ? this.#o.placeholders.all() : this.realiser.below(plan, request.cwd);
-		const named = await this.realiser.forceInputs(plan.inputs, request.cwd);
-		const failure = named ?? (await this.realiser.forceUnnamed(unknown, request.cwd));
+		const failure = await this.realiser.forceInputs(plan.inputs, request.cwd);
+		if (failure === undefined) await this.realiser.forceUnnamed(unknown);
 		this.#tellLocal(request, started, plan.reason, plan.detail);
 		connection.finish(failure ?? { kind: "exec", change: this.#starter.plain(request) });
 	}
@@ -497,7 +497,10 @@ export class Session {
 			// Found without reading a placeholder, or not to be found by the command either.
 			if (["", "scan-failed", "no-input-file", "time-macro"].includes(unknown)) return undefined;
 		}
-		return this.realiser.forceUnnamed(this.#o.placeholders.all(), request.cwd);
+		// Its own outputs are what an earlier run of it has left.
+		const own = new Set(plan.outputs.map((output) => absolute(request.cwd, output.path)));
+		await this.realiser.forceUnnamed(this.#o.placeholders.all().filter((path) => !own.has(path)));
+		return undefined;
 	}
 
 	#traceFile(): string {
