@@ -176,11 +176,18 @@ export async function startS3Store(folder: string): Promise<StoreBuilds> {
 			answer.writeHead(403, { "content-type": "application/xml" });
 			return void answer.end("<Error><Code>QuotaExceeded</Code><Message>no room</Message></Error>");
 		}
-		const { url, headers } = question;
-		const inner = request({ host: "127.0.0.1", port: s3.port, method, path: url ?? "/", headers }, (reply) => {
-			answer.writeHead(reply.statusCode ?? 500, reply.headers);
-			reply.pipe(answer);
-		});
+		// The door has answered what the client expects before it sends, and a connection is not used twice: Swift closes idle ones.
+		const {
+			url,
+			headers: { expect: _, connection: __, ...headers },
+		} = question;
+		const inner = request(
+			{ agent: false, host: "127.0.0.1", port: s3.port, method, path: url ?? "/", headers },
+			(reply) => {
+				answer.writeHead(reply.statusCode ?? 500, reply.headers);
+				reply.pipe(answer);
+			},
+		);
 		inner.on("error", () => answer.destroy());
 		question.pipe(inner);
 	};

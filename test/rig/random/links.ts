@@ -86,7 +86,7 @@ function partial(s: Sketch): void {
 			`${file}.prog`,
 			[file],
 			[
-				`echo 'int ${objects[0]!.symbol}(void); int main(void) { return !${objects[0]!.symbol}(); }' > ${file}.c`,
+				`echo 'int ${objects[0]!.symbol}(void); int puts(const char *); int main(void) { puts("1"); return !${objects[0]!.symbol}(); }' > ${file}.c`,
 				`$(CXX) -x c ${file}.c -x none ${file} -o $@`,
 			],
 		);
