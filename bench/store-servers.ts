@@ -185,10 +185,12 @@ export async function startS3Store(folder: string): Promise<StoreBuilds> {
 			{ agent: false, host: "127.0.0.1", port: s3.port, method, path: url ?? "/", headers },
 			(reply) => {
 				answer.writeHead(reply.statusCode ?? 500, reply.headers);
-				reply.pipe(answer);
+				// Swift sends a body to HEAD of what it does not have, which is no answer to anything.
+				if (method === "HEAD") answer.end();
+				else reply.pipe(answer);
 			},
 		);
-		inner.on("error", () => answer.destroy());
+		inner.on("error", () => void (answer.writableEnded || answer.destroy()));
 		question.pipe(inner);
 	};
 	const door = createHttpServer((question, answer) => void serve(question, answer));
