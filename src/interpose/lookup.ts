@@ -5,7 +5,7 @@ import type { ObjectStore, ReductionStore, Store } from "../store/types.js";
 import { decodeThunk, decodeTree } from "../thunk/codec.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk, TreeEntry } from "../thunk/types.js";
-import { CTIME_MS, DEV, FOLDER, INO, lookAt, looked, MTIME_MS } from "../util/look.js";
+import { CTIME_MS, DEV, FOLDER, INO, lookAt, looked, MTIME_MS, RACY_MS } from "../util/look.js";
 import { firstMissing, isThere, linkText } from "../util/paths.js";
 import { isAsListed } from "./generic-trace.js";
 
@@ -46,9 +46,6 @@ interface KnownFolder {
 	/** Not there as long as the folder stays as it is. */
 	readonly absent: Set<string>;
 }
-
-/** As for file facts: a folder that was looked at this soon after a change may change within the same tick. */
-const RACY_MS = 12;
 
 /** Answers whether an earlier description still holds: every file the same, every absence still an absence. */
 export class Lookup {

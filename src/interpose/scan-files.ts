@@ -4,12 +4,10 @@ import type { ScanFile, ScanFiles } from "../scan/types.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
 import { hashBytes, sizeOfHash } from "../thunk/hash.js";
 import { errorCode } from "../util/files.js";
-import { ABSENT, CTIME_MS, DEV, FOLDER, INO, lookAt, looked, MTIME_MS, UNKNOWN } from "../util/look.js";
+import { ABSENT, CTIME_MS, DEV, FOLDER, INO, lookAt, looked, MTIME_MS, RACY_MS, UNKNOWN } from "../util/look.js";
 
 /** Larger files are handed to the compiler. */
 const SIZE_LIMIT = 32 << 20;
-/** As for file facts: a listing that was read this soon after a change may lack a later one of the same tick. */
-const RACY_MS = 12;
 /** Paths that are remembered at most. */
 const MOST_PATHS = 1_000_000;
 /** So many vain looks into a changed folder are paid one by one, before it is listed again. */

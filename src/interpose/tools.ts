@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { errorCode, makeFolders, statIfThere, writeFileAtomic } from "../util/files.js";
+import { RACY_MS } from "../util/look.js";
 
 /** What the names of caught tools end with: a prefix (`arm-none-eabi-gcc`) and a version (`gcc-12`) may stand around it. */
 const TOOLS =
@@ -104,9 +105,6 @@ interface KnownWrappers {
 	readonly folders: readonly (readonly number[] | null)[];
 	readonly wrappers: string;
 }
-
-/** As long as a tick of the clock that file times come from, and some more. */
-const RACY_MS = 12;
 
 /** The wrappers for a PATH without wrapper folders: the listings of its folders are read again once one of them has changed. */
 export function wrappersFor(cacheDir: string, shim: string, path: string, more: ReadonlySet<string>): string {

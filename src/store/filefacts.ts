@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { hashFile, type ObjectHash } from "../thunk/hash.js";
 import { PLACEHOLDER_MAX, type Placeholder, parsePlaceholder } from "../thunk/placeholder.js";
 import { makeFolders, writeFileAtomic } from "../util/files.js";
-import { CTIME_MS, DEV, FILE, INO, lookAt, looked, MTIME_MS, SIZE } from "../util/look.js";
+import { CTIME_MS, DEV, FILE, INO, lookAt, looked, MTIME_MS, RACY_MS, SIZE } from "../util/look.js";
 import { timesOf } from "./time-macros.js";
 
 /** What is known of a regular file's content. */
@@ -30,8 +30,6 @@ export interface FileFact {
 }
 
 const HEADER = "ggfacts6";
-/** A time stamp this close to the reading may hide a later change: the kernel's clock ticks every 4 ms (10 at 100 Hz). */
-const RACY_MS = 12;
 /** The assembler takes its directives in capitals, too, and macros may write the dot. */
 const ASSEMBLER_FILE = /\.(?:incbin|include)\b/i;
 const INCBIN = /\bincbin\b/i;

@@ -17,6 +17,12 @@ export const MTIME_MS = 3;
 export const CTIME_MS = 4;
 export const MODE = 5;
 
+/**
+ * A time stamp this close to a look may hide a later change: file times come from the kernel's clock, which ticks every 4 ms
+ * (10 at 100 Hz).
+ */
+export const RACY_MS = 12;
+
 /** Numbers of what the last look found; they stay until the next. */
 export let looked: Float64Array = new Float64Array(6);
 let native: typeof lookByNode | undefined;

@@ -1,33 +1,15 @@
 import assert from "node:assert/strict";
 import { Scanner } from "../../src/scan/scanner.js";
 import type { ScanAnswer, ScanFile, ScanSetup } from "../../src/scan/types.js";
-import { MemoryFiles } from "../rig/scan.js";
+import { MemoryFiles, PLAIN } from "../rig/scan.js";
 import { madeUp, mutated, type Random, random } from "./fuzz.js";
 
 const SETUP: ScanSetup = {
-	flavour: "gcc",
-	language: "c",
-	quoteDirs: [],
+	...PLAIN,
 	bracketDirs: [
 		{ path: "i", system: false },
 		{ path: ".", system: false },
 	],
-	predefines: "",
-	forced: [],
-	implicit: [],
-	canonicalSystemHeaders: true,
-	mapsFileNames: false,
-	dialect: {
-		trigraphs: false,
-		digraphs: true,
-		cplusplus: false,
-		lineComments: true,
-		dollarInNames: true,
-		digitSeparators: false,
-		rawStrings: true,
-		elifdef: true,
-		vaOpt: true,
-	},
 	knows: new Set(["__has_include", "__has_include_next"]),
 	feature: () => 0,
 };
@@ -55,8 +37,7 @@ function scan(texts: Texts): Scanned {
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 
 /** What a depcache entry keeps of an answer. */
-const kept = (answer: ScanAnswer): unknown =>
-	answer.kind === "scanned" ? { ...answer, restsOn: "", namesTime: answer.namesTime } : answer.kind;
+const kept = (answer: ScanAnswer): unknown => (answer.kind === "scanned" ? { ...answer, restsOn: "" } : answer.kind);
 
 /** Whether an answer may be taken for one about the edited file. */
 function isSame(before: Scanned, after: Scanned, name: string): boolean {

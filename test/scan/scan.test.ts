@@ -1,36 +1,7 @@
 import assert from "node:assert/strict";
 import { Scanner } from "../../src/scan/scanner.js";
 import type { ScanAnswer, ScanSetup } from "../../src/scan/types.js";
-import { MemoryFiles } from "../rig/scan.js";
-
-/** gcc's C without a macro of its own. */
-const PLAIN: ScanSetup = {
-	flavour: "gcc",
-	language: "c",
-	quoteDirs: [],
-	bracketDirs: [
-		{ path: "inc", system: false },
-		{ path: "/sys", system: true },
-	],
-	predefines: "",
-	forced: [],
-	implicit: [],
-	canonicalSystemHeaders: true,
-	mapsFileNames: false,
-	dialect: {
-		trigraphs: false,
-		digraphs: true,
-		cplusplus: false,
-		lineComments: true,
-		dollarInNames: true,
-		digitSeparators: false,
-		rawStrings: true,
-		elifdef: true,
-		vaOpt: true,
-	},
-	knows: new Set(["__has_include", "__has_attribute"]),
-	feature: () => undefined,
-};
+import { MemoryFiles, PLAIN } from "../rig/scan.js";
 
 type Texts = Readonly<Record<string, string | Uint8Array>>;
 const scan = (files: Texts, setup: Partial<ScanSetup> = {}): ScanAnswer =>
