@@ -108,6 +108,25 @@ image: s
 	yasm -e -Pconfig.asm -Iinc/ s.asm > s.i`,
 		},
 		{
+			name: "resources",
+			needs: ["x86_64-w64-mingw32-gcc", "x86_64-w64-mingw32-windres", "x86_64-w64-mingw32-dlltool"],
+			files: {
+				// The object that it embeds may be a placeholder.
+				"r.rc": '#include "v.h"\n1 RCDATA "a.o"\nSTRINGTABLE { 1 V }\n',
+				"v.h": '#define V "text"\n',
+				"a.c": "int f(void) { return 1; }\n",
+				"m.c": "int main(void) { return 0; }\n",
+				"x.def": "LIBRARY x.dll\nEXPORTS\nf\n",
+			},
+			rule: `
+	x86_64-w64-mingw32-gcc -c a.c
+	x86_64-w64-mingw32-windres r.rc -o r.o
+	x86_64-w64-mingw32-gcc -Wl,--no-insert-timestamp m.c r.o a.o -o p.exe
+	x86_64-w64-mingw32-dlltool --deterministic-libraries -d x.def -l libx.a
+	echo '#define V "other"' > v.h && x86_64-w64-mingw32-windres r.rc -o r2.o
+	x86_64-w64-mingw32-gcc -g -c a.c && x86_64-w64-mingw32-windres r.rc -o r3.o`,
+		},
+		{
 			name: "ld",
 			files: {
 				...objects,
