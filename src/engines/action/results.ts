@@ -77,7 +77,10 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 					if (o.early !== true || thunk.cwd === "" || bytes !== undefined)
 						return { tag, hash: await bring(o, digest, bytes), mode };
 					const hash = plainName(digest);
-					fetching.push(bring(o, digest).then((came) => same(came, hash, name)));
+					const coming = bring(o, digest).then((came) => same(came, hash, name));
+					// Whoever waits for it hears of it; nobody does where another output is missing.
+					coming.catch(() => undefined);
+					fetching.push(coming);
 					return { tag, hash, mode };
 				}
 				if (links.some((l) => l.path === name)) return "is a symbolic link";
@@ -95,7 +98,6 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 	}
 	const { exitCode } = result;
 	const all = Promise.all(fetching);
-	// Whoever waits for it hears of it.
 	all.catch(() => undefined);
 	return {
 		...(fetching.length > 0 ? { fetching: all } : {}),

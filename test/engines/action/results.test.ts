@@ -64,6 +64,33 @@ describe("what an action came to", () => {
 		await assert.rejects(taken.fetching!, /the output out\/0 is a thunk, which this command does not make/);
 	});
 
+	it("is refused as a whole where one output is missing, and nothing that still comes or breaks off is heard of", async () => {
+		const outputPaths = [...THUNK.outputPaths, { tag: "d", path: "/src/x.d", optional: false }];
+		let breakOff = (_: Error): void => undefined;
+		const fetch = (): Promise<Buffer> => new Promise((_, reject) => (breakOff = reject));
+		const unheard: unknown[] = [];
+		const hear = (error: unknown): void => void unheard.push(error);
+		process.on("unhandledRejection", hear);
+		try {
+			const taken = await takeResult(
+				{ ...THUNK, outputs: ["o", "d"], outputPaths },
+				resultWith(Buffer.from("object code")),
+				{
+					cas: { fetch },
+					objects: memoryStore().objects,
+					early: true,
+					modeOf: () => 0o644,
+				},
+			);
+			assert.ok(taken.kind === "impossible");
+			breakOff(new Error("broken off"));
+			await new Promise(setImmediate);
+			assert.deepEqual(unheard, []);
+		} finally {
+			process.off("unhandledRejection", hear);
+		}
+	});
+
 	it("is written piece by piece where it is large, and leaves nothing where it breaks off", async () => {
 		const store = openLocalStore(join(folder.path, ".gg"));
 		const bytes = Buffer.alloc(3 << 20, "object code ");
