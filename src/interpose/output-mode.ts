@@ -11,7 +11,7 @@ import { isLinked } from "./probe.js";
  */
 export function outputMode({ request, plan }: Case, output: OutputFile): number | undefined {
 	const made = (executable: boolean): number => (executable ? 0o777 : 0o666) & ~request.umask;
-	const kept = plan.inout.includes(output.path);
+	const kept = plan.inout.includes(output.path) || output.truncated === true;
 	const copied = /^(?:strip|objcopy)$/.test(plan.family) ? plan.inputs[0] : undefined;
 	const from = kept ? output.path : copied;
 	const path = from === undefined ? undefined : absolute(request.cwd, from);

@@ -2,6 +2,7 @@ import { lstatSync, readFileSync } from "node:fs";
 import { loadResult, saveResult } from "../executor/results.js";
 import type { Trace } from "../executor/trace.js";
 import { inWrittenOrder, noteOrder } from "../executor/written-order.js";
+import { asksEnvironment } from "../models/nasm-includes.js";
 import type { FileProbe } from "../models/types.js";
 import type { Sink } from "../report/events.js";
 import { DepCache } from "../store/depcache.js";
@@ -47,7 +48,7 @@ export interface NotKept {
 	readonly detail: string;
 }
 
-const MODEL_VERSION = "2";
+const MODEL_VERSION = "3";
 /** clang looks here for compilers of the system; what one of them is used for is recorded as read or absent. */
 const TOOLCHAINS = "/opt";
 const DEPFILE_PACKED = 256 << 10;
@@ -227,6 +228,10 @@ export class Recorder {
 			}
 			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt;
 			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
+			if (c.plan.discovery.kind === "ask") {
+				const asks = asksEnvironment(this.#o.probe.readText(path) ?? "");
+				if (asks !== undefined) return { reason: "environment", detail: `${path} has ${asks}` };
+			}
 			looked.set(path, fact);
 		}
 		for (const path of seen.refused) listed.push([path, refusalOf(path)]);
@@ -300,7 +305,10 @@ export class Recorder {
 			if (where === undefined) return false;
 			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.
 			const keeps =
-				output.tag === "depfile" || /^(?:preprocess|generate)$/.test(c.plan.stage) || c.plan.inout.length > 0;
+				output.tag === "depfile" ||
+				c.plan.outputs.some((p) => p.tag === output.tag && p.truncated === true) ||
+				/^(?:preprocess|generate)$/.test(c.plan.stage) ||
+				c.plan.inout.length > 0;
 			const mode = (keeps ? lookAt(where.path)?.mode : undefined) ?? output.mode;
 			if (!this.#o.store.objects.copyOut(output.hash, where.path, mode)) return false;
 			this.#forget(where.path);

@@ -1,9 +1,35 @@
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
+import { doesMore, nasmIncludes } from "../models/nasm-includes.js";
+import type { NasmSearch } from "../models/types.js";
 import { makeCanonical } from "../util/paths.js";
 import { absolute } from "./describe.js";
 import type { NotDiscovered, ScanRequest } from "./scan.js";
 
 const INCBIN = /\bincbin\b/i;
+
+interface Found {
+	readonly reads: Set<string>;
+	readonly absent: Set<string>;
+	readonly listed: Map<string, string>;
+}
+
+/** Adds what nasm may read by its sources' own directives. */
+export function scanNasm(r: ScanRequest, search: NasmSearch, into: Found): NotDiscovered | "unclear" | undefined {
+	const { probe, isPlaceholder } = r;
+	const found = nasmIncludes({
+		...search,
+		source: r.plan.sources[0]!.path,
+		canonical: makeCanonical(r.command.cwd, into.listed),
+		stat: probe.stat,
+		readText: (path) => (isPlaceholder(path) ? undefined : probe.readText(path)),
+	});
+	if (found.kind === "unread" && isPlaceholder(found.path))
+		return { reason: "placeholder", detail: found.path, needs: [found.path] };
+	if (found.kind !== "files") return "unclear";
+	for (const path of found.reads) into.reads.add(path);
+	for (const path of found.absent) into.absent.add(path);
+	return undefined;
+}
 
 /**
  * Runs the tool with the arguments that its model gave, by which it opens the files of the real command and writes nothing,
@@ -12,7 +38,7 @@ const INCBIN = /\bincbin\b/i;
 export async function askTool(
 	r: ScanRequest,
 	args: readonly string[],
-	into: { readonly reads: Set<string>; readonly absent: Set<string>; readonly listed: Map<string, string> },
+	into: Found,
 ): Promise<NotDiscovered | undefined> {
 	const { cwd, env, argv } = r.command;
 	const lines = [...env]
@@ -28,7 +54,9 @@ export async function askTool(
 	if (!seen.complete) return { reason: "trace-incomplete", detail: r.real };
 	for (const path of [...seen.reads, ...r.plan.sources.map((source) => absolute(cwd, source.path))]) {
 		if (r.probe.stat(path) !== "file") continue;
-		if (INCBIN.test(r.probe.readText(path) ?? "")) return { reason: "scan-failed", detail: `${path} names incbin` };
+		const text = r.probe.readText(path) ?? "";
+		const more = INCBIN.exec(text)?.[0] ?? doesMore(text);
+		if (more !== undefined) return { reason: "scan-failed", detail: `${path} has ${more}` };
 		into.reads.add(path);
 	}
 	for (const path of seen.absent) into.absent.add(path);

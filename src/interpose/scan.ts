@@ -18,7 +18,7 @@ import { absolute } from "./describe.js";
 import type { Basis } from "./directives.js";
 import { listingDigest, refusalOf } from "./generic-trace.js";
 import type { IncludeScanner, Includes } from "./include-scan.js";
-import { askTool } from "./scan-ask.js";
+import { askTool, scanNasm } from "./scan-ask.js";
 import { compareIncludes, type ScanTally, type SourceIncludes } from "./scan-tally.js";
 import type { Toolchain } from "./toolchains.js";
 
@@ -103,7 +103,10 @@ export async function discoverInputs(r: ScanRequest): Promise<DiscoveredInputs |
 	}
 	if (r.plan.discovery.kind === "traced") return { reason: "traced", detail: "only a run shows what it reads" };
 	if (r.plan.discovery.kind === "ask") {
-		const failure = await askTool(r, r.plan.discovery.args, { reads, absent, listed });
+		const { args, nasm } = r.plan.discovery;
+		const found = { reads, absent, listed };
+		const scanned = nasm === undefined ? "unclear" : scanNasm(r, nasm, found);
+		const failure = scanned === "unclear" ? await askTool(r, args, found) : scanned;
 		if (failure !== undefined) return failure;
 	}
 	const only = kind === "include" && found.length === 1 && r.plan.sources.length === 1;

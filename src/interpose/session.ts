@@ -270,6 +270,8 @@ export class Session {
 		const replaced = c.plan.inout.map((path) => absolute(c.request.cwd, path));
 		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
 		if (c.plan.outputs.some((output) => outputMode(c, output) === undefined)) return false;
+		// make would take a placeholder's text for rules.
+		if (!this.#o.holdsReaders() && c.plan.outputs.some(({ role }) => role === "late-depfile")) return false;
 		if (mode === "infer") return true;
 		// A build is to be what it is without gg, whoever reads its files.
 		if (!this.#o.holdsReaders()) return false;

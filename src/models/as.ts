@@ -28,11 +28,15 @@ function planAs(command: Command, probe: FileProbe): Verdict {
 	const missing = firstMissing(command, probe, operands);
 	if (missing !== undefined) return local("no-input-file", missing);
 
-	const side = (tag: string, file: string): OutputFile => ({ ...mainOutput(file, 0, false), tag, role: "side" });
+	const side = (tag: string, file: string, role: "side" | "late-depfile"): OutputFile => ({
+		...mainOutput(file, 0, false),
+		tag,
+		role,
+	});
 	const outputs = [
 		mainOutput(facts.output ?? "a.out", 0, false),
-		...(listing !== undefined && listing !== "" ? [side("listing", listing)] : []),
-		...(depfile !== undefined ? [side("depfile", depfile)] : []),
+		...(listing !== undefined && listing !== "" ? [side("listing", listing, "side")] : []),
+		...(depfile !== undefined ? [side("depfile", depfile, "late-depfile")] : []),
 	];
 	for (const output of outputs) {
 		const trouble = outputTrouble(command, probe, output.path);

@@ -9,6 +9,7 @@ type NasmDisposition =
 	| "ask" // dependencies instead of an object
 	| "depfile"
 	| "format"
+	| "include-dir"
 	| "input-file"
 	| "listing"
 	| "local"
@@ -61,7 +62,7 @@ export const NASM_FLAGS = [
 	{ flag: "-D", value: "either", does: "value" },
 	{ flag: "-E", value: "none", does: "preprocess" },
 	{ flag: "-F", value: "either", does: "value" },
-	{ flag: "-I", value: "either", does: "value" },
+	{ flag: "-I", value: "either", does: "include-dir" },
 	{ flag: "-L", value: "joined", does: "plain" },
 	{ flag: "-M", value: "none", does: "ask" },
 	{ flag: "-MD", value: "either", does: "depfile" },
@@ -83,7 +84,7 @@ export const NASM_FLAGS = [
 	{ flag: "-f", value: "either", does: "format" },
 	{ flag: "-g", value: "joined", does: "plain" },
 	{ flag: "-h", value: "joined", does: "query" },
-	{ flag: "-i", value: "either", does: "value" },
+	{ flag: "-i", value: "either", does: "include-dir" },
 	{ flag: "-l", value: "either", does: "listing" },
 	{ flag: "-o", value: "either", does: "output" },
 	{ flag: "-p", value: "either", does: "input-file" },
@@ -130,7 +131,7 @@ export const YASM_FLAGS = [
 	{ flag: "--version", value: "none", does: "query" },
 	{ flag: "-D", value: "either", does: "value" },
 	{ flag: "-E", value: "either", does: "stream" },
-	{ flag: "-I", value: "either", does: "value" },
+	{ flag: "-I", value: "either", does: "include-dir" },
 	{ flag: "-L", value: "either", does: "value" },
 	{ flag: "-M", value: "joined", does: "ask" },
 	{ flag: "-P", value: "either", does: "input-file" },
@@ -143,7 +144,7 @@ export const YASM_FLAGS = [
 	{ flag: "-f", value: "either", does: "format" },
 	{ flag: "-g", value: "either", does: "value" },
 	{ flag: "-h", value: "none", does: "query" },
-	{ flag: "-i", value: "either", does: "value" },
+	{ flag: "-i", value: "either", does: "include-dir" },
 	{ flag: "-l", value: "either", does: "listing" },
 	{ flag: "-m", value: "either", does: "value" },
 	{ flag: "-o", value: "either", does: "output" },
@@ -221,16 +222,13 @@ function planNasm(command: Command, probe: FileProbe): Verdict {
 	const format = values("format").at(-1) ?? "";
 	const output = values("output").at(-1) ?? (/^elf/.test(format) ? replaceSuffix(source, ".o") : undefined);
 	if (output === undefined || output === "-") return local("unsupported-output", `the format ${format || "bin"}`);
-	const side = (file: string, tag: string, role: OutputFile["role"]): OutputFile => ({
-		...mainOutput(file, 0, false),
-		tag,
-		role,
-	});
+	const main: OutputFile = { ...mainOutput(output, 0, false), truncated: true };
 	const [listing, depfile] = [values("listing").at(-1), values("depfile").at(-1)];
-	const outputs = [
-		mainOutput(output, 0, false),
-		...(listing === undefined ? [] : [side(listing, "listing", "side")]),
-		...(depfile === undefined ? [] : [side(depfile, "depfile", "depfile")]),
+	const outputs: OutputFile[] = [
+		main,
+		...(listing === undefined ? [] : [{ ...main, path: listing, tag: "listing", role: "side" as const }]),
+		// -M has another list than -MD.
+		...(depfile === undefined ? [] : [{ ...main, path: depfile, tag: "depfile", role: "late-depfile" as const }]),
 	];
 	for (const { path } of outputs) {
 		const trouble = path === "-" ? "-" : outputTrouble(command, probe, path);
@@ -245,11 +243,15 @@ function planNasm(command: Command, probe: FileProbe): Verdict {
 		inputs: preincluded.filter((file) => probe.exists(absolute(command, file))),
 		inout: [],
 		outputs,
-		discovery: { kind: "ask", args: [...kept.flatMap(({ words }) => words), "-M", source] },
+		discovery: {
+			kind: "ask",
+			args: [...kept.flatMap(({ words }) => words), "-M", source],
+			// yasm also looks beside the file that includes, and has another preprocessor.
+			...(nasm ? { nasm: { dirs: values("include-dir"), preincluded } } : {}),
+		},
 		envNames: ["LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "SOURCE_DATE_EPOCH"],
 		native: false,
-		// What -MD writes is known only when the source was assembled: -M has another list.
-		deferrable: depfile === undefined && first("preprocess") === undefined,
+		deferrable: first("preprocess") === undefined,
 		helpers: [],
 		unknownFlags: [],
 	};

@@ -43,10 +43,18 @@ export type Discovery =
 	| { readonly kind: "traced" }
 	/** Libraries, start files and linker scripts. */
 	| { readonly kind: "link" }
-	/** The files that the tool opens when it is run with `args`, which make it write nothing. */
-	| { readonly kind: "ask"; readonly args: readonly string[] }
+	/** The files that the tool opens when it is run with `args`, which make it write nothing. `nasm`: where its sources' own
+	 * directives are looked up before, as nasm would. */
+	| { readonly kind: "ask"; readonly args: readonly string[]; readonly nasm?: NasmSearch }
 	/** Both, for compile-and-link in one command. */
 	| { readonly kind: "include+link" };
+
+export interface NasmSearch {
+	/** Directories of -I, as given. */
+	readonly dirs: readonly string[];
+	/** Files of -p, as given. */
+	readonly preincluded: readonly string[];
+}
 
 export interface SourceInput {
 	readonly path: string;
@@ -58,12 +66,14 @@ export interface OutputFile {
 	readonly tag: string;
 	/** As given on the command line or defaulted: relative to cwd or absolute. */
 	readonly path: string;
-	/** depfile: written at once at infer, exactly as the compiler would. */
-	readonly role: "main" | "depfile" | "side";
+	/** depfile: written at once at infer, exactly as the compiler would. late-depfile: what is in it only a run shows. */
+	readonly role: "main" | "depfile" | "late-depfile" | "side";
 	/** Linked programs and shared objects are executable (0777 & ~umask), all else 0666 & ~umask. */
 	readonly executable: boolean;
 	/** True if the tool may leave it out (a side output that depends on content). */
 	readonly optional: boolean;
+	/** The tool opens and truncates what is there, which keeps its mode. */
+	readonly truncated?: boolean;
 }
 
 export type Stage = "preprocess" | "compile" | "assemble" | "link" | "archive" | "edit" | "generate";

@@ -5,23 +5,34 @@ import { isThere, rowsTest } from "../rig/rows.js";
 describe("assemblers, linkers and archivers", () => {
 	const project = projects();
 
-	it("nasm's commands are thunks, deferred where their files can be known; its dates are never remembered", async function () {
+	it("nasm's commands are thunks, deferred with their list of dependencies; dates and environment are never remembered", async function () {
 		if (!isThere("nasm")) this.skip();
 		const p = project({
-			Makefile:
-				"all: a.o b.o c.o d.o\n%.o: %.asm ; nasm -f elf64 -I inc/ -o $@ $<\nd.o: a.asm ; nasm -f elf64 -I inc/ -MD d.d -o d.o a.asm\n",
+			Makefile: `all: a.o b.o c.o d.o e.o g.o
+%.o: %.asm ; nasm -f elf64 -I inc/ -o $@ $<
+d.o: a.asm ; nasm -f elf64 -I inc/ -MD d.d -o d.o a.asm && strip -x d.o
+e.o: export V := $(if $(wildcard inc/v),1,2)
+g.o: gen.asm gen.inc ; nasm -f elf64 -Iinc/ -o $@ $<
+gen.inc: gen.c ; $(CC) -E -P gen.c -o $@
+-include d.d
+`,
 			"a.asm": '%include "i.inc"\ndd I\n',
 			"b.asm": "db __?UTC_DATE?__\n",
 			"c.asm": 'incbin "a.asm"\n',
+			"e.asm": "dd %!V\n",
+			"gen.asm": '%include "gen.inc"\n',
+			"gen.c": '#define FILE "a.asm"\n%include FILE\n',
 			"inc/i.inc": "%define I 1\n",
 		});
 		assert.equal((await p.gg(["infer", "make"])).status, 0);
-		assert.deepEqual(p.placeholders(), ["a.o"]);
+		assert.deepEqual(p.placeholders(), ["a.o", "c.o", "d.d", "d.o", "g.o"]);
 		assert.equal((await p.gg(["force"])).status, 0);
+		assert.match(p.read("d.d"), /^d\.o *: *a\.asm/);
 		p.fresh(true);
-		assert.deepEqual(counts(await p.gg(["build", "make"])), { stored: 3, made: 1, local: 0 });
+		assert.deepEqual(counts(await p.gg(["build", "make"])), { stored: 6, made: 2, local: 0 });
 		p.write("inc/i.inc", "%define I 2\n");
-		assert.deepEqual(counts(await p.gg(["build", "make", "-B"])), { stored: 1, made: 3, local: 0 });
+		p.write("inc/v", "");
+		assert.deepEqual(counts(await p.gg(["build", "make", "-B"])), { stored: 2, made: 6, local: 0 });
 	});
 
 	it("objcopy's commands are thunks, with the files that their options name", async () => {
@@ -73,6 +84,7 @@ image: s
 			files: {
 				"s.asm": '%include "a.inc"\nsection .data\nx: dd A, C\n',
 				"t.asm": 'section .data\nincbin "d.bin", 1\n',
+				"v.asm": 'section .data\nincbin "made.bin"\n',
 				"u.asm": "section .data\ndb __?DATE?__\n",
 				"inc/a.inc": "%define A 3\n",
 				"config.asm": "%define C 4\n",
@@ -87,7 +99,7 @@ image: s
 	nasm -Pconfig.asm -Iinc/ -E s.asm -o s2.i
 	echo '%define A 5' > a.inc && nasm -felf64 -pconfig.asm -iinc/ s.asm -o s4.o
 	rm a.inc && nasm -felf64 -pconfig.asm -iinc/ s.asm -o s5.o
-	echo more >> d.bin && nasm -f elf64 t.asm -o t2.o && nasm -f elf64 u.asm`,
+	cp d.bin made.bin && nasm -f elf64 v.asm && echo more >> made.bin && nasm -f elf64 v.asm -o v2.o && nasm -f elf64 u.asm`,
 			ignore: ["u.o"],
 		},
 		{

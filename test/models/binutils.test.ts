@@ -196,7 +196,7 @@ describe("as model", () => {
 		const plan = thunk("as -al=a.lst --MD a.d -o a.o a.s");
 		assert.deepEqual(
 			plan.outputs.map(({ tag, path, role }) => `${tag}:${path}:${role}`),
-			["output:a.o:main", "listing:a.lst:side", "depfile:a.d:side"],
+			["output:a.o:main", "listing:a.lst:side", "depfile:a.d:late-depfile"],
 		);
 		assert.equal(thunk("as -al a.s").deferrable, false);
 	});
