@@ -51,6 +51,10 @@ export class Observers {
 		return this.#ninja(request)?.parallelism ?? buildParallelism(request.env.get("MAKEFLAGS"));
 	}
 
+	isNinja(request: ShimRequest): boolean {
+		return this.#ninja(request) !== undefined;
+	}
+
 	#stream(request: ShimRequest, fd: FdIdentity, own: string): Stream {
 		if (!fd.open || fd.id === this.#nullDevice) return "discarded";
 		if (fd.id === own) return "shown";

@@ -270,8 +270,9 @@ export class Session {
 		const replaced = c.plan.inout.map((path) => absolute(c.request.cwd, path));
 		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
 		if (c.plan.outputs.some((output) => outputMode(c, output) === undefined)) return false;
-		// make would take a placeholder's text for rules.
-		if (!this.#o.holdsReaders() && c.plan.outputs.some(({ role }) => role === "late-depfile")) return false;
+		// make would take a placeholder's text for rules, and ninja reads it when the command ends, and does nothing else then.
+		const isWaitedFor = !this.#o.holdsReaders() || this.#observers.isNinja(c.request);
+		if (isWaitedFor && c.plan.outputs.some(({ role }) => role === "late-depfile")) return false;
 		if (mode === "infer") return true;
 		// A build is to be what it is without gg, whoever reads its files.
 		if (!this.#o.holdsReaders()) return false;

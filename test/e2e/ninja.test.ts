@@ -74,6 +74,16 @@ describe("ninja", () => {
 		}
 	});
 
+	it("waits for a command whose dependency file only a run shows, since it reads that at once", async () => {
+		const rule = "rule as\n  command = as --MD $out.d -o $out $in\n  depfile = $out.d\n  deps = gcc\n";
+		const p = project({ "build.ninja": `${rule}build a.o: as a.s\n`, "a.s": ".text\n" });
+		assert.equal((await p.gg(["infer", "ninja"])).stderr, "gg: 0 deferred, 1 run here\n");
+		p.write("Makefile", "a.o: a.s ; as --MD a.d -o $@ $<\n");
+		fs.rmSync(p.path("a.o"));
+		assert.match((await p.gg(["infer", "make"])).stderr, /1 deferred, 0 run here/);
+		assert.deepEqual(p.placeholders(), ["a.d", "a.o"]);
+	});
+
 	it("meets a mistake itself, once", async () => {
 		const p = project({ ...FILES, "b.c": "int b(void) { return 1 }\n" });
 		const expected = await p.run(["ninja"]);
