@@ -55,6 +55,9 @@ export function storageResults(o: StorageResultsOptions): ResultStore {
 	/** Thunks of which another machine may take the result. */
 	const isShared = (thunk: Thunk): boolean => thunk.cwd !== "" && twins.of(thunk) === undefined;
 
+	/** What was looked for and is gone, or is not what it is called: that its name is there says nothing. */
+	const unsound = new Set<ObjectHash>();
+
 	async function find(hash: ObjectHash, thunk: Thunk): Promise<Execution | undefined> {
 		const bytes = await storage.getRecord(`results/${hash}`);
 		const record = bytes === undefined ? undefined : readRecord(hash, thunk, bytes, o.verifies);
@@ -66,6 +69,7 @@ export function storageResults(o: StorageResultsOptions): ResultStore {
 			missing.map(async (output) => {
 				const object = inline.get(output.hash) ?? (await storage.get(output.hash));
 				if (object !== undefined) objects.put(object, output.hash);
+				else unsound.add(output.hash);
 				return object !== undefined;
 			}),
 		);
@@ -87,7 +91,9 @@ export function storageResults(o: StorageResultsOptions): ResultStore {
 					return;
 				}
 				const path = objects.file(output.hash);
-				if (path !== undefined && !(await storage.has(output.hash))) await storage.put(output.hash, path);
+				if (path === undefined) return;
+				if (unsound.has(output.hash) || !(await storage.has(output.hash))) await storage.put(output.hash, path);
+				unsound.delete(output.hash);
 			}),
 		);
 		// Last: who finds it finds the objects.

@@ -81,6 +81,8 @@ function guarded(opened: Storage): Storage {
 			try {
 				return await ask(...args);
 			} catch (error) {
+				// A full disk says nothing of the backend.
+				if (!(error instanceof UserError)) throw error;
 				storage = undefined;
 				void opened.close().catch(() => undefined);
 				throw error;
@@ -95,6 +97,7 @@ function guarded(opened: Storage): Storage {
 		hasRecord: guard(opened.hasRecord),
 		getRecord: guard(opened.getRecord),
 		putRecord: guard(opened.putRecord),
+		stream: guard(opened.stream),
 		close: () => opened.close(),
 	};
 }

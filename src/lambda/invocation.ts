@@ -13,6 +13,7 @@ import { type Disk, isDigest } from "../worker/disk.js";
 import { stageInputs } from "../worker/inputs.js";
 import { collectOutputs, outputPaths } from "../worker/outputs.js";
 import { readAction } from "../worker/run.js";
+import { fetchBlock, fetchObject } from "./fetch.js";
 import { objectOf } from "./names.js";
 import {
 	BLOCK_BYTES,
@@ -87,41 +88,47 @@ async function bringAll(
 	const inline = request.blobs === "" ? ok([]) : unpackBlobs(Buffer.from(request.blobs, "base64"));
 	if (!inline.ok) throw new RemoteError(CODE.INVALID_ARGUMENT, inline.error);
 	keep(inline.value);
-	const limiter = new Limiter(AT_ONCE);
-	const fetch = (get: (storage: Storage) => Promise<Buffer | undefined>): Promise<Buffer | undefined> =>
-		limiter.run(async () => {
-			const bytes = await get(meter.watch(await o.storage()));
-			meter.fetchedBytes += bytes?.length ?? 0;
-			return bytes;
-		});
+	const came = (bytes: number): void => {
+		meter.fetchedBytes += bytes;
+	};
 	let wanted = wantedBlobs(disk, action);
+	// What is fetched makes room for itself by what is not pinned.
+	pin(wanted.known);
 	meter.knownBytes = wanted.known.reduce((sum, d) => sum + d.sizeBytes, 0);
-	if (wanted.missing.length === 0) {
-		pin(wanted.known);
-		return [];
+	if (wanted.missing.length === 0) return [];
+	const lacking: ObjectHash[] = [];
+	for (const name of request.blocks.filter(isObjectHash)) {
+		const held = o.blocks.get(name);
+		if (held?.every((d) => disk.has(d)) === true) pin(held);
+		else lacking.push(name);
 	}
-	await Promise.all(
-		request.blocks.filter(isObjectHash).map(async (name) => {
-			const held = o.blocks.get(name);
-			if (held?.every((d) => disk.has(d)) === true) return pin(held);
-			const block = await fetch((storage) => storage.getRecord(`blocks/${name}`));
-			const blobs = block === undefined ? undefined : unpackBlobs(block);
-			// One that was cut short is stored again, as one that is gone.
-			if (blobs?.ok === true) o.blocks.set(name, keep(blobs.value));
-		}),
-	);
+	const limiter = new Limiter(AT_ONCE);
+	const each = <T, R>(all: readonly T[], fetch: (storage: Storage, of: T) => Promise<R>): Promise<R[]> =>
+		settled(all.map((of) => limiter.run(async () => fetch(meter.watch(await o.storage()), of))));
+	await each(lacking, async (storage, name) => {
+		const held = await fetchBlock(storage, name, disk, (digest) => pin([digest]), came);
+		// One that was cut short is stored again, as one that is gone.
+		if (held !== undefined) o.blocks.set(name, held);
+	});
 	wanted = wantedBlobs(disk, action);
 	pin(wanted.known);
 	const own = new Set(request.objects);
-	const fetched = await Promise.all(
-		wanted.missing.map(async (d) => {
-			const bytes = own.has(nameOfDigest(d)) ? await fetch((storage) => storage.get(objectOf(d))) : undefined;
-			if (bytes === undefined || !disk.put(d, bytes)) return d;
-			pin([d]);
+	const still = wanted.missing.filter((d) => !own.has(nameOfDigest(d)));
+	const fetched = await each(
+		wanted.missing.filter((d) => own.has(nameOfDigest(d))),
+		async (storage, digest) => {
+			if (!(await fetchObject(storage, digest, disk, came))) return digest;
+			pin([digest]);
 			return undefined;
-		}),
+		},
 	);
-	return fetched.filter((d) => d !== undefined);
+	return [...still, ...fetched.filter((d) => d !== undefined)];
+}
+
+/** Waits for all of them, also where one fails: nothing may go on when the disk is used by the next invocation. */
+async function settled<T>(all: readonly Promise<T>[]): Promise<T[]> {
+	await Promise.allSettled(all);
+	return Promise.all(all);
 }
 
 /** What the action needs, as far as its folders are here. */

@@ -1,5 +1,5 @@
 import { promisify } from "node:util";
-import { gunzipSync, gzip, gzipSync, type ZlibOptions } from "node:zlib";
+import { createGunzip, gunzipSync, gzip, gzipSync, type ZlibOptions } from "node:zlib";
 import { err, ok, type Result } from "../util/result.js";
 
 /**
@@ -52,4 +52,92 @@ export function unpackBlobs(block: Buffer): Result<Buffer[], string> {
 		at += length;
 	}
 	return ok(found);
+}
+
+/** What a blob of a block is given to, in order. */
+export interface Part {
+	write(bytes: Buffer): void;
+	/** It was all there. */
+	finish(): void;
+	drop(): void;
+}
+
+/** What is taken apart is no block, or not a whole one. */
+export class BadBlock extends Error {}
+
+export interface Unpacking {
+	/** Resolves when all that follows from these bytes was handed on; rejects with a BadBlock, or with what a part throws. */
+	write(piece: Buffer): Promise<void>;
+	/** The same for the end of the block. */
+	end(): Promise<void>;
+	/** Nothing more will come. */
+	drop(): void;
+}
+
+/** Takes a block apart as it comes; of its blobs nothing is held here. `begin` is told how long the next one is. */
+export function unpacking(begin: (size: number) => Part): Unpacking {
+	const gunzip = createGunzip({ chunkSize: 256 << 10 });
+	const header = Buffer.alloc(4);
+	let inHeader = 0;
+	let part: Part | undefined;
+	let left = 0;
+	let total = 0;
+	let failure: unknown;
+	const take = (bytes: Buffer): void => {
+		total += bytes.length;
+		if (total > UNPACKED) throw new BadBlock();
+		for (let at = 0; at < bytes.length; ) {
+			if (part === undefined) {
+				const count = bytes.copy(header, inHeader, at, at + header.length - inHeader);
+				inHeader += count;
+				at += count;
+				if (inHeader < header.length) return;
+				inHeader = 0;
+				left = header.readUInt32BE();
+				if (left > UNPACKED) throw new BadBlock();
+				part = begin(left);
+			}
+			const some = bytes.subarray(at, at + left);
+			if (some.length > 0) part.write(some);
+			at += some.length;
+			left -= some.length;
+			if (left > 0) return;
+			const whole = part;
+			part = undefined;
+			whole.finish();
+		}
+	};
+	gunzip.on("data", (bytes: Buffer) => {
+		if (failure !== undefined) return;
+		try {
+			take(bytes);
+		} catch (error) {
+			failure = error;
+		}
+	});
+	gunzip.on("error", () => {
+		failure ??= new BadBlock();
+	});
+	// A write that fails is not told of otherwise.
+	let closed = (): void => {};
+	gunzip.on("close", () => closed());
+	const settled = (begin: (done: () => void) => void): Promise<void> =>
+		new Promise((resolve, reject) => {
+			const done = (): void => (failure === undefined ? resolve() : reject(failure));
+			closed = done;
+			if (gunzip.destroyed) reject(failure ?? new BadBlock());
+			else begin(done);
+		});
+	return {
+		write: (piece) => settled((done) => void gunzip.write(piece, done)),
+		end: () =>
+			settled(() => void gunzip.end()).then(() => {
+				if (part !== undefined || inHeader > 0) throw new BadBlock();
+			}),
+		drop() {
+			part?.drop();
+			part = undefined;
+			gunzip.destroy();
+		},
+	};
 }

@@ -1,6 +1,7 @@
+import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { hashBytes, sizeOfHash } from "../thunk/hash.js";
-import { copyFileAtomic, errorCode, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
+import { hashBytes, hashFile, sizeOfHash } from "../thunk/hash.js";
+import { copyFileAtomic, errorCode, isAbsence, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
 import { UserError } from "../util/result.js";
 import type { Storage } from "./types.js";
 
@@ -24,16 +25,44 @@ export function folderStorage(folder: string): Storage {
 			return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 		},
 		async put(hash, path) {
-			if (!(await has(hash))) write(() => void copyFileAtomic(path, join(folder, hash), 0o444));
+			const to = join(folder, hash);
+			// One of that length may be another by now.
+			const isThere = (await has(hash)) && look(() => hashFile(to)) === hash;
+			if (!isThere) write(() => void copyFileAtomic(path, to, 0o444));
 		},
 		async putBytes(hash, bytes) {
 			if (!(await has(hash))) write(() => writeFileAtomic(join(folder, hash), bytes, 0o444));
 		},
 		hasRecord: async (key) => look(() => statIfThere(join(folder, key)) !== undefined),
 		getRecord: async (key) => look(() => readIfThere(join(folder, key))),
+		async stream(name, take) {
+			const file = look(() => openIfThere(join(folder, name)));
+			if (file === undefined) return false;
+			try {
+				const piece = Buffer.allocUnsafe(PIECE);
+				for (;;) {
+					const length = refusing(folder, () => readSync(file, piece));
+					if (length === 0) return true;
+					await take(piece.subarray(0, length));
+				}
+			} finally {
+				closeSync(file);
+			}
+		},
 		putRecord: async (key, record) => write(() => writeFileAtomic(join(folder, key), record)),
 		async close() {},
 	};
+}
+
+const PIECE = 1 << 20;
+
+function openIfThere(path: string): number | undefined {
+	try {
+		return openSync(path, "r");
+	} catch (error) {
+		if (isAbsence(error)) return undefined;
+		throw error;
+	}
 }
 
 /** What says something of the folder, and not of one file. */

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import { hashBytes, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
+import { hashBytes, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import { Limiter } from "../util/limiter.js";
 import { UserError } from "../util/result.js";
 import { MAX_RECORD, MOST_UNDER_WAY, readObject } from "./object.js";
 import { createClient, RESP_TYPES } from "./redis-client.js";
 import type { RedisPlace } from "./redis-uri.js";
-import type { Storage } from "./types.js";
+import type { Storage, Take } from "./types.js";
 
 const CONNECT_MS = 10_000;
 /** Until a server that was asked is taken to be gone; an object has the time besides that a slow line takes for it. */
@@ -62,14 +62,19 @@ export async function redisStorage(place: RedisPlace, answerMs = ANSWER_MS): Pro
 		for (const [i, { from, to }] of piecesOf(bytes.length).entries())
 			await set(`${key}#${i}`, bytes.subarray(from, to));
 	};
-	const getPieces = async (key: string, size: number): Promise<Buffer | undefined> => {
-		const pieces: Buffer[] = [];
+	/** False where one is gone, or is not as long as it should be. */
+	const takePieces = async (key: string, size: number, take: Take): Promise<boolean> => {
 		for (const [i, { from, to }] of piecesOf(size).entries()) {
 			const piece = await get(`${key}#${i}`, to - from);
-			if (piece?.length !== to - from) return undefined;
-			pieces.push(piece);
+			if (piece?.length !== to - from) return false;
+			await take(piece);
 		}
-		return Buffer.concat(pieces, size);
+		return true;
+	};
+	const getPieces = async (key: string, size: number): Promise<Buffer | undefined> => {
+		const pieces: Buffer[] = [];
+		const all = await takePieces(key, size, async (piece) => void pieces.push(piece));
+		return all ? Buffer.concat(pieces, size) : undefined;
 	};
 	const lengthIs = async (key: string, size: number): Promise<boolean> => {
 		requests.gets += 1;
@@ -103,9 +108,20 @@ export async function redisStorage(place: RedisPlace, answerMs = ANSWER_MS): Pro
 		async getRecord(key) {
 			const record = await get(key, PIECE);
 			if (record === null) return undefined;
-			if (!record.subarray(0, IN_PIECES.length).equals(Buffer.from(IN_PIECES))) return record;
-			const size = Number(record.subarray(IN_PIECES.length).toString());
-			return size > 0 && size <= MAX_RECORD ? getPieces(key, size) : undefined;
+			const size = sizeInPieces(record);
+			if (size === undefined) return record;
+			return size <= MAX_RECORD ? memory.run(() => getPieces(key, size), size) : undefined;
+		},
+		stream(name, take) {
+			return memory.run(async () => {
+				if (isObjectHash(name) && sizeOfHash(name) > PIECE) return takePieces(name, sizeOfHash(name), take);
+				const value = await get(name, PIECE);
+				if (value === null) return false;
+				const size = isObjectHash(name) ? undefined : sizeInPieces(value);
+				if (size !== undefined) return takePieces(name, size, take);
+				await take(value);
+				return true;
+			}, PIECE);
 		},
 		async putRecord(key, record) {
 			if (record.length <= PIECE) return set(key, record);
@@ -117,6 +133,13 @@ export async function redisStorage(place: RedisPlace, answerMs = ANSWER_MS): Pro
 			if (client.isOpen) await ask(() => client.close());
 		},
 	};
+}
+
+/** Undefined for a record that is no list of pieces. */
+function sizeInPieces(record: Buffer): number | undefined {
+	if (!record.subarray(0, IN_PIECES.length).equals(Buffer.from(IN_PIECES))) return undefined;
+	const size = Number(record.subarray(IN_PIECES.length).toString());
+	return Number.isSafeInteger(size) && size > 0 ? size : undefined;
 }
 
 function piecesOf(size: number): { readonly from: number; readonly to: number }[] {

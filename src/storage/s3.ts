@@ -3,9 +3,15 @@ import { withoutAdvice } from "../util/aws.js";
 import { Limiter } from "../util/limiter.js";
 import { UserError } from "../util/result.js";
 import { MAX_RECORD, MOST_UNDER_WAY, readObject } from "./object.js";
-import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from "./s3-client.js";
+import {
+	GetObjectCommand,
+	type GetObjectCommandOutput,
+	HeadObjectCommand,
+	PutObjectCommand,
+	S3Client,
+} from "./s3-client.js";
 import type { S3Place } from "./s3-uri.js";
-import type { Storage } from "./types.js";
+import type { Storage, Take } from "./types.js";
 
 /** Requests at a time; the service answers each alone, so that this many hide its latency. */
 const AT_ONCE = 32;
@@ -90,8 +96,45 @@ export function s3Storage(place: S3Place, answerMs = ANSWER_MS): Storage {
 		);
 		return pieces.includes(undefined) ? undefined : Buffer.concat(pieces as Buffer[], size);
 	};
+	/** Where the connection breaks it goes on with the rest of the same object. */
+	const stream = (name: string, take: Take): Promise<boolean> =>
+		limiter.run(async () => {
+			let at = 0;
+			let version: string | undefined;
+			for (let attempt = 1; ; attempt++) {
+				requests.gets += 1;
+				const command = { Bucket, Key: prefix + name };
+				const rest = at === 0 ? {} : { Range: `bytes=${at}-`, ...(version === undefined ? {} : { IfMatch: version }) };
+				let answer: GetObjectCommandOutput;
+				try {
+					answer = await client.send(new GetObjectCommand({ ...command, ...rest }));
+				} catch (error) {
+					const refusal = refusalOf(error);
+					if (ABSENT.has(refusal.name) || refusal.status === REPLACED) return false;
+					throw s3Error(place, refusal);
+				}
+				if (at > 0 && answer.ContentRange?.startsWith(`bytes ${at}-`) !== true) return false;
+				version ??= answer.ETag;
+				const begun = at;
+				const body = (answer.Body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+				try {
+					for (;;) {
+						const next = await orBroken(body.next());
+						if (next === undefined) break;
+						if (next.done === true) return true;
+						at += next.value.length;
+						await take(next.value);
+					}
+				} finally {
+					await body.return?.();
+				}
+				if (at - begun >= PIECE) attempt = 0;
+				else if (attempt >= ATTEMPTS) throw s3Error(place, { name: "TimeoutError", status: 0, detail: "" });
+			}
+		});
 	return {
 		requests,
+		stream,
 		has: async (hash) => (await lengthOf(hash)) === sizeOfHash(hash),
 		get(hash) {
 			const size = sizeOfHash(hash);
@@ -116,6 +159,18 @@ export function s3Storage(place: S3Place, answerMs = ANSWER_MS): Storage {
 
 /** The last one: it is shorter than what was asked for. */
 const ABSENT: ReadonlySet<string> = new Set(["NotFound", "NoSuchKey", "InvalidRange"]);
+
+/** By now there is another object than the one that was begun. */
+const REPLACED = 412;
+
+/** Undefined where the connection breaks. */
+async function orBroken<T>(next: Promise<T>): Promise<T | undefined> {
+	try {
+		return await next;
+	} catch {
+		return undefined;
+	}
+}
 
 const REACH = "check the URI, and that the service can be reached";
 

@@ -9,6 +9,9 @@ export interface Requests {
 	puts: number;
 }
 
+/** What it rejects with ends the stream, and is what the stream rejects with. */
+export type Take = (piece: Buffer) => Promise<void>;
+
 /** Where objects are kept for other machines. Every call rejects with a UserError that says what the service said. */
 export interface Storage {
 	/** Counted from the beginning; not to be changed. */
@@ -24,6 +27,11 @@ export interface Storage {
 	/** As `putRecord` was given it: whoever may write there may have written anything. */
 	getRecord(key: RecordKey): Promise<Buffer | undefined>;
 	putRecord(key: RecordKey, record: Buffer): Promise<void>;
+	/**
+	 * Hands an object or a record on in order, in pieces of some megabytes at most; the next one is fetched when `take` is done.
+	 * False when it is not there, or not whole. What was handed on is not checked, and `take` may find it wrong.
+	 */
+	stream(name: ObjectHash | RecordKey, take: Take): Promise<boolean>;
 	/** Ends its connections. Nothing may be asked afterwards. */
 	close(): Promise<void>;
 }

@@ -14,6 +14,7 @@ import {
 	unlinkSync,
 	utimesSync,
 	writeFileSync,
+	writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../reapi/messages.js";
@@ -157,6 +158,24 @@ export class Disk {
 	}
 
 	receive(digest: Digest): Incoming {
+		const nameless = this.#receive();
+		return {
+			get size() {
+				return nameless.size;
+			},
+			write: nameless.write,
+			finish: () => nameless.finish(digest) !== undefined,
+			drop: nameless.drop,
+		};
+	}
+
+	/** A blob whose digest is known when all of it is there. */
+	receiveNameless(): { write(data: Buffer): void; finish(): Digest; drop(): void } {
+		const nameless = this.#receive();
+		return { write: nameless.write, finish: () => nameless.finish()!, drop: nameless.drop };
+	}
+
+	#receive() {
 		const path = this.temporary();
 		const fd = openSync(path, "wx", 0o600);
 		const hash = createHash("sha256");
@@ -170,25 +189,42 @@ export class Disk {
 			get size() {
 				return size;
 			},
-			write(data) {
-				writeFileSync(fd, data);
+			write: (data: Buffer): void => {
+				for (let at = 0; at < data.length; )
+					at += this.#withRoom(data.length - at, () => writeSync(fd, data, at, data.length - at, size + at));
 				hash.update(data);
 				size += data.length;
 			},
-			finish: () => {
+			/** Undefined when it is not what it should be. */
+			finish: (wanted?: Digest): Digest | undefined => {
 				close();
-				if (size !== digest.sizeBytes || hash.digest("hex") !== digest.hash) {
+				const digest = { hash: hash.digest("hex"), sizeBytes: size };
+				if (wanted !== undefined && (size !== wanted.sizeBytes || digest.hash !== wanted.hash)) {
 					removeQuietly(path);
-					return false;
+					return undefined;
 				}
 				this.#keep(digest, path);
-				return true;
+				return digest;
 			},
-			drop() {
+			drop: (): void => {
 				close();
 				removeQuietly(path);
 			},
 		};
+	}
+
+	/** Where the file system is full before the limit is reached, what was not used for longest makes room. */
+	#withRoom<T>(bytes: number, write: () => T): T {
+		for (;;) {
+			try {
+				return write();
+			} catch (error) {
+				const before = this.#size;
+				if (/^(?:ENOSPC|EDQUOT)$/.test(errorCode(error)))
+					this.shrink(Math.max(0, before - Math.max(bytes, before / 8)));
+				if (this.#size === before) throw error;
+			}
+		}
 	}
 
 	/** A name in a folder of the same file system. */
@@ -312,12 +348,14 @@ export class Disk {
 
 	#write(digest: Digest, bytes: Buffer): void {
 		const path = this.temporary();
-		try {
-			writeFileSync(path, bytes, { flag: "wx", mode: 0o400 });
-		} catch (error) {
-			removeQuietly(path);
-			throw error;
-		}
+		this.#withRoom(bytes.length, () => {
+			try {
+				writeFileSync(path, bytes, { flag: "wx", mode: 0o400 });
+			} catch (error) {
+				removeQuietly(path);
+				throw error;
+			}
+		});
 		this.#keep(digest, path);
 	}
 

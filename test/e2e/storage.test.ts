@@ -1,7 +1,7 @@
 /** Objects in real services: a Redis server, and Swift's S3 service, which checks signatures. */
 import { strict as assert } from "node:assert";
 import { execFileSync, spawnSync } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import {
 	chmodSync,
 	mkdirSync,
@@ -15,6 +15,8 @@ import {
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fetchBlock } from "../../src/lambda/fetch.js";
+import { packBlobs } from "../../src/storage/block.js";
 import { openStorage } from "../../src/storage/open.js";
 import { redisStorage } from "../../src/storage/redis.js";
 import { parseRedis } from "../../src/storage/redis-uri.js";
@@ -23,6 +25,7 @@ import { parseS3 } from "../../src/storage/s3-uri.js";
 import type { Storage } from "../../src/storage/types.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { UserError } from "../../src/util/result.js";
+import { Disk } from "../../src/worker/disk.js";
 import { testCli } from "../rig/cli.js";
 import { type Project, projects, withoutSummary } from "../rig/project.js";
 import { hasRedis, hasS3, S3_KEY, S3_SECRET, type StorageServer, startRedis, startS3 } from "../rig/storage-servers.js";
@@ -94,6 +97,30 @@ function carriesObjects(uri: () => string, folder: { readonly path: string }): v
 				assert.ok((await storage.get(hash))!.equals(readFileSync(files[i]![1])), `object ${i}`);
 		}));
 
+	it("hands on objects and records in order, as they are", () =>
+		within(uri(), async (storage) => {
+			const [hash] = file("streamed", Buffer.alloc(5_000_000, "0123456"));
+			const record = randomBytes(3_000_000);
+			const name = hashBytes(Buffer.from("a record"));
+			const taken: Buffer[] = [];
+			const take = async (piece: Buffer): Promise<void> => void taken.push(Buffer.from(piece));
+			assert.deepEqual(
+				[await storage.stream(hash, take), await storage.stream(`blocks/${name}`, take)],
+				[false, false],
+			);
+			await storage.put(hash, join(folder.path, "streamed"));
+			await storage.putRecord(`blocks/${name}`, record);
+			assert.equal(await storage.stream(hash, take), true);
+			assert.equal(hashBytes(Buffer.concat(taken.splice(0))), hash);
+			assert.equal(await storage.stream(`blocks/${name}`, take), true);
+			assert.ok(Buffer.concat(taken).equals(record));
+			const full = Object.assign(new Error("no room"), { code: "ENOSPC" });
+			await assert.rejects(
+				storage.stream(hash, () => Promise.reject(full)),
+				(error) => error === full,
+			);
+		}));
+
 	it("carries many at a time", () =>
 		within(uri(), async (storage) => {
 			const files = Array.from({ length: 100 }, (_, i) => file(`many${i}`, `object ${i}\n`));
@@ -157,6 +184,112 @@ describe("a Redis server as storage", () => {
 		assert.equal(await within(uri(), (storage) => storage.get(hash)), undefined);
 		set("rig");
 		assert.equal(await within(uri(), (storage) => storage.has(hash)), false);
+	});
+
+	describe("keeps what is larger than 8 MiB in pieces", () => {
+		const MB = 1 << 20;
+		const command = (...words: string[]): string =>
+			execFileSync("redis-cli", ["-p", `${server!.port}`, ...words], {
+				encoding: "utf8",
+				env: { ...process.env, REDISCLI_AUTH: password, LC_ALL: "C" },
+			}).trim();
+		/** Same length, other bytes. */
+		const spoil = (key: string): void => {
+			assert.equal(command("setrange", key, "1000", "wrong"), String(8 * MB));
+		};
+		const large = (): { readonly bytes: Buffer; readonly hash: ObjectHash; readonly path: string } => {
+			const bytes = randomBytes(20 * MB);
+			const path = join(folder.path, "large");
+			writeFileSync(path, bytes);
+			return { bytes, hash: hashBytes(bytes), path };
+		};
+
+		it("so that no value is larger, and all expire", () =>
+			within(`${uri()}?ttl=1000`, async (storage) => {
+				const { bytes, hash, path } = large();
+				await storage.put(hash, path);
+				await storage.putRecord(`blocks/${hash}`, bytes);
+				for (const key of [hash, `blocks/${hash}`]) {
+					const lengths = [0, 1, 2, 3].map((i) => Number(command("strlen", `${key}#${i}`)));
+					assert.deepEqual(lengths, [8 * MB, 8 * MB, 4 * MB, 0]);
+					for (const i of [0, 1, 2]) assert.ok(Number(command("ttl", `${key}#${i}`)) > 900);
+				}
+				assert.ok(Number(command("ttl", `blocks/${hash}`)) > 900);
+				assert.equal(await storage.has(hash), true);
+				assert.ok((await storage.get(hash))?.equals(bytes));
+				assert.ok((await storage.getRecord(`blocks/${hash}`))?.equals(bytes));
+			}));
+
+		it("and has nothing where one was evicted", () =>
+			within(uri(), async (storage) => {
+				const { bytes, hash, path } = large();
+				await storage.put(hash, path);
+				await storage.putRecord(`blocks/${hash}`, bytes);
+				const never = async (): Promise<void> => {};
+				for (const [i, key] of [hash, `blocks/${hash}`].entries()) assert.equal(command("del", `${key}#${i}`), "1");
+				assert.equal(await storage.has(hash), false);
+				assert.equal(await storage.get(hash), undefined);
+				assert.equal(await storage.stream(hash, never), false);
+				assert.equal(await storage.getRecord(`blocks/${hash}`), undefined);
+				assert.equal(await storage.stream(`blocks/${hash}`, never), false);
+				await storage.put(hash, path);
+				assert.ok((await storage.get(hash))?.equals(bytes));
+			}));
+
+		it("and has no object where one is wrong", () =>
+			within(uri(), async (storage) => {
+				const { hash, path } = large();
+				await storage.put(hash, path);
+				spoil(`${hash}#1`);
+				assert.equal(await storage.get(hash), undefined);
+				assert.equal(command("append", `${hash}#2`, "x"), String(4 * MB + 1));
+				assert.equal(await storage.has(hash), false);
+				await storage.put(hash, path);
+				assert.equal(hashBytes((await storage.get(hash))!), hash);
+			}));
+
+		it("of which the function takes only what is right", () =>
+			within(uri(), async (storage) => {
+				const disk = new Disk(join(folder.path, "disk"), 0, false);
+				const blobs = [randomBytes(12 * MB), randomBytes(9 * MB)];
+				const name = hashBytes(Buffer.from("a block in pieces"));
+				const none = (): void => {};
+				const fetch = async () => (await fetchBlock(storage, name, disk, none, none))?.map((d) => disk.get(d)!);
+				await storage.putRecord(`blocks/${name}`, packBlobs(blobs));
+				assert.deepEqual(await fetch(), blobs);
+				spoil(`blocks/${name}#1`);
+				assert.equal(await fetch(), undefined);
+				command("del", `blocks/${name}#0`);
+				assert.equal(await fetch(), undefined);
+				await storage.putRecord(`blocks/${name}`, packBlobs(blobs));
+				assert.deepEqual(await fetch(), blobs);
+			}));
+
+		it("and gives the whole or nothing while the server evicts", async () => {
+			const evicting = await startRedis(folder.path, ["maxmemory 48mb", "maxmemory-policy allkeys-lru"]);
+			try {
+				await within(`redis://127.0.0.1:${evicting.port}`, async (storage) => {
+					const hashes: ObjectHash[] = [];
+					for (let i = 0; i < 6; i++) {
+						const { hash, path } = large();
+						await storage.put(hash, path);
+						hashes.push(hash);
+					}
+					assert.ok(
+						Number(
+							/^evicted_keys:(\d+)/m.exec(
+								execFileSync("redis-cli", ["-p", `${evicting.port}`, "info", "stats"], { encoding: "utf8" }),
+							)?.[1],
+						) > 0,
+					);
+					const got = await Promise.all(hashes.map((hash) => storage.get(hash)));
+					assert.ok(got.includes(undefined));
+					for (const [i, bytes] of got.entries()) if (bytes !== undefined) assert.equal(hashBytes(bytes), hashes[i]);
+				});
+			} finally {
+				await evicting.stop();
+			}
+		});
 	});
 
 	it("says in one sentence what it refuses, without the password", async () => {
@@ -508,6 +641,30 @@ describe("a storage backend as a shared cache", () => {
 		assert.match(await build(`file://${shared}?access=read-only`), NONE);
 		for (const path of results) writeFileSync(path, "x");
 		assert.match(await build(`file://${shared}?access=read-only`), NONE);
+	});
+
+	it("makes again what Redis has lost a piece of, or holds wrongly, and puts it right", async function () {
+		if (!hasRedis()) this.skip();
+		// Its object and the program are larger than one value of Redis may be.
+		const p = project({ ...FILES, "main.c": `${FILES["main.c"]}char big[20 << 20] = { 1 };\n` });
+		const build = builder(p);
+		const server = await startRedis(folder.path);
+		servers.push(server);
+		const store = `redis://127.0.0.1:${server.port}`;
+		const command = (...words: string[]): string =>
+			execFileSync("redis-cli", ["-p", `${server.port}`, ...words], { encoding: "utf8" });
+		assert.match(await build(store), NONE);
+		const last = command("--scan", "--pattern", "V*#2").trim().split("\n");
+		assert.equal(last.length, 2);
+		for (const [spoilt, key] of [
+			[["del"], last[0]!],
+			[["setrange", "77", "x"], last[1]!.replace(/2$/, "1")],
+		] as const) {
+			const [word, ...rest] = spoilt;
+			command(word, key, ...rest);
+			assert.match(await build(store), /^gg: 4 from the store, 1 compiled, linked or archived, /m);
+			assert.match(await build(store), ALL);
+		}
 	});
 
 	it("goes on giving what it has when it takes no more", async function () {

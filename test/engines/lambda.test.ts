@@ -139,6 +139,7 @@ function noting() {
 			requests.puts += 1;
 			records.set(key, record);
 		},
+		stream: async () => assert.fail("nothing is read"),
 		close: async () => {},
 	};
 	return { records, requests, storage };

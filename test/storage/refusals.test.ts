@@ -125,6 +125,68 @@ describe("an S3 service that refuses", () => {
 			(endpoint) => withBucket(endpoint, (storage) => storage.putBytes(HASH, BYTES)),
 		));
 
+	describe("hands on an object whose connection breaks", () => {
+		const whole = Buffer.alloc(5 << 20, "0123456789");
+		/** Each answer breaks off in the middle of what is left, `breaks` times. */
+		const broken = async (
+			breaks: number,
+			more: (n: number) => Partial<Answer>,
+			use: (taken: Buffer, all: boolean, asked: readonly string[]) => void,
+		): Promise<void> => {
+			const asked: string[] = [];
+			await answering(
+				(n, request) => {
+					const { range = "", "if-match": like = "" } = request.headers;
+					asked.push(`${range} ${like}`.trim());
+					const from = Number(/^bytes=(\d+)-$/.exec(range)?.[1] ?? 0);
+					const rest = whole.subarray(from);
+					const headers = {
+						"content-length": `${rest.length}`,
+						etag: '"one"',
+						...(range === "" ? {} : { "content-range": `bytes ${from}-${whole.length - 1}/${whole.length}` }),
+					};
+					const body = n < breaks ? rest.subarray(0, rest.length >> 1) : rest;
+					if (n < breaks) setTimeout(() => request.socket.end(), 50);
+					return { status: range === "" ? 200 : 206, body: body.toString("latin1"), headers, ...more(n) };
+				},
+				(endpoint) =>
+					withBucket(endpoint, async (storage) => {
+						const taken: Buffer[] = [];
+						const all = await storage.stream(`blocks/${HASH}`, async (piece) => void taken.push(Buffer.from(piece)));
+						use(Buffer.concat(taken), all, asked);
+					}),
+			);
+		};
+
+		it("from where it broke, and only if it is still the same", () =>
+			broken(
+				2,
+				() => ({}),
+				(taken, all, asked) => {
+					assert.ok(all && taken.equals(whole));
+					assert.equal(asked.length, 3);
+					assert.match(asked[2]!, /^bytes=\d{6,}- "one"$/);
+				},
+			));
+
+		it("not at all when there is another by then, or all of it comes again", async () => {
+			const gone = (n: number): Partial<Answer> => (n === 0 ? {} : refusal(412, "PreconditionFailed"));
+			await broken(1, gone, (_, all) => assert.equal(all, false));
+			const again = (n: number): Partial<Answer> => (n === 0 ? {} : { status: 200, headers: { etag: '"one"' } });
+			await broken(1, again, (_, all) => assert.equal(all, false));
+		});
+
+		it("a few times", () =>
+			assert.rejects(
+				broken(
+					9,
+					() => ({}),
+					() => {},
+				),
+				/does not answer/,
+			));
+	});
+
 	it("gives a large object in ranges, and one whose connection broke again", () => {
 		const large = Buffer.alloc(40 << 20, "0123456789");
 		const hash = hashBytes(large);
