@@ -9,6 +9,7 @@ import { ToolPaths, wrappersFor } from "../interpose/tools.js";
 import type { DescribedTool } from "../models/generic.js";
 import type { Event } from "../report/events.js";
 import { describeCommand, Journal } from "../report/journal.js";
+import { Progress } from "../report/progress.js";
 import { describeErrnoNumber, findProject, openProject } from "../store/project.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import { UserError } from "../util/result.js";
@@ -99,7 +100,12 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	const names = new Set(described.map((tool) => tool.description.tool));
 	const wrappers = io.env["GG_MODELPATH"] ?? wrappersFor(workshop.cacheDir, workshop.natives.shim, clean, names);
 	const recheck = workshop.recheck(options);
+	// What servers cost that are paid by use, as far as make's own lines leave room for it.
+	const isPaid = options.engines.some((engine) => engine.name === "lambda");
+	const shown = isPaid && options.status && process.stderr.isTTY === true;
+	const progress = new Progress({ shown, write: (text) => io.err(text), more: workshop.spent });
 	const sink = (event: Event): void => {
+		progress.clear();
 		journal.add(event);
 		if (event.kind === "command" && /^(?:cached|ran)$/.test(event.how)) recheck?.consider(event.thunk as ObjectHash);
 		if (event.kind === "warning")
@@ -119,8 +125,10 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 			forced(hash, thunk, forced, how, engine, undeclared, place) {
 				workshop.place(hash, thunk, forced);
 				recheck?.consider(forced.final);
+				progress.add(how);
 				if (undeclared.length > 0) sink({ kind: "warning", failure: undeclaredInput(thunk, undeclared[0]!) });
 				const { stdout, stderr } = session.shown(hash);
+				if (forced.result.stdout.length + forced.result.stderr.length > 0) progress.clear();
 				if (stdout) process.stdout.write(forced.result.stdout);
 				if (stderr) process.stderr.write(forced.result.stderr);
 				sink({
@@ -219,6 +227,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		child.kill(signal === "SIGTERM" ? 15 : 1);
 	};
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
+	progress.writes("among");
 	const child = workshop.spawner.run(supervisor.command(program, options.rest, env, clean, io.cwd));
 	session.begin(new Map(Object.entries(io.env).map(([name, value]) => [name, value ?? ""])));
 	const end = await child.done;
@@ -230,10 +239,12 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		});
 	}
 	makeHasEnded = true;
+	progress.writes("alone");
 	// What the build asked before its end may be the next thing to be read.
 	await new Promise(setImmediate);
 	if (interrupted && end.status !== 0) await leave();
 	const failed = await session.realiser.settle();
+	progress.clear();
 	const abandoned = interrupted && (end.status !== 0 || failed.length > 0);
 	await server.close();
 	session.close();

@@ -54,11 +54,8 @@ export const run: Run = async (args, io) => {
 			io.err("Nothing to force. Bye.\n");
 			return good ? 0 : 1;
 		}
-		const progress = new Progress(
-			options.status && process.stderr.isTTY === true,
-			(text) => io.err(text),
-			workshop.spent,
-		);
+		const shown = options.status && process.stderr.isTTY === true;
+		const progress = new Progress({ shown, write: (text) => io.err(text), more: workshop.spent });
 		const failures = new Map<ObjectHash, ForceOutcome & { kind: "failed" }>();
 		const recheck = workshop.recheck(options);
 		const told = (event: Event): void => {

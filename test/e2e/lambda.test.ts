@@ -1,7 +1,9 @@
 /** Builds whose compiles run in the function of AWS Lambda, with a folder or a Redis server between them. */
 import { strict as assert } from "node:assert";
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { quote } from "shell-quote";
 import { lambdaInvoker } from "../../src/engines/lambda/invoker.js";
 import { hasJail, jailed } from "../rig/lambda-jail.js";
 import {
@@ -92,6 +94,27 @@ describe("the engine lambda", () => {
 		);
 		assert.match(ended.stderr, /unused variable/);
 		assert.match((await p.gg(["explain", "main.o"])).stdout, /on AWS Lambda/);
+	});
+
+	it("says on a terminal what a build has cost so far, and nothing of it where none is", async function () {
+		if (spawnSync("script", ["--version"]).status !== 0) this.skip();
+		const p = project(FILES);
+		const { engine, store } = await service(p);
+		const STATE = /\r\u001b\[K\d+ run, \d+ from the store; about \$0\.\d{4}/;
+		const words = (status: string) => [GG, "build", status, "--store", store, "-j", "4", "--engine", engine];
+		for (const [status, isSaid] of [
+			["--status", true],
+			["-s", false],
+		] as const) {
+			p.fresh();
+			const command = [...words(status), "make", "-j4", `CFLAGS=-O1 -Ih -DS${status.length}`];
+			const ended = await p.run(["script", "-qec", quote(command), "/dev/null"], { env: CREDENTIALS });
+			assert.equal(ended.status, 0, ended.stdout);
+			assert.equal(STATE.test(ended.stdout), isSaid, ended.stdout);
+			// It is cleared away before the last words.
+			assert.match(ended.stdout, /^(?:.*\r\u001b\[K)?gg: AWS Lambda: \d+ invocations .*; about \$0\.\d{4} /m);
+		}
+		assert.doesNotMatch((await built(p, store, engine)).stderr, STATE);
 	});
 
 	const RESULTS = (lambda: LambdaService): number => lambda.replies.filter((r) => r.kind === "result").length;
