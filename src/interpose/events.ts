@@ -4,7 +4,7 @@ import { absolute } from "./describe.js";
 import type { ShimRequest } from "./protocol.js";
 
 /** What of an event the command itself says. */
-export function eventOf({
+function eventOf({
 	request,
 	plan,
 	argv,
@@ -12,6 +12,16 @@ export function eventOf({
 	const outputs = plan.outputs.map((o) => absolute(request.cwd, o.path));
 	const described = plan.description === undefined ? {} : { description: plan.description };
 	return { kind: "command", tool: request.tool, argv, cwd: request.cwd, outputs, ...described };
+}
+
+/** What became of a command that has a model. */
+export function commandEvent(
+	c: Case,
+	how: CommandEvent["how"],
+	more: Partial<Pick<CommandEvent, "reason" | "detail" | "thunk" | "status">>,
+): CommandEvent {
+	const ms = performance.now() - c.started;
+	return { ...eventOf(c), how, reason: "", detail: "", thunk: "", status: 0, ms, ...more };
 }
 
 /** A command that ran here without a thunk. `started`: by performance.now(). */
