@@ -38,6 +38,7 @@ export async function openLambdaEngine(
 			now: () => performance.now(),
 			after: (ms, then) => void setTimeout(then, ms),
 			random: Math.random,
+			others: () => new Promise((resolve) => void setImmediate(resolve)),
 		});
 		return {
 			...engine,

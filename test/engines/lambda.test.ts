@@ -5,6 +5,7 @@ import { parseLambda } from "../../src/engines/lambda/address.js";
 import { Carrier } from "../../src/engines/lambda/blobs.js";
 import { costOf } from "../../src/engines/lambda/cost.js";
 import { Throttle } from "../../src/engines/lambda/throttle.js";
+import { Turns } from "../../src/engines/lambda/turns.js";
 import { digestNamed, nameOfDigest } from "../../src/lambda/payload.js";
 import { packBlobs, unpackBlobs } from "../../src/storage/block.js";
 import type { Storage } from "../../src/storage/types.js";
@@ -117,6 +118,31 @@ describe("how many invocations are under way", () => {
 		}
 		assert.equal(throttle.allowed, 1);
 		assert.equal(throttle.refusedFor, 70_000);
+	});
+});
+
+describe("preparing of thunks that may all run at once", () => {
+	it("goes in the order in which they came, and lets others have their turn after some milliseconds of it", async () => {
+		const said: string[] = [];
+		let ms = 0;
+		const turns = new Turns({
+			now: () => ms,
+			others: async () => void said.push("others"),
+		});
+		const prepare = async (name: string, takes: number): Promise<void> => {
+			await turns.next();
+			said.push(name);
+			ms += takes;
+		};
+		await Promise.all([
+			prepare("a", 2),
+			prepare("b", 2),
+			prepare("c", 3),
+			prepare("d", 1),
+			prepare("e", 9),
+			prepare("f", 1),
+		]);
+		assert.deepEqual(said, ["a", "b", "c", "others", "d", "e", "others", "f"]);
 	});
 });
 

@@ -110,10 +110,18 @@ function areKnown(args: readonly string[], withValue: ReadonlySet<string>, isKno
 	return true;
 }
 
+const reals = new Map<string, string>();
+
+/** The system's folders are looked at once. */
 function real(path: string): string {
-	try {
-		return realpathSync(path);
-	} catch {
-		return path;
+	let found = reals.get(path);
+	if (found === undefined) {
+		try {
+			found = realpathSync(path);
+		} catch {
+			found = path;
+		}
+		reals.set(path, found);
 	}
+	return found;
 }

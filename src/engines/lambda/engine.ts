@@ -27,6 +27,7 @@ import { type Carried, Carrier } from "./blobs.js";
 import { costOf, type Usage } from "./cost.js";
 import type { Invoker } from "./invoker.js";
 import { Throttle } from "./throttle.js";
+import { Turns } from "./turns.js";
 
 export interface LambdaOptions extends ModesOptions {
 	/** How the function is called where people read it. */
@@ -48,6 +49,8 @@ export interface LambdaOptions extends ModesOptions {
 	readonly now: () => number;
 	readonly after: (ms: number, then: () => void) => void;
 	readonly random: () => number;
+	/** Lets what else there is to do have its turn. */
+	readonly others: () => Promise<void>;
 }
 
 export interface LambdaEngine extends Engine {
@@ -85,6 +88,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 	/** A server of the user's own asks nothing for a request. */
 	const isBilled = o.storageName.startsWith("s3:");
 	const carrier = new Carrier(o.storage);
+	const turns = new Turns({ now: o.now, others: o.others });
 	const declined = (message: string, hint?: string): Declined => {
 		const failure: ExecutionFailure = { reason: "remote", message: `${o.name}: ${message}` };
 		return { kind: "declined", failure: hint === undefined ? failure : { ...failure, hint } };
@@ -124,6 +128,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 	const func = usable(hello, o);
 
 	async function run(hash: ObjectHash, thunk: Thunk, unwanted: AbortSignal): Promise<Execution | Declined> {
+		await turns.next();
 		const root = roots.build(thunk, hash);
 		const size = sizeOf(root);
 		if (size > func.room * ROOM_SHARE)
