@@ -41,10 +41,6 @@ export async function handler(event: unknown, context: Context = {}): Promise<La
 	};
 	const ask = { protocol, version, action, blobs, blocks, objects };
 	disk ??= openDisk();
-	const reply = await invocation(ask, { ...parts, disk });
-	if (reply.kind !== "failed" || reply.reason !== "full") return reply;
-	// What other actions needed goes; if it is still too much, that is the answer.
-	disk.shrink(0);
 	return invocation(ask, { ...parts, disk });
 }
 

@@ -302,7 +302,7 @@ describe("the engine lambda", () => {
 		);
 		assert.match(
 			await say(["--store", store, "--engine", "lambda=us-east-1?endpoint=http://127.0.0.1:9"]),
-			/^gg-build: AWS Lambda: the service cannot be reached or fails \(ECONNREFUSED\)\n/m,
+			/^gg-build: AWS Lambda: the service cannot be reached or fails \(ECONNREFUSED\)\n {4}look at the function.s log, and check the region and the endpoint: gg lambda status\n/m,
 		);
 	});
 

@@ -118,7 +118,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			}
 			if (attempt++ < ATTEMPTS) continue;
 			return invoked.kind === "broken"
-				? declined(invoked.message)
+				? declined(invoked.message, BROKEN)
 				: declined("the function's answer is none of gg's", UPDATE);
 		}
 	}
@@ -134,6 +134,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		if (size > func.room * ROOM_SHARE)
 			return declined(
 				`its inputs have ${megabytes(size)}, too much for the function's /tmp of ${megabytes(func.room)}`,
+				MORE_TMP,
 			);
 		const action = makeAction(hash, thunk, root.digest, { platform: [], timeoutMs: o.timeoutMs });
 		const { blobs, done } = roots.unsent(root);
@@ -156,16 +157,19 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				done();
 				return take(thunk, reply.result);
 			}
-			if (reply.kind === "failed")
-				return reply.reason === "storage"
-					? declined(`in the function, ${reply.message}`, ROLE)
-					: declined(reply.message);
+			if (reply.kind === "failed") {
+				const hint = HINTS.get(reply.reason);
+				return declined(reply.reason === "storage" ? `in the function, ${reply.message}` : reply.message, hint);
+			}
 			const missing = new Set(reply.blobs.map((name) => digestNamed(name)?.hash ?? ""));
 			// An instance that is new lacks what others had long ago. What was stored and is not there any more is stored again.
 			if (round > 1) carrier.forget(missing);
 			wanted = allBlobs(action, roots.unsent(root, true).blobs);
 		}
-		return declined(`the function does not find what was put into ${o.storageName}`, STORAGE);
+		return declined(
+			`the function, which keeps files in ${func.storage}, does not find what was put into ${o.storageName}`,
+			STORAGE,
+		);
 	}
 
 	async function take(thunk: Thunk, encoded: string): Promise<Execution | Declined> {
@@ -235,8 +239,15 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 }
 
 const LIMITS = "ask for fewer jobs, or for a larger limit of concurrent executions";
+const BROKEN = "look at the function's log, and check the region and the endpoint: gg lambda status";
 const UPDATE = "bring it up to date: gg lambda update";
-const ROLE = "the function's role, or the key in its GG_STORAGE_URI, must be allowed to read and write there";
+const MORE_TMP = "give it a larger one: gg lambda deploy --tmp MB";
+/** What to do about a failure in the function. */
+const HINTS: ReadonlyMap<string, string> = new Map([
+	["full", MORE_TMP],
+	["late", "give it more time: gg lambda deploy --timeout SECONDS"],
+	["storage", "the function's role, or the key in its GG_STORAGE_URI, must be allowed to read and write there"],
+]);
 const STORAGE = "GG_STORAGE_URI must name the same storage backend here and in the function";
 
 type Hello = Extract<LambdaReply, { kind: "hello" }>;
