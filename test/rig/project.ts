@@ -121,7 +121,7 @@ export class Project {
 	/** The whole environment of what a test starts: nothing of the caller's but where node is. */
 	env(more: RunOptions["env"] = {}): Record<string, string> {
 		const env: Record<string, string | undefined> = {
-			PATH: `/usr/local/bin:/usr/bin:/bin:${path.dirname(process.execPath)}`,
+			PATH: `${path.dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
 			HOME: path.join(this.folder, "home"),
 			TMPDIR: path.join(this.folder, "tmp"),
 			XDG_RUNTIME_DIR: path.join(this.folder, "tmp"),

@@ -163,7 +163,7 @@ class Rig {
 	#run(argv: readonly string[], ggrun = ""): Promise<Ended> {
 		const { folder, cache } = this.#options;
 		const env = {
-			PATH: `/usr/local/bin:/usr/bin:/bin:${path.dirname(process.execPath)}`,
+			PATH: `${path.dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
 			HOME: path.join(folder, "home"),
 			TMPDIR: path.join(folder, "tmp"),
 			XDG_RUNTIME_DIR: path.join(folder, "tmp"),
