@@ -172,6 +172,7 @@ export class Toolchains {
 			{ ...systemProbe, run },
 		);
 		if (found === undefined || cut) return undefined;
+		await this.#facts.readAhead(found.files);
 		const files: [string, ObjectHash, boolean][] = [];
 		for (const f of found.files) {
 			const fact = this.#facts.get(f);

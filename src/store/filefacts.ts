@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { hashFile, type ObjectHash } from "../thunk/hash.js";
+import { hashFile, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
+import { hashElsewhere } from "../thunk/hash-elsewhere.js";
 import { PLACEHOLDER_MAX, type Placeholder, parsePlaceholder } from "../thunk/placeholder.js";
 import { makeFolders, writeFileAtomic } from "../util/files.js";
 import { CTIME_MS, DEV, FILE, INO, lookAt, looked, MTIME_MS, RACY_MS, SIZE } from "../util/look.js";
@@ -37,6 +38,9 @@ const ONCE = /#[ \t]*pragma[ \t]+once\b|Pragma[ \t]*\([ \t]*"once"/;
 const IMPORT = /#[ \t]*import\b/;
 /** What is searched for is shorter; so much of each piece is searched again with the next. */
 const TAIL = 40;
+
+/** A program of this size is worth another thread. */
+const LARGE = 1 << 20;
 
 interface Entry extends FileFact {
 	readonly dev: number;
@@ -91,18 +95,39 @@ export class FileFacts {
 		return fact;
 	}
 
+	/**
+	 * Has large programs and libraries among these files read by another thread, so that `get` finds them known. Whatever goes
+	 * wrong is left to `get`, and so is what changes meanwhile: it looks again.
+	 */
+	async readAhead(paths: Iterable<string>): Promise<void> {
+		if (!this.#loaded) this.#loadAll();
+		const asked = new Map<string, Omit<Entry, "hash" | "system" | "checked">>();
+		for (const path of paths) {
+			const known = this.#files.get(path);
+			if (known?.checked === true || lookAt(path, true) !== FILE) continue;
+			if (known !== undefined && isAsLooked(known)) continue;
+			const [dev, ino, size, mtimeMs, ctimeMs, mode] = looked as unknown as Six;
+			const looks = { size, mtimeMs, ctimeMs, dev, ino, readAt: Date.now() };
+			if (size >= LARGE) asked.set(path, { ...NOTHING_NAMED, executable: isRunnable(mode), ...looks });
+		}
+		for (const [path, { hash, head }] of await hashElsewhere([...asked.keys()])) {
+			const entry = asked.get(path)!;
+			if (sizeOfHash(hash) === entry.size && isBinary(head) && !this.#files.has(path))
+				this.#keep(path, { ...entry, hash });
+		}
+	}
+
+	#keep(path: string, entry: Omit<Entry, "system" | "checked">, system = this.#isSystem(path)): Entry {
+		const kept = { ...entry, system, checked: false };
+		this.#files.set(path, kept);
+		if (system) this.#dirty.user = true;
+		else this.#dirty.project = true;
+		return kept;
+	}
+
 	#look(path: string, known: Entry | undefined, onRead: ((content: Buffer) => void) | undefined): Entry | undefined {
 		if (lookAt(path, true) !== FILE) return undefined;
-		if (
-			known !== undefined &&
-			known.size === looked[SIZE] &&
-			known.mtimeMs === looked[MTIME_MS] &&
-			known.ctimeMs === looked[CTIME_MS] &&
-			known.ino === looked[INO] &&
-			known.dev === looked[DEV] &&
-			known.readAt - Math.max(known.ctimeMs, known.mtimeMs) > RACY_MS
-		)
-			return known;
+		if (known !== undefined && isAsLooked(known)) return known;
 		return this.#read(path, known?.system ?? this.#isSystem(path), onRead);
 	}
 
@@ -138,9 +163,9 @@ export class FileFacts {
 				names.import ||= mayName("import") && IMPORT.test(searched);
 				tail = searched.slice(-TAIL);
 			});
-			const entry: Entry = {
+			const entry = {
 				hash,
-				executable: (mode & 0o100) !== 0,
+				executable: isRunnable(mode),
 				size,
 				placeholder,
 				namesTime: names.time,
@@ -153,13 +178,8 @@ export class FileFacts {
 				dev,
 				ino,
 				readAt,
-				system,
-				checked: false,
 			};
-			this.#files.set(path, entry);
-			if (system) this.#dirty.user = true;
-			else this.#dirty.project = true;
-			return entry;
+			return this.#keep(path, entry, system);
 		} catch {
 			// Unreadable, or gone since the look: whoever needs it says so in its own words.
 			return undefined;
@@ -247,6 +267,32 @@ export class FileFacts {
 	}
 }
 
+/** What was known of the file at which the last look was is still so. */
+function isAsLooked(known: Entry): boolean {
+	return (
+		known.size === looked[SIZE] &&
+		known.mtimeMs === looked[MTIME_MS] &&
+		known.ctimeMs === looked[CTIME_MS] &&
+		known.ino === looked[INO] &&
+		known.dev === looked[DEV] &&
+		known.readAt - Math.max(known.ctimeMs, known.mtimeMs) > RACY_MS
+	);
+}
+
+function isRunnable(mode: number): boolean {
+	return (mode & 0o100) !== 0;
+}
+
+/** Of what is no text. */
+const NOTHING_NAMED = {
+	placeholder: undefined,
+	namesTime: false,
+	timePieces: [],
+	namesAssemblerFile: false,
+	namesOnce: false,
+	namesImport: false,
+} as const;
+
 function flagsOf(e: FileFact): number {
 	const named =
 		(e.namesTime ? 2 : 0) | (e.namesAssemblerFile ? 4 : 0) | (e.namesOnce ? 8 : 0) | (e.namesImport ? 16 : 0);
@@ -254,7 +300,7 @@ function flagsOf(e: FileFact): number {
 }
 
 /** ELF files and archives are no source text, whatever words they hold. */
-function isBinary(head: Buffer): boolean {
+function isBinary(head: Uint8Array): boolean {
 	return (head[0] === 0x7f && head[1] === 0x45) || (head[0] === 0x21 && head[1] === 0x3c);
 }
 

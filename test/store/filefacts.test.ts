@@ -146,6 +146,56 @@ describe("facts of files", () => {
 		facts.flush();
 	});
 
+	/** Two mebibytes that begin as a program does. */
+	const program = (fill: string): Buffer => Buffer.concat([Buffer.from("\x7fELF"), Buffer.alloc(2 << 20, fill)]);
+
+	it("of large programs can be found ahead, and are what they would be", async () => {
+		const [one, two] = [program("1"), program("2")];
+		writeFileSync(at("p"), one, { mode: 0o755 });
+		writeFileSync(at("q"), two, { mode: 0o644 });
+		const facts = make();
+		await facts.readAhead([at("p"), at("none"), at("q"), folder.path]);
+		facts.flush();
+		assert.deepEqual(
+			["p", "q"].filter((name) => index().includes(at(name))),
+			["p", "q"],
+		);
+		rmSync(at("index"), { recursive: true });
+		for (const [name, content] of [
+			["p", one],
+			["q", two],
+		] as const) {
+			const { readAt: _, ...ahead } = facts.get(at(name))!;
+			const { readAt: __, ...fact } = make().get(at(name))!;
+			assert.deepEqual(ahead, fact);
+			assert.equal(ahead.hash, hashBytes(content));
+		}
+	});
+
+	it("of text and of small files are not found ahead: their words are looked for", async () => {
+		writeFileSync(at("text"), `${" ".repeat(2 << 20)}__TIME__`);
+		writeFileSync(at("small"), "\x7fELF");
+		const facts = make();
+		await facts.readAhead([at("text"), at("small")]);
+		assert.equal(facts.get(at("text"))?.namesTime, true);
+		facts.flush();
+		assert.equal(index().includes(at("small")), false);
+	});
+
+	it("found ahead are not those of what came meanwhile", async () => {
+		const times = new Date(1000);
+		for (let i = 0; i < 5; i++) {
+			const facts = make();
+			writeFileSync(at("p"), program("1"));
+			utimesSync(at("p"), times, times);
+			const ahead = facts.readAhead([at("p")]);
+			writeFileSync(at("p"), program("2"));
+			utimesSync(at("p"), times, times);
+			await ahead;
+			assert.equal(facts.get(at("p"))?.hash, hashBytes(program("2")));
+		}
+	});
+
 	it("of the system go into the user's index and are looked at once", () => {
 		mkdirSync(at("sys"));
 		writeFileSync(at("sys/h"), "one");
