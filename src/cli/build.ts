@@ -122,8 +122,8 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		// A build ends with every file in its place.
 		{ ...options, keepGoing, download: "all" },
 		{
-			forced(hash, thunk, forced, how, engine, undeclared, place) {
-				workshop.place(hash, thunk, forced);
+			async forced(hash, thunk, forced, how, engine, undeclared, place) {
+				await workshop.place(hash, thunk, forced);
 				recheck?.consider(forced.final);
 				progress.add(how);
 				if (undeclared.length > 0) sink({ kind: "warning", failure: undeclaredInput(thunk, undeclared[0]!) });

@@ -66,9 +66,9 @@ export const run: Run = async (args, io) => {
 		const forcer = await workshop.forcer(
 			{ ...options, download: all && options.download === "targets" ? "all" : options.download },
 			{
-				forced(hash, thunk, forced, how, engine, undeclared, place) {
+				async forced(hash, thunk, forced, how, engine, undeclared, place) {
+					if (options.download === "all") await workshop.place(hash, thunk, forced);
 					recheck?.consider(forced.final);
-					if (options.download === "all") workshop.place(hash, thunk, forced);
 					progress.add(how);
 					journal.add({
 						kind: "thunk",

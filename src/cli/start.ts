@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
 import { removeQuietly, writeFileAtomic } from "../util/files.js";
+import { optimiseLater } from "../util/optimise.js";
 
 /**
  * The first file that is loaded: it starts the bundle beside it, by the code that V8 made of it at an earlier start. Compiling
@@ -60,9 +60,7 @@ function writeCode(file: string, code: Buffer): void {
 	}
 }
 
-// Most runs of gg are over before optimised code has paid for the time that it takes to make: a function is to be used
-// fifteen times as much as V8 asks for by itself. Only Node.js 20's knows the word; others say to the user that they do not.
-if (process.versions.v8.startsWith("11.3.")) setFlagsFromString("--interrupt-budget=2000000");
+optimiseLater();
 
 const filename = join(__dirname, `main-${BUNDLE}.js`);
 const file = codeFile();

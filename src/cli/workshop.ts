@@ -1,4 +1,4 @@
-import { lstatSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { localEngine } from "../engines/local.js";
@@ -15,16 +15,14 @@ import { type Natives, nativePrograms } from "../interpose/native.js";
 import { beginWork } from "../store/at-work.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
-import { Placeholders, readPlaceholder } from "../store/placeholders.js";
-import { decodeThunk } from "../thunk/codec.js";
+import { Placeholders } from "../store/placeholders.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { loadAddon } from "../util/addon.js";
-import { setFileTime } from "../util/file-time.js";
-import { errorCode, isAbsence, overwriteFile } from "../util/files.js";
+import { optimiseAsUsual } from "../util/optimise.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
-import type { Standing } from "../util/take-place.js";
 import type { EngineChoice, RunOptions } from "./options.js";
+import { placing } from "./place.js";
 import { cacheDirectory, give } from "./project.js";
 import type { Io } from "./types.js";
 
@@ -46,7 +44,7 @@ export interface Workshop {
 	/** Runs finished thunks again, in place on this machine; undefined where none is to be. */
 	recheck(options: RunOptions): Recheck | undefined;
 	/** Puts the outputs of a forced thunk where its placeholders stand. */
-	place(hash: ObjectHash, thunk: Thunk, forced: Forced): void;
+	place(hash: ObjectHash, thunk: Thunk, forced: Forced): Promise<void>;
 	/** Fetches what servers made and kept, as far as it can be had; what is here already costs nothing. */
 	bring(hashes: Iterable<ObjectHash | undefined>): Promise<void>;
 	/** What servers that are paid by use have come to so far, for the line of progress; empty where there is none. */
@@ -93,29 +91,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		const wanted = [...hashes].filter((hash) => hash !== undefined && !store.objects.has(hash)) as ObjectHash[];
 		await Promise.all(wanted.map((hash) => Promise.any(servers.map((s) => s.bring(hash))).catch(() => undefined)));
 	};
-	const placeAt = (path: string, forced: Forced, tag: string): boolean => {
-		const standing = readPlaceholder(path);
-		const to = forced.outputs.get(tag);
-		if (standing === undefined) return false;
-		// A side output that the tool left out, this time.
-		if (to === undefined && tag !== "") {
-			placeholders.remove(path);
-			return true;
-		}
-		if (to === undefined) return false;
-		const there = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-		if (there === undefined) return false;
-		const { mtimeNs, mode: bits, nlink } = there;
-		const here = Number(bits);
-		const made = forced.result.outputs;
-		const own = (tag === "" ? made[0] : made.find((o) => o.tag === tag))?.mode ?? 0o644;
-		// A placeholder of ours has the mode that its output will have, unless the build gave it another one since.
-		const mode = own !== (here & 0o7777) && isOurs(store, standing.hash) ? here & 0o7777 : own;
-		const is = (at: string): boolean => readPlaceholder(at)?.hash === standing.hash;
-		if (!putAt(store, to, { path, mode, nlink }, { mtimeNs, mode: bits, is })) return false;
-		placeholders.forget(path);
-		return true;
-	};
+	const place = placing(store, placeholders);
 	const local = (jobs: number, options: RunOptions, sandbox: boolean): Engine => {
 		const executor = localExecutor({
 			store,
@@ -151,18 +127,13 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		spawner,
 		scratch,
 		folder,
-		placeAt,
+		place: place.all,
+		placeAt: place.at,
 		bring,
 		spent: () => spending.map((ask) => ask()).join("; "),
 		leaveServers() {
 			for (const server of servers) server.close();
 			for (const leave of leaving) leave();
-		},
-		place(hash, thunk, forced) {
-			for (const output of thunk.outputPaths) {
-				const standing = readPlaceholder(output.path);
-				if (standing?.hash === hash) placeAt(output.path, forced, standing.tag);
-			}
 		},
 		async forcer(options, events) {
 			const parts = {
@@ -186,6 +157,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					if (remoteStore === undefined) return near;
 					return storedEngine(near, remoteStore);
 				}
+				optimiseAsUsual();
 				if (choice.name === "lambda") {
 					const { openLambdaEngine } = await import("./lambda-engine.js");
 					const far = await openLambdaEngine(
@@ -237,7 +209,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					},
 					forced(hash, thunk, forced, ...rest) {
 						for (const output of forced.result.outputs) modes.set(output.hash, output.mode);
-						events.forced(hash, thunk, forced, ...rest);
+						return events.forced(hash, thunk, forced, ...rest);
 					},
 				},
 				keepGoing: options.keepGoing,
@@ -290,41 +262,4 @@ function preloadable(library: string, folder: string): string {
 	const link = join(folder, "view.so");
 	symlinkSync(library, link);
 	return link;
-}
-
-/** A new file in the place of the one that is there, or else new content for it; false when the store does not have it. */
-function putAt(
-	store: LocalStore,
-	hash: ObjectHash,
-	file: { path: string; mode: number; nlink: bigint },
-	standing: Standing,
-): boolean {
-	const { path, mode, nlink } = file;
-	// Further names of it stay names of the same file: what is changed in place is changed under all of them.
-	if (nlink === 1n) {
-		try {
-			if (store.objects.copyOut(hash, path, mode, standing)) return true;
-		} catch (error) {
-			// The build has closed its folder, or it is mounted by itself.
-			if (!/^(?:EACCES|EBUSY|EPERM|EROFS)$/.test(errorCode(error))) throw error;
-		}
-		// It may have been given another name meanwhile.
-	}
-	const bytes = store.objects.get(hash);
-	if (bytes === undefined || !standing.is(path)) return false;
-	overwriteFile(path, bytes, mode);
-	try {
-		setFileTime(path, standing.mtimeNs);
-	} catch (error) {
-		// The recipe went on, and removed it.
-		if (!isAbsence(error)) throw error;
-	}
-	return true;
-}
-
-/** A thunk in the original's form says nothing of modes. */
-function isOurs(store: LocalStore, hash: ObjectHash): boolean {
-	const bytes = store.objects.get(hash);
-	const decoded = bytes === undefined ? undefined : decodeThunk(bytes);
-	return decoded?.ok === true && decoded.value.cwd !== "";
 }

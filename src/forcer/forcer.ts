@@ -37,6 +37,16 @@ interface Ran {
 	readonly coming: Promise<ExecutionFailure | undefined> | undefined;
 }
 
+/** How a thunk came to its result, and where. */
+interface Came {
+	readonly how: "cached" | "ran" | "found";
+	readonly engine: string;
+	readonly undeclared: readonly string[];
+	readonly place: Place | undefined;
+}
+
+const CACHED: Came = { how: "cached", engine: "", undeclared: [], place: undefined };
+
 /** Engines that took a thunk and could not run it, and why. */
 type Declines = Map<Engine, ExecutionFailure>;
 
@@ -68,7 +78,7 @@ export class Forcer {
 	readonly #fleeting = new Set<ObjectHash>();
 	readonly #finals = new Map<ObjectHash, Node>();
 	#watching = false;
-	/** Thunks that an engine is at work on, be it only to fetch what they came to. */
+	/** Thunks that an engine is at work on, be it only to fetch what they came to, and results that are being told. */
 	#busy = 0;
 
 	constructor(options: {
@@ -178,7 +188,7 @@ export class Forcer {
 		if ("reason" in thunk) return failure(hash, thunk, thunk);
 		if (cached !== undefined) {
 			const settled = await this.#settle(node, cached, thunk);
-			if (settled.kind === "forced") this.#events.forced(hash, thunk, settled, "cached", "", []);
+			if (settled.kind === "forced") await this.#tell(node, thunk, settled, CACHED);
 			return settled;
 		}
 		const needs = await this.#needs(node, thunk);
@@ -192,7 +202,7 @@ export class Forcer {
 			const outcome = await this.#wait(node, owner);
 			if (outcome.kind === "forced") {
 				this.#remember(hash, final, thunk, outcome.result);
-				this.#events.forced(hash, replaced, outcome, "cached", "", []);
+				await this.#tell(node, replaced, outcome, CACHED);
 			}
 			return outcome;
 		}
@@ -200,6 +210,21 @@ export class Forcer {
 		const outcome = await this.#run(node, thunk, { final, thunk: replaced, bytes });
 		if (outcome.kind === "forced" && final !== hash) this.#remember(hash, final, thunk, outcome.result);
 		return outcome;
+	}
+
+	/** All of it is in the store: what needs it may go on. */
+	async #tell(node: Node, thunk: Thunk, forced: Forced, came: Came): Promise<void> {
+		const { how, engine, undeclared, place } = came;
+		node.name(forced);
+		const telling = this.#events.forced(node.hash, thunk, forced, how, engine, undeclared, place);
+		if (telling === undefined) return;
+		this.#busy += 1;
+		try {
+			await telling;
+		} finally {
+			this.#busy -= 1;
+			if (this.#busy === 0) this.#watch();
+		}
 	}
 
 	/** What each of `thunk.thunks` came to, or the first of them that failed. */
@@ -241,7 +266,7 @@ export class Forcer {
 		const cached = final === hash ? undefined : cachedOutcome(this.#store, final, thunk);
 		if (cached !== undefined) {
 			const settled = await this.#settle(node, cached, thunk);
-			if (settled.kind === "forced") this.#events.forced(hash, thunk, settled, "cached", "", []);
+			if (settled.kind === "forced") await this.#tell(node, thunk, settled, CACHED);
 			return settled;
 		}
 		const declined: Declines = new Map();
@@ -277,7 +302,7 @@ export class Forcer {
 			const settled = await this.#settle(node, forced, thunk);
 			if (settled.kind === "forced") {
 				const how = place?.remembered === true ? "found" : "ran";
-				this.#events.forced(hash, thunk, settled, how, pool.engine.name, undeclared, place);
+				await this.#tell(node, thunk, settled, { how, engine: pool.engine.name, undeclared, place });
 			}
 			return settled;
 		}

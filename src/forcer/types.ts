@@ -30,7 +30,10 @@ export interface NotForced {
 export type ForceOutcome = Forced | NotForced;
 
 export interface ForcerEvents {
-	/** A thunk has its result; `hash` is the one that was asked for. */
+	/**
+	 * A thunk has its result; `hash` is the one that was asked for. It is forced when what this begins has ended, and has failed
+	 * if that has; what runs by names does not wait for that.
+	 */
 	forced(
 		hash: ObjectHash,
 		thunk: Thunk,
@@ -40,7 +43,7 @@ export interface ForcerEvents {
 		engine: string,
 		undeclared: readonly string[],
 		place?: Place,
-	): void;
+	): void | Promise<void>;
 	/** What a thunk came to is known by name, and still on its way into the store. */
 	named?(result: ThunkResult): void;
 	failed(hash: ObjectHash, failed: NotForced): void;

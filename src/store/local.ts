@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { hashBytes, hashFile, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import {
+	copyFileAside,
 	copyFileAtomic,
 	errorCode,
 	isAbsence,
@@ -20,6 +21,7 @@ import {
 	readIfThere,
 	removeQuietly,
 	temporaryName,
+	writeFileAside,
 	writeFileAtomic,
 } from "../util/files.js";
 import { FILE, lookAt, looked, SIZE } from "../util/look.js";
@@ -99,6 +101,14 @@ export class LocalObjects implements ObjectStore {
 		return hash;
 	}
 
+	async putAside(bytes: Uint8Array, known: ObjectHash): Promise<void> {
+		if (isPacked(bytes)) this.put(bytes, known);
+		else if (!this.#present(known)) {
+			await writeFileAside(this.path(known), bytes, MODE);
+			this.#seen.add(known);
+		}
+	}
+
 	receive(): Incoming {
 		const temporary = temporaryName(join(this.folder, "incoming"));
 		const fd = openSync(temporary, "wx", MODE);
@@ -158,6 +168,18 @@ export class LocalObjects implements ObjectStore {
 			return copyFileAtomic(this.path(hash), path, mode, standing, temporaryName(join(this.folder, "outgoing")));
 		} catch (error) {
 			// Lost to a cleaner between the two calls: a miss. A missing target folder stays an error.
+			if (isAbsence(error) && !this.has(hash)) return false;
+			throw error;
+		}
+	}
+
+	/** As `copyOut`, while this thread does something else. */
+	async copyOutAside(hash: ObjectHash, path: string, mode: number, standing: Standing): Promise<boolean> {
+		if (this.packed(hash) !== undefined || !this.has(hash)) return this.copyOut(hash, path, mode, standing);
+		const aside = temporaryName(join(this.folder, "outgoing"));
+		try {
+			return await copyFileAside(this.path(hash), path, mode, standing, aside);
+		} catch (error) {
 			if (isAbsence(error) && !this.has(hash)) return false;
 			throw error;
 		}

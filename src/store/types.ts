@@ -8,6 +8,8 @@ export interface ObjectStore {
 	get(hash: ObjectHash): Buffer | undefined;
 	/** `known`: the name of these very bytes, where the caller has hashed them already. */
 	put(bytes: Uint8Array, known?: ObjectHash): ObjectHash;
+	/** As `put`, while this thread does something else; the bytes must not be changed meanwhile. Left out by a store that keeps them in memory. */
+	putAside?(bytes: Uint8Array, known: ObjectHash): Promise<void>;
 	/** Takes bytes that come piece by piece; left out by a store that keeps them in memory. */
 	receive?(): Incoming;
 	/**

@@ -1,22 +1,27 @@
 import { randomBytes } from "node:crypto";
 import {
+	chmod,
 	chmodSync,
 	closeSync,
 	constants,
+	copyFile,
 	copyFileSync,
 	ftruncateSync,
 	mkdirSync,
 	openSync,
 	readFileSync,
+	rename,
 	renameSync,
 	type Stats,
 	statSync,
 	unlink,
 	unlinkSync,
+	writeFile,
 	writeFileSync,
 	writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
 import { setFileTime } from "./file-time.js";
 import { ABSENT, lookAt, looked, MODE, UNKNOWN } from "./look.js";
 import { type Standing, takePlace } from "./take-place.js";
@@ -59,20 +64,48 @@ export function replaceFile(
 			makeFolders(dirname(path));
 			make(temporary);
 		}
-		if (standing !== undefined) {
-			// The order in which make saw files appear is kept, also within one tick of the clock.
-			setFileTime(temporary, standing.mtimeNs);
-			const taken = takePlace(temporary, path, standing);
-			if (aside === undefined) removeQuietly(temporary);
-			else removeLater(temporary, aside);
-			return taken;
-		}
-		renameSync(temporary, path);
-		return true;
+		return putThere(temporary, path, standing, aside);
 	} catch (error) {
 		removeQuietly(temporary);
 		throw error;
 	}
+}
+
+/** As `replaceFile`, with what makes the file at work elsewhere. */
+async function replaceFileAside(
+	path: string,
+	make: (temporary: string) => Promise<void>,
+	standing: Standing,
+	aside: string,
+): Promise<boolean> {
+	const temporary = temporaryName(path);
+	try {
+		try {
+			await make(temporary);
+		} catch (error) {
+			if (errorCode(error) !== "ENOENT") throw error;
+			if (!standing.is(path)) return false;
+			makeFolders(dirname(path));
+			await make(temporary);
+		}
+		return putThere(temporary, path, standing, aside);
+	} catch (error) {
+		removeQuietly(temporary);
+		throw error;
+	}
+}
+
+function putThere(temporary: string, path: string, standing: Standing | undefined, aside: string | undefined): boolean {
+	if (standing === undefined) {
+		renameSync(temporary, path);
+		return true;
+	}
+	// The order in which make saw files appear is kept, also within one tick of the clock.
+	setFileTime(temporary, standing.mtimeNs);
+	const taken = takePlace(temporary, path, standing);
+	if (aside === undefined) removeQuietly(temporary);
+	else removeLater(temporary, aside);
+	return taken;
 }
 
 /** To remove a file that was written a moment ago may take milliseconds: the disk is at work on it. */
@@ -137,6 +170,43 @@ export function copyFileAtomic(from: string, to: string, mode: number, standing?
 		to,
 		(temporary) => {
 			copyFileSync(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+			chmodSync(temporary, mode);
+		},
+		standing,
+		aside,
+	);
+}
+
+const writing = promisify(writeFile);
+const copying = promisify(copyFile);
+const changingMode = promisify(chmod);
+const renaming = promisify(rename);
+
+/** As `writeFileAtomic` in a folder that is there, while this thread does something else. `data` must not be changed meanwhile. */
+export async function writeFileAside(path: string, data: Uint8Array, mode: number): Promise<void> {
+	const temporary = temporaryName(path);
+	try {
+		await writing(temporary, data, { flag: "wx", mode });
+		if ((mode & umask) !== 0) await changingMode(temporary, mode);
+		await renaming(temporary, path);
+	} catch (error) {
+		removeQuietly(temporary);
+		throw error;
+	}
+}
+
+/** As `copyFileAtomic`, while this thread does something else. */
+export function copyFileAside(
+	from: string,
+	to: string,
+	mode: number,
+	standing: Standing,
+	aside: string,
+): Promise<boolean> {
+	return replaceFileAside(
+		to,
+		async (temporary) => {
+			await copying(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
 			chmodSync(temporary, mode);
 		},
 		standing,

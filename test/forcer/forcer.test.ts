@@ -85,6 +85,38 @@ describe("forcing", () => {
 		);
 	});
 
+	it("has ended when its files are in their places, which no other waits for that runs by names, and has failed if they are not", async () => {
+		const store = memoryStore();
+		const engine = { ...testEngine(store), takesNames: true };
+		const placing = new Map<ObjectHash, (error?: Error) => void>();
+		const forcer = new Forcer({
+			store,
+			engines: [engine],
+			events: {
+				forced: (hash) =>
+					new Promise<void>((resolve, reject) =>
+						placing.set(hash, (error) => (error === undefined ? resolve() : reject(error))),
+					),
+				failed: () => undefined,
+			},
+		});
+		const a = makeThunk(store, "a");
+		const b = makeThunk(store, "b", [a]);
+		const ended: ObjectHash[] = [];
+		const [first, second] = [a, b].map((hash) =>
+			forcer.force(hash).then((outcome) => {
+				ended.push(hash);
+				return outcome;
+			}),
+		);
+		for (let i = 0; i < 10; i++) await new Promise(setImmediate);
+		assert.deepEqual([engine.ran, ended], [["a", "b"], []]);
+		placing.get(a)!();
+		good(await first!);
+		placing.get(b)!(Object.assign(new Error("no space"), { code: "ENOSPC" }));
+		assert.match(bad(await second!), /the disk is full|no space/);
+	});
+
 	describe("where outputs are known by name before they are here", () => {
 		/** What `a` comes to is on its way until `arrive` is called; what it needs, and what others do, is as ever. */
 		function early(store: Store): { engine: Engine & { ran: string[] }; arrive: (lost?: string) => void } {
@@ -610,6 +642,30 @@ describe("a thunk that comes to itself", () => {
 		const [circle, ...rest] = await Promise.all([a, ...others].map((h) => forcer.force(h)));
 		assert.equal(bad(circle!), `cycle: thunk ${a} came to a thunk that needs it (${hint})`);
 		for (const outcome of rest) good(outcome);
+	});
+
+	it("is found after what others came to has been told, which takes its time", async () => {
+		const store = memoryStore();
+		const a = makeThunk(store, "a");
+		const needsA = store.objects.get(makeThunk(store, "b", [a]))!;
+		const engine = testEngine(store, { behave: (t) => ({ out: t.args[0] === "a" ? needsA : "fine" }) });
+		let told = (): void => undefined;
+		const telling = new Promise<void>((resolve) => {
+			told = resolve;
+		});
+		const forcer = new Forcer({
+			store,
+			engines: [engine],
+			keepGoing: true,
+			events: { forced: () => telling, failed: () => undefined },
+		});
+		const other = forcer.force(makeThunk(store, "c"));
+		const circle = forcer.force(a);
+		// All that can move has moved.
+		for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+		told();
+		assert.equal(bad(await circle), `cycle: thunk ${a} came to a thunk that needs it (${hint})`);
+		good(await other);
 	});
 
 	it("is found in what the store says as well", async () => {

@@ -72,6 +72,27 @@ describe("objects of a .gg folder", () => {
 		assert.deepEqual(readdirSync(objects.folder), [H]);
 	});
 
+	it("come and go while this thread does something else, and leave nothing behind where they cannot", async () => {
+		const { objects } = open();
+		await objects.putAside(HELLO, H);
+		assert.deepEqual(objects.get(H), HELLO);
+		assert.equal(statSync(objects.path(H)).mode & 0o7777, 0o400);
+		const target = join(folder.path, "aside");
+		writeFileSync(target, "promise");
+		const { mtimeNs, mode } = statSync(target, { bigint: true });
+		const is = (path: string): boolean => readFileSync(path, "utf8") === "promise";
+		assert.equal(await objects.copyOutAside(H, target, 0o755, { mtimeNs, mode, is }), true);
+		assert.deepEqual(readFileSync(target), HELLO);
+		assert.equal(statSync(target).mode & 0o7777, 0o755);
+		// Something else stands there by now.
+		assert.equal(await objects.copyOutAside(H, target, 0o755, { mtimeNs, mode, is }), false);
+		rmSync(objects.folder, { recursive: true });
+		assert.equal(await open().objects.copyOutAside(H, target, 0o755, { mtimeNs, mode, is }), false);
+		rmSync(objects.folder, { recursive: true });
+		await assert.rejects(objects.putAside(Buffer.from("x"), hashBytes(Buffer.from("x"))), /ENOENT/);
+		assert.deepEqual(readdirSync(folder.path).sort(), [".gg", "aside"]);
+	});
+
 	it("go out with the mode asked for, in the place of what is there, into folders that are made", () => {
 		const { objects } = open();
 		objects.put(HELLO);

@@ -74,10 +74,9 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 					// A function in the original's form may have come to a thunk: that must be read.
 					if (o.keep !== undefined && thunk.cwd !== "" && !inline) return { tag, hash: keptName(digest, o.keep), mode };
 					const bytes = inline ? contents : undefined;
-					if (o.early !== true || thunk.cwd === "" || bytes !== undefined)
-						return { tag, hash: await bring(o, digest, bytes), mode };
+					if (o.early !== true || thunk.cwd === "") return { tag, hash: await bring(o, digest, bytes), mode };
 					const hash = plainName(digest);
-					const coming = bring(o, digest).then((came) => same(came, hash, name));
+					const coming = bring(o, digest, bytes).then((came) => same(came, hash, name));
 					// Whoever waits for it hears of it; nobody does where another output is missing.
 					coming.catch(() => undefined);
 					fetching.push(coming);
@@ -139,7 +138,10 @@ async function bring(o: ResultOptions, digest: Digest, given?: Buffer): Promise<
 		}
 	}
 	const bytes = await cas.fetch(digest, given);
-	return objects.put(bytes, name(bytes));
+	const hash = name(bytes);
+	if (objects.putAside === undefined) objects.put(bytes, hash);
+	else await objects.putAside(bytes, hash);
+	return hash;
 }
 
 /** Others may have gone on with that name: what would have another one can only be a thunk, and of those nothing was promised. */
