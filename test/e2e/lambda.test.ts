@@ -205,6 +205,21 @@ describe("the engine lambda", () => {
 		assert.match((await p.gg(["explain", "one.o"])).stdout, /the function's answer is none of gg's/);
 	});
 
+	it("runs here what takes longer than the function may, and says what to do", async () => {
+		const p = project(FILES);
+		const expected = await plain(p);
+		// A millisecond is left for the command.
+		const { lambda, engine, store } = await service(p, { timeoutMs: 2001 });
+		const ended = await built(p, store, engine);
+		assert.equal(ended.status, 0, ended.stderr);
+		p.assertSameTree(expected.aside);
+		assert.equal(RESULTS(lambda), 0);
+		assert.match(
+			ended.stderr,
+			/^gg: lambda: AWS Lambda: the command was not done after \d+ ms\n {4}give it more time: gg lambda deploy --timeout SECONDS$/m,
+		);
+	});
+
 	it("runs here what the function may not fetch, and says that it is the function's role", async () => {
 		const p = project(FILES);
 		const { engine, store } = await service(p, { env: { GG_STORAGE_URI: "redis://127.0.0.1:9", PATH: "/bin" } });

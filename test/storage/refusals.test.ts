@@ -1,5 +1,7 @@
 /** What a user is told where a storage backend refuses, or its URI is wrong: one sentence, what to do, and no secret. */
 import { strict as assert } from "node:assert";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { redisStorage } from "../../src/storage/redis.js";
 import { parseRedis } from "../../src/storage/redis-uri.js";
 import { s3Storage } from "../../src/storage/s3.js";
 import { parseS3 } from "../../src/storage/s3-uri.js";
@@ -215,6 +217,66 @@ describe("an S3 service that refuses", () => {
 				}),
 		);
 	});
+});
+
+describe("a Redis server that refuses", () => {
+	/** Says that to whoever asks for objects. */
+	async function refusing(answer: string, use: (storage: Storage, at: string) => Promise<void>): Promise<void> {
+		const sockets = new Set<Socket>();
+		const server = createServer((socket) => {
+			sockets.add(socket.on("error", () => {}));
+			socket.on("data", (chunk) => {
+				for (const [, word] of chunk.toString("latin1").matchAll(/\*\d+\r\n\$\d+\r\n(\w+)/g))
+					socket.write(/^(?:client|hello|select|ping)$/i.test(word!) ? "+OK\r\n" : `-${answer}\r\n`);
+			});
+		});
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const { port } = server.address() as AddressInfo;
+		try {
+			const place = parseRedis(`redis://127.0.0.1:${port}`);
+			assert.ok(place.ok);
+			await use(await redisStorage(place.value), `the Redis server 127.0.0.1:${port}`);
+		} finally {
+			for (const socket of sockets) socket.destroy();
+			await new Promise((resolve) => server.close(resolve));
+		}
+	}
+
+	const ANSWERS: readonly (readonly [answer: string, message: string, hint: string])[] = [
+		[
+			"MOVED 3999 10.0.0.7:6381",
+			"is one node of a Redis Cluster, which gg does not use",
+			"name a server that is no cluster's node",
+		],
+		[
+			"OOM command not allowed when used memory > 'maxmemory'.",
+			"is full",
+			"raise its maxmemory, or let it evict (maxmemory-policy allkeys-lru)",
+		],
+		["LOADING Redis is loading the dataset in memory", "is still reading its data", "try again when it has started"],
+		[
+			"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+			"cannot save its data and refuses to take more",
+			"look into the server's log",
+		],
+		[
+			"READONLY You can't write against a read only replica.",
+			"is a replica, which takes no objects",
+			"name the server that it follows",
+		],
+		[
+			"ERR unknown command",
+			"cannot be used (ERR unknown command)",
+			"check the URI, and that the server can be reached",
+		],
+	];
+	for (const [answer, message, hint] of ANSWERS) {
+		it(`is told in one sentence: ${answer.split(" ", 1)[0]}`, () =>
+			refusing(answer, async (storage, at) => {
+				for (const what of [storage.putBytes(HASH, BYTES), storage.get(HASH), storage.getRecord(`results/${HASH}`)])
+					assert.deepEqual(await said(what), [`${at} ${message}`, hint]);
+			}));
+	}
 });
 
 describe("the URI of a storage backend", () => {
