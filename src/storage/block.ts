@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { promisify } from "node:util";
-import { createGunzip, gunzipSync, gzip, gzipSync, type ZlibOptions } from "node:zlib";
+import { createGunzip, createGzip, gunzipSync, gzip, gzipSync, type ZlibOptions } from "node:zlib";
 import { err, ok, type Result } from "../util/result.js";
 
 /**
@@ -17,19 +18,49 @@ export function packBlobsAside(blobs: readonly Buffer[]): Promise<Buffer> {
 	return gzipAside(bytes, fast(bytes));
 }
 
+/** Bytes that are compressed at a time; small blobs are put together to that. */
+const AT_A_TIME = 1 << 20;
+
+/** The same for many, or large ones; each is read when it is its turn, so that they are never in memory together. */
+export async function packBlobsInTurn(blobs: readonly (() => Buffer)[]): Promise<Buffer> {
+	const zip = createGzip({ level: 1, chunkSize: AT_A_TIME });
+	const packed: Buffer[] = [];
+	zip.on("data", (piece: Buffer) => packed.push(piece));
+	const compressed = (bytes: Buffer): Promise<void> =>
+		new Promise((resolve, reject) => zip.write(bytes, (error) => (error ? reject(error) : resolve())));
+	try {
+		let waiting: Buffer[] = [];
+		let size = 0;
+		for (const read of blobs) {
+			const bytes = read();
+			waiting.push(lengthOf(bytes), bytes);
+			size += bytes.length;
+			if (size < AT_A_TIME) continue;
+			for (const part of waiting.length > 2 ? [Buffer.concat(waiting)] : waiting) await compressed(part);
+			waiting = [];
+			size = 0;
+		}
+		zip.end(Buffer.concat(waiting));
+		await once(zip, "end");
+		return Buffer.concat(packed);
+	} finally {
+		zip.destroy();
+	}
+}
+
+function lengthOf(bytes: Buffer): Buffer {
+	const length = Buffer.alloc(4);
+	length.writeUInt32BE(bytes.length);
+	return length;
+}
+
 /** Node's pieces of 16 KiB are too large for a few sources, and far too small for a toolchain. */
 const pieces = (bytes: Buffer): number => Math.min(Math.max(bytes.length, 1 << 10), 1 << 20);
 const fast = (bytes: Buffer) => ({ level: 1, chunkSize: pieces(bytes) });
 const gzipAside = promisify<Buffer, ZlibOptions, Buffer>(gzip);
 
 function framed(blobs: readonly Buffer[]): Buffer {
-	const parts: Buffer[] = [];
-	for (const bytes of blobs) {
-		const length = Buffer.alloc(4);
-		length.writeUInt32BE(bytes.length);
-		parts.push(length, bytes);
-	}
-	return Buffer.concat(parts);
+	return Buffer.concat(blobs.flatMap((bytes) => [lengthOf(bytes), bytes]));
 }
 
 /** Bytes that a block may unpack to: more than any client packs, far less than a function's memory. */

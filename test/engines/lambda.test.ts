@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { Blob } from "../../src/engines/action/blob.js";
 import { parseLambda } from "../../src/engines/lambda/address.js";
 import { Carrier } from "../../src/engines/lambda/blobs.js";
@@ -238,6 +238,32 @@ describe("what a call carries", () => {
 		const both = await carrier.carry([one[5]!, two[5]!]);
 		assert.equal(both.blocks.length, 1);
 		assert.deepEqual((await carrier.carry([passing])).blocks, old.blocks);
+	});
+
+	it("is read piece by piece, and others have their turn in between", async () => {
+		const { records, storage } = noting();
+		let turn = 0;
+		const count = setInterval(() => {
+			turn += 1;
+		}, 0);
+		const turns = new Set<number>();
+		const blobs = Array.from({ length: 8 }, (_, i) => randomBytes(i === 4 ? 10_000 : 4 << 20)).map((bytes) => ({
+			...blobOf(bytes),
+			read: () => {
+				turns.add(turn);
+				return bytes;
+			},
+		}));
+		try {
+			const { blocks } = await new Carrier(storage).carry(blobs);
+			const unpacked = unpackBlobs(records.get(`blocks/${blocks[0]!}`)!);
+			assert.ok(unpacked.ok);
+			const sorted = (all: readonly Buffer[]): Buffer[] => [...all].sort(Buffer.compare);
+			assert.deepEqual(sorted(unpacked.value), sorted(blobs.map((blob) => blob.read())));
+		} finally {
+			clearInterval(count);
+		}
+		assert.ok(turns.size > 4, `${turns.size} turns`);
 	});
 
 	it("is never more than a block holds", async () => {

@@ -1,4 +1,4 @@
-import { packBlobs, packBlobsAside } from "../../storage/block.js";
+import { packBlobs, packBlobsInTurn } from "../../storage/block.js";
 import type { Storage } from "../../storage/types.js";
 import { hashBytes, type ObjectHash } from "../../thunk/hash.js";
 import { type Blob, bytesOf } from "../action/blob.js";
@@ -119,7 +119,7 @@ export class Carrier {
 		const name = hashBytes(Buffer.from(`gg block 1\n${blobs.map((blob) => blob.digest.hash).join("\n")}`));
 		const isLost = blobs.some((blob) => this.#lost.has(blob.digest.hash));
 		if (isLost || !(await this.#storage.hasRecord(`blocks/${name}`)))
-			await this.#storage.putRecord(`blocks/${name}`, await packBlobsAside(blobs.map(bytesOf)));
+			await this.#storage.putRecord(`blocks/${name}`, await packBlobsInTurn(blobs.map((blob) => () => bytesOf(blob))));
 		for (const blob of blobs) this.#lost.delete(blob.digest.hash);
 		return name;
 	}
