@@ -1,5 +1,6 @@
 /** What a user is told where a storage backend refuses, or its URI is wrong: one sentence, what to do, and no secret. */
 import { strict as assert } from "node:assert";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { redisStorage } from "../../src/storage/redis.js";
 import { parseRedis } from "../../src/storage/redis-uri.js";
@@ -187,6 +188,32 @@ describe("an S3 service that refuses", () => {
 				),
 				/does not answer/,
 			));
+	});
+
+	it("is not waited for for ever where it falls silent in the middle of an object", async () => {
+		let asked = 0;
+		const server = createHttpServer((request, response) => {
+			asked += 1;
+			request.resume();
+			const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+			const range = from === 0 ? {} : { "content-range": `bytes ${from}-999/1000` };
+			response.writeHead(from === 0 ? 200 : 206, { "content-length": `${1000 - from}`, ...range });
+			response.write("some");
+		});
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+		const place = parseS3(`s3://KEY:${SECRET}@bucket/?region=us-east-1&endpoint=${endpoint}`);
+		assert.ok(place.ok);
+		const storage = s3Storage(place.value, 50);
+		try {
+			const [message] = await said(storage.stream(`blocks/${HASH}`, async () => {}));
+			assert.equal(message, `the S3 bucket bucket at ${endpoint} does not answer`);
+			assert.equal(asked, 3);
+		} finally {
+			await storage.close();
+			server.closeAllConnections();
+			await new Promise((resolve) => server.close(resolve));
+		}
 	});
 
 	it("gives a large object in ranges, and one whose connection broke again", () => {
