@@ -193,10 +193,12 @@ export class Forcer {
 		}
 		const needs = await this.#needs(node, thunk);
 		if ("kind" in needs) return needs;
-		const replaced = replaceThunks(thunk, needs);
+		// What needs nothing is as it will be run, and has its name.
+		const isFinal = thunk.thunks.length === 0;
+		const replaced = isFinal ? thunk : replaceThunks(thunk, needs);
 		if ("reason" in replaced) return failure(hash, thunk, replaced);
-		const bytes = encodeThunk(replaced);
-		const final = hashBytes(bytes);
+		const bytes = isFinal ? undefined : encodeThunk(replaced);
+		const final = bytes === undefined ? hash : hashBytes(bytes);
 		const owner = this.#finals.get(final);
 		if (owner !== undefined) {
 			const outcome = await this.#wait(node, owner);
@@ -260,7 +262,7 @@ export class Forcer {
 	async #run(
 		node: Node,
 		asked: Thunk,
-		{ final, thunk, bytes }: { readonly final: ObjectHash; readonly thunk: Thunk; readonly bytes: Buffer },
+		{ final, thunk, bytes }: { readonly final: ObjectHash; readonly thunk: Thunk; readonly bytes: Buffer | undefined },
 	): Promise<ForceOutcome> {
 		const { hash } = node;
 		const cached = final === hash ? undefined : cachedOutcome(this.#store, final, thunk);
@@ -312,7 +314,7 @@ export class Forcer {
 	async #turn(
 		node: Node,
 		pool: Pool,
-		what: { hash: ObjectHash; final: ObjectHash; thunk: Thunk; bytes: Buffer },
+		what: { hash: ObjectHash; final: ObjectHash; thunk: Thunk; bytes: Buffer | undefined },
 		promise: (result: ThunkResult) => void,
 	): Promise<Ran | Declined | NotForced> {
 		const { hash, final, thunk } = what;
@@ -346,11 +348,11 @@ export class Forcer {
 
 	async #execute(
 		pool: Pool,
-		{ hash, final, thunk, bytes }: { hash: ObjectHash; final: ObjectHash; thunk: Thunk; bytes: Buffer },
+		{ hash, final, thunk, bytes }: { hash: ObjectHash; final: ObjectHash; thunk: Thunk; bytes: Buffer | undefined },
 		free: () => void,
 	): Promise<Ran | Declined | NotForced> {
 		try {
-			if (final !== hash) this.#store.objects.put(bytes);
+			if (final !== hash && bytes !== undefined) this.#store.objects.put(bytes);
 			const execution = await pool.engine.execute(final, thunk, { free });
 			if (execution.kind === "declined") return execution;
 			if (execution.kind === "impossible") return failure(hash, thunk, execution.failure);

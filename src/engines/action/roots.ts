@@ -128,8 +128,14 @@ export class InputRoots {
 		return tools;
 	}
 
-	/** All of a root that the server is not known to have, and how to note that it has; with `all`, what it has as well. */
-	unsent(root: Folder, all = false): { readonly blobs: Blob[]; readonly done: () => void } {
+	/**
+	 * All of a root that the server is not known to have, and how to note that it has; with `all`, what it has as well. `has`:
+	 * what is left out, for that it is there is known otherwise.
+	 */
+	unsent(
+		root: Folder,
+		{ all = false, has = () => false }: { readonly all?: boolean; readonly has?: (hash: string) => boolean } = {},
+	): { readonly blobs: Blob[]; readonly done: () => void } {
 		const blobs = new Map<string, Blob>();
 		const walked: Folder[] = [];
 		const stack = [root];
@@ -137,10 +143,10 @@ export class InputRoots {
 			if (folder.sent === this.#round && !all) continue;
 			walked.push(folder);
 			const { digest, bytes } = folder;
-			blobs.set(digest.hash, { digest, read: () => bytes });
+			if (!has(digest.hash)) blobs.set(digest.hash, { digest, read: () => bytes });
 			for (const { hash } of folder.files.values()) {
 				const file = digestOfObject(hash);
-				if (!blobs.has(file.hash)) blobs.set(file.hash, this.#blob(hash, file));
+				if (!has(file.hash) && !blobs.has(file.hash)) blobs.set(file.hash, this.#blob(hash, file));
 			}
 			stack.push(...folder.folders.values());
 		}

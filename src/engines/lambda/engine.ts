@@ -164,7 +164,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			const missing = new Set(reply.blobs.map((name) => digestNamed(name)?.hash ?? ""));
 			// An instance that is new lacks what others had long ago. What was stored and is not there any more is stored again.
 			if (round > 1) carrier.forget(missing);
-			wanted = allBlobs(action, roots.unsent(root, true).blobs);
+			wanted = allBlobs(action, roots.unsent(root, { all: true }).blobs);
 		}
 		return declined(
 			`the function, which keeps files in ${func.storage}, does not find what was put into ${o.storageName}`,

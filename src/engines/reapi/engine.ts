@@ -59,7 +59,7 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 	}
 
 	async function send(root: Folder, action: RemoteAction): Promise<void> {
-		const { blobs, done } = roots.unsent(root);
+		const { blobs, done } = roots.unsent(root, { has: cas.has });
 		await cas.ensure(allBlobs(action, blobs));
 		done();
 	}
