@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Folder } from "../../../src/engines/action/merkle.js";
 import { InputRoots } from "../../../src/engines/action/roots.js";
 import { memoryStore } from "../../../src/store/memory.js";
-import { hashBytes, type ObjectHash } from "../../../src/thunk/hash.js";
+import { hashBytes, hashToHex, type ObjectHash } from "../../../src/thunk/hash.js";
 import { EMPTY_THUNK } from "../../../src/thunk/types.js";
 import { testFolder } from "../../rig/folder.js";
 
@@ -40,5 +40,33 @@ describe("the input root of a thunk", () => {
 		writeFileSync(path, "a program");
 		chmodSync(path, 0o755);
 		assert.equal(mayRun(path, hash, new Map([[hash, 0o644]])), true);
+	});
+
+	it("has nothing to send of what the server is known to have, and all of it once that is forgotten", () => {
+		const inputs = new InputRoots({
+			files: { get: () => undefined, isSystem: () => false },
+			objects: memoryStore().objects,
+			modes: new Map(),
+			runner: process.execPath,
+			view: process.execPath,
+		});
+		const hash = hashBytes(Buffer.from("x"));
+		const root = inputs.build(
+			{ ...EMPTY_THUNK, functionHash: hash, cwd: "/p", values: [{ hash, name: "/p/x" }] },
+			hash,
+		);
+		const names = (has?: (name: string) => boolean): string[] =>
+			inputs.unsent(root, has === undefined ? {} : { has }).blobs.map((blob) => blob.digest.hash);
+		const file = hashToHex(hash);
+		const all = names();
+		assert.ok(all.includes(file));
+		assert.deepEqual(
+			names((name) => name === file),
+			all.filter((name) => name !== file),
+		);
+		inputs.unsent(root, { has: () => true }).done();
+		assert.deepEqual(names(), []);
+		inputs.forget();
+		assert.deepEqual(names(), all);
 	});
 });
