@@ -8,6 +8,7 @@ import { type SearchPath, searchPath } from "../scan/setup-search.js";
 import type { OpenedFile, Reading, ScanAnswer, ScanFile, ScanSetup } from "../scan/types.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
 import type { ObjectHash } from "../thunk/hash.js";
+import { optimiseSooner } from "../util/optimise.js";
 import type { Spawner } from "../util/spawner.js";
 import { type Answers, type Asked, CompilerAnswers } from "./compiler-answers.js";
 import { relevantEnv } from "./describe.js";
@@ -74,6 +75,7 @@ export class IncludeScanner {
 	readonly #setups = new Map<string, ScanSetup>();
 	readonly #directives: Directives;
 	readonly #isSystem: (path: string) => boolean;
+	#hasBegun = false;
 
 	constructor(options: {
 		readonly facts: FileFacts;
@@ -102,6 +104,8 @@ export class IncludeScanner {
 
 	async scan(r: IncludeRequest): Promise<Includes> {
 		const { command, facts, source } = r;
+		if (!this.#hasBegun) optimiseSooner();
+		this.#hasBegun = true;
 		const flags = scanFlags(facts.tokens, source.language, command.env);
 		if ("reason" in flags) return refused(flags.reason, flags.detail);
 		const known = await this.#known(r, flags);

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { nameOf, type ObjectHash } from "./hash.js";
+import { MAX_OBJECT_SIZE, nameOf, type ObjectHash } from "./hash.js";
 
 export interface HashedElsewhere {
 	readonly hash: ObjectHash;
@@ -49,7 +49,8 @@ export function hashElsewhere(paths: readonly string[]): Promise<Map<string, Has
 			const worker = new Worker(PROGRAM, { eval: true, workerData: paths, env: {}, execArgv: [] });
 			worker.unref();
 			worker.on("message", ({ path, digest, size, head }: Message) => {
-				hashed.set(path, { hash: nameOf(Buffer.from(digest, "base64url"), size, false), head });
+				if (size <= MAX_OBJECT_SIZE)
+					hashed.set(path, { hash: nameOf(Buffer.from(digest, "base64url"), size, false), head });
 			});
 			worker.on("error", end);
 			worker.on("exit", end);
