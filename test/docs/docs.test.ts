@@ -101,6 +101,7 @@ describe("the README", () => {
 			...session.matchAll(/\blocal\("([a-z-]+)"/g),
 			...session.matchAll(/tellLocal\([^"\n]*"([a-z-]+)"/g),
 			...session.matchAll(/runHere\([^"\n]*"([a-z-]+)"/g),
+			...session.matchAll(/#watched\.run\([^"\n]*"([a-z-]+)"/g),
 		].map((m) => m[1]!);
 		// The unions of what describing and scanning may answer.
 		for (const union of session.matchAll(/readonly reason: ("[a-z-]+"(?: \| "[a-z-]+")+)/g)) {
