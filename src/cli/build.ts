@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { NotForced } from "../forcer/forcer.js";
 import { systemProbe } from "../interpose/probe.js";
+import { isStale } from "../interpose/realiser.js";
 import { listenForShims } from "../interpose/server.js";
 import { Session } from "../interpose/session.js";
 import { Supervisor } from "../interpose/supervisor.js";
@@ -141,6 +142,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 					...(place === undefined ? {} : { at: place.at, why: place.why }),
 				});
 			},
+			goesOn: isStale,
 			failed(hash) {
 				sink({ kind: "thunk", thunk: hash, how: "failed", outputs: [], ms: 0 });
 			},

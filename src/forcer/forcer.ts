@@ -101,6 +101,10 @@ export class Forcer {
 		this.#slots.stop();
 	}
 
+	#stopAfter(failed: NotForced): void {
+		if (!this.#keepGoing && this.#events.goesOn?.(failed) !== true) this.stop();
+	}
+
 	/** Gives the forcer a thunk that the store need not be asked for. */
 	know(hash: ObjectHash, thunk: Thunk): void {
 		this.#thunks.set(hash, thunk);
@@ -174,7 +178,7 @@ export class Forcer {
 					this.#open.delete(node);
 					this.#thunks.delete(hash);
 					if (outcome.kind === "failed") {
-						if (!this.#keepGoing) this.stop();
+						this.#stopAfter(outcome);
 						this.#events.failed(hash, outcome);
 					}
 					return outcome;
@@ -326,7 +330,7 @@ export class Forcer {
 		this.#busy += 1;
 		try {
 			const ran = await this.#execute(pool, what, free);
-			if (ran.kind === "failed" && !this.#keepGoing) this.stop();
+			if (ran.kind === "failed") this.#stopAfter(ran);
 			if (ran.kind !== "ran" || ran.coming === undefined) return ran;
 			free();
 			this.#events.named?.(ran.result);

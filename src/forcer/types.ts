@@ -30,6 +30,8 @@ export interface NotForced {
 export type ForceOutcome = Forced | NotForced;
 
 export interface ForcerEvents {
+	/** True: nothing else is to stop for this failure. */
+	goesOn?(failed: NotForced): boolean;
 	/**
 	 * A thunk has its result; `hash` is the one that was asked for. It is forced when what this begins has ended, and has failed
 	 * if that has; what runs by names does not wait for that.

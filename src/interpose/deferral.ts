@@ -53,8 +53,8 @@ export class Deferral {
 		if (replaced.some((path) => isThere(path) && readPlaceholder(path) === undefined)) return false;
 		if (c.plan.outputs.some((output) => outputMode(c, output) === undefined)) return false;
 		// make would take a placeholder's text for rules, and ninja reads it when the command ends, and does nothing else then.
-		const isWaitedFor = !this.#o.holdsReaders() || this.#o.observers.isNinja(c.request);
-		if (isWaitedFor && c.plan.outputs.some(({ role }) => role === "late-depfile")) return false;
+		const isRead = c.plan.outputs.some(({ role }) => role === "late-depfile");
+		if (isRead && (!this.#o.holdsReaders() || this.#o.observers.isNinja(c.request))) return false;
 		if (mode === "infer") return true;
 		// A build is to be what it is without gg, whoever reads its files.
 		if (!this.#o.holdsReaders()) return false;
@@ -90,7 +90,7 @@ export class Deferral {
 			if (planned === undefined || planned.role === "depfile") continue;
 			const tag = output.tag === thunk.outputs[0] ? "" : output.tag;
 			files.push(this.#o.placeholders.prepare(output.path, { hash, tag }, outputMode(c, planned)));
-			this.#o.realiser.meet();
+			this.#o.realiser.meet(hash);
 		}
 		const streams = this.#o.observers.streams(c.request);
 		const shown: Shown = { stdout: streams.stdout === "shown", stderr: streams.stderr === "shown" };

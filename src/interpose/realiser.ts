@@ -21,18 +21,29 @@ export interface RealiserOptions {
 	readonly sink: Sink;
 }
 
+const DEPFILE = "depfile";
+
+/** The thunk does not hold any more: what it reads is not what it was. That says nothing of other thunks. */
+export const isStale = ({ failure }: NotForced): boolean =>
+	/^(?:input-changed|input-missing|tool-changed)$/.test(failure?.reason ?? "");
+
 /** Makes placeholders real while a build runs: all of them beside it, or those that something is about to read. */
 export class Realiser {
 	readonly #o: RealiserOptions;
-	readonly #pending = new Set<Promise<ForceOutcome>>();
+	readonly #pending = new Map<Promise<ForceOutcome>, ObjectHash>();
 	/** Programs that wait for what they read. */
 	readonly #readers = new Set<Promise<boolean>>();
-	/** Thunks in #pending. */
+	/** Thunks that the build has had forced beside it. */
 	readonly #deferred = new Set<ObjectHash>();
+	/** Thunks of an earlier gg, forced beside this one. */
+	readonly #adopted = new Set<ObjectHash>();
+	/** Thunks for which this gg has put placeholders. */
+	readonly #promised = new Set<ObjectHash>();
 	/** Where a placeholder stood of what could not be made. */
 	readonly #unmade = new Set<string>();
 	/** A placeholder may be met: the build can move and copy those that stood once. */
 	#met: boolean;
+	#depfilesAdopted = false;
 	/** After a deferred command has failed, nothing more is deferred: make is to see its own failures. */
 	#deferring = true;
 
@@ -47,17 +58,25 @@ export class Realiser {
 	}
 
 	/** A placeholder is about to stand. */
-	meet(): void {
+	meet(hash: ObjectHash): void {
 		this.#met = true;
+		this.#promised.add(hash);
 	}
 
 	/** Makes real what an earlier infer left: a build leaves no placeholder. */
 	adopt(): void {
 		for (const path of this.#o.placeholders.all()) {
 			const placeholder = readPlaceholder(path);
-			if (placeholder !== undefined) this.inBackground(placeholder.hash);
+			if (placeholder !== undefined) this.#adopt(placeholder.hash);
 			else this.#o.placeholders.forget(path);
 		}
+	}
+
+	/** What of it holds no more is no failure of this build, if that makes it anew. */
+	#adopt(hash: ObjectHash): void {
+		if (this.#adopted.has(hash)) return;
+		this.#adopted.add(hash);
+		this.#pending.set(this.#o.forcer.force(hash), hash);
 	}
 
 	/** A program of the build asks for a file's content. False: it is a placeholder, and cannot be made real. */
@@ -95,18 +114,24 @@ export class Realiser {
 		const failed: NotForced[] = [];
 		while (this.#pending.size + this.#readers.size > 0) {
 			await Promise.all(this.#readers);
-			const known = [...this.#pending];
-			for (const outcome of await Promise.all(known)) if (outcome.kind === "failed") failed.push(outcome);
-			for (const promise of known) this.#pending.delete(promise);
+			for (const [promise, hash] of [...this.#pending]) {
+				const outcome = await promise;
+				this.#pending.delete(promise);
+				if (outcome.kind === "failed" && (!this.#adopted.has(hash) || this.#stands(hash))) failed.push(outcome);
+			}
 		}
 		return failed;
+	}
+
+	#stands(hash: ObjectHash): boolean {
+		return this.#o.placeholders.all().some((path) => readPlaceholder(path)?.hash === hash);
 	}
 
 	/** Has a thunk forced beside the build. */
 	inBackground(hash: ObjectHash): void {
 		const promise = this.#o.forcer.force(hash);
 		this.#deferred.add(hash);
-		this.#pending.add(promise);
+		this.#pending.set(promise, hash);
 		void promise.then((outcome) => {
 			if (outcome.kind === "failed") this.#deferring = false;
 		});
@@ -143,6 +168,8 @@ export class Realiser {
 		if (placeholder === undefined) return undefined;
 		// A moved placeholder is known from here on.
 		this.#o.placeholders.note(path);
+		const isOldDepfile = placeholder.tag === DEPFILE && !this.#promised.has(placeholder.hash);
+		if (isOldDepfile) this.#adoptDepfiles();
 		const outcome = await this.#o.forcer.force(placeholder.hash);
 		// It may stand elsewhere than where the thunk writes.
 		if (outcome.kind === "forced") {
@@ -150,8 +177,31 @@ export class Realiser {
 			if (readPlaceholder(path)?.hash === placeholder.hash) this.#o.placeAt(path, outcome, placeholder.tag);
 			// It may be the same file by another name, below a container's root.
 			if (readPlaceholder(path) === undefined) this.#o.placeholders.forget(path);
+		} else if (isOldDepfile) {
+			this.#withdraw(path, outcome);
+			return undefined;
 		} else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
 		return outcome;
+	}
+
+	/** make reads all of its depfiles, one after the other. */
+	#adoptDepfiles(): void {
+		if (this.#depfilesAdopted) return;
+		this.#depfilesAdopted = true;
+		for (const path of this.#o.placeholders.all()) {
+			const placeholder = readPlaceholder(path);
+			if (placeholder?.tag === DEPFILE && !this.#promised.has(placeholder.hash)) this.#adopt(placeholder.hash);
+		}
+	}
+
+	/**
+	 * make is about to read a list of dependencies that an earlier gg has promised and that cannot be made, as when a source has
+	 * been edited since. Without the list it would not know that the command must run again: what the command makes is gone, too.
+	 */
+	#withdraw(path: string, { thunk }: NotForced): void {
+		for (const name of [path, ...(thunk?.outputPaths ?? []).map((output) => output.path)]) {
+			if (readPlaceholder(name) !== undefined) this.#o.placeholders.remove(name);
+		}
 	}
 
 	/** Forces the placeholders among files that a command will read; a reply when one of them fails. */

@@ -3,7 +3,7 @@ import { loadResult, saveResult } from "../executor/results.js";
 import type { Trace } from "../executor/trace.js";
 import { inWrittenOrder, noteOrder } from "../executor/written-order.js";
 import { asksEnvironment } from "../models/nasm-includes.js";
-import type { FileProbe } from "../models/types.js";
+import type { FileProbe, ThunkPlan } from "../models/types.js";
 import type { Sink } from "../report/events.js";
 import { DepCache } from "../store/depcache.js";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
@@ -48,7 +48,11 @@ export interface NotKept {
 	readonly detail: string;
 }
 
-const MODEL_VERSION = "3";
+/** The tool opens and truncates this output, so a file that stands there keeps its mode; compilers and linkers make objects anew. */
+const isTruncated = (plan: ThunkPlan, tag: string): boolean =>
+	tag === "depfile" || plan.stage === "preprocess" || plan.outputs.some((p) => p.tag === tag && p.truncated === true);
+
+const MODEL_VERSION = "4";
 /** clang looks here for compilers of the system; what one of them is used for is recorded as read or absent. */
 const TOOLCHAINS = "/opt";
 const DEPFILE_PACKED = 256 << 10;
@@ -228,7 +232,8 @@ export class Recorder {
 			}
 			const recent = Math.max(fact.mtimeMs, fact.ctimeMs) >= startedAt;
 			if (recent && early.get(path) !== fact.hash) return { reason: "changed-meanwhile", detail: path };
-			if (c.plan.discovery.kind === "ask") {
+			// nasm and yasm; GNU's has no such thing.
+			if (c.plan.family === "as" && c.plan.discovery.kind !== "none") {
 				const asks = asksEnvironment(this.#o.probe.readText(path) ?? "");
 				if (asks !== undefined) return { reason: "environment", detail: `${path} has ${asks}` };
 			}
@@ -266,7 +271,9 @@ export class Recorder {
 				const hash = small
 					? this.#o.store.objects.putPacked(readFileSync(output.path))
 					: this.#o.store.objects.putFile(output.path);
-				outputs.push({ tag: output.tag, hash, mode: state.mode, mtimeNs: state.mtimeNs });
+				// That of a file which stood there is none of the result's.
+				const mode = isTruncated(c.plan, output.tag) ? 0o666 & ~c.request.umask : state.mode;
+				outputs.push({ tag: output.tag, hash, mode, mtimeNs: state.mtimeNs });
 			}
 			const result: ThunkResult = {
 				status: 0,
@@ -303,12 +310,7 @@ export class Recorder {
 		for (const output of inWrittenOrder(result.outputs)) {
 			const where = thunk.outputPaths.find((p) => p.tag === output.tag);
 			if (where === undefined) return false;
-			// Files that a tool opens and truncates keep their mode; compilers and linkers make objects anew.
-			const keeps =
-				output.tag === "depfile" ||
-				c.plan.outputs.some((p) => p.tag === output.tag && p.truncated === true) ||
-				/^(?:preprocess|generate)$/.test(c.plan.stage) ||
-				c.plan.inout.length > 0;
+			const keeps = isTruncated(c.plan, output.tag) || c.plan.stage === "generate" || c.plan.inout.length > 0;
 			const mode = (keeps ? lookAt(where.path)?.mode : undefined) ?? output.mode;
 			if (!this.#o.store.objects.copyOut(output.hash, where.path, mode)) return false;
 			this.#forget(where.path);

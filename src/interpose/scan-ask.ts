@@ -1,11 +1,9 @@
 import { takeTrace, viewEnvironment } from "../executor/observe.js";
-import { doesMore, nasmIncludes } from "../models/nasm-includes.js";
+import { nasmIncludes, readsMore } from "../models/nasm-includes.js";
 import type { NasmSearch } from "../models/types.js";
 import { makeCanonical } from "../util/paths.js";
 import { absolute } from "./describe.js";
 import type { NotDiscovered, ScanRequest } from "./scan.js";
-
-const INCBIN = /\bincbin\b/i;
 
 interface Found {
 	readonly reads: Set<string>;
@@ -55,7 +53,7 @@ export async function askTool(
 	for (const path of [...seen.reads, ...r.plan.sources.map((source) => absolute(cwd, source.path))]) {
 		if (r.probe.stat(path) !== "file") continue;
 		const text = r.probe.readText(path) ?? "";
-		const more = INCBIN.exec(text)?.[0] ?? doesMore(text);
+		const more = readsMore(text);
 		if (more !== undefined) return { reason: "scan-failed", detail: `${path} has ${more}` };
 		into.reads.add(path);
 	}

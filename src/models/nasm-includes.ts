@@ -9,20 +9,30 @@ export type NasmIncludes =
 /** A directive or instruction that names a file, and the name if that is a plain string. Anywhere in a line: an argument of
  * a macro becomes a line of its own. */
 const NAMES_FILE =
-	/(?:%\{?\s*(include|pathsearch\s+\S+)\b|\b(incbin)\b)(?:\}?\s*("[^"\n%]*"|'[^'\n%]*'|`[^`\n%\\]*`))?/gi;
+	/(?:%\{?\s*(include|require|pathsearch\s+\S+)\b|(?<![A-Za-z_$.@?~])(incbin)\b)(?:\}?\s*("[^"\n%]*"|'[^'\n%]*'|`[^`\n%\\]*`))?/gi;
 /** To the end of a line, where no quote stands before it. */
 const COMMENT = /^([^"'`;\n]*);.*$/gm;
-const SPLICE = /\\\r?\n/g;
+const SPLICE = /\\(?:\r\n?|\n)/g;
 /** The value of a variable of the environment, or whether there is one. */
-const ENVIRONMENT = /%!|%\{?\s*(?:el)?ifn?env\b/i;
-/** The format bin writes a map where the source says so. */
-const MAP = /\[\s*map\b/i;
+const ENVIRONMENT = /%\{?!|%\{?\s*(?:el)?ifn?env\b/i;
+/** Directives that make words of text, and with it any other. */
+const MAKES_WORDS = /%\{?\s*(?:deftok|tok\()/i;
+/** Where an instruction reads a file that -M does not open. */
+const EMBEDS = /(?<![A-Za-z_$.@?~])incbin\b/i;
 
-/** The place where a source of nasm or yasm asks the environment: its result is not that of its inputs alone. */
-export const asksEnvironment = (text: string): string | undefined => ENVIRONMENT.exec(text)?.[0];
+const spliced = (text: string): string => text.replace(SPLICE, "");
 
-/** The place where such a source does more than its command line says. */
-export const doesMore = (text: string): string | undefined => asksEnvironment(text) ?? MAP.exec(text)?.[0];
+/** The place where a source of nasm or yasm may ask the environment: its result is not that of its inputs alone. */
+export function asksEnvironment(text: string): string | undefined {
+	const lines = spliced(text);
+	return (ENVIRONMENT.exec(lines) ?? (lines.includes("!") ? MAKES_WORDS.exec(lines) : null))?.[0];
+}
+
+/** The place where such a source may read what the tool does not open when it is asked for dependencies. */
+export function readsMore(text: string): string | undefined {
+	const lines = spliced(text);
+	return asksEnvironment(lines) ?? EMBEDS.exec(lines)?.[0];
+}
 
 /**
  * The files that sources of nasm name, whatever is true of the conditions around them; source: its manual, "Including Other
@@ -72,13 +82,13 @@ export function nasmIncludes(options: {
 		known.add(file);
 		const text = readText(file);
 		if (text === undefined) return { kind: "unread", path: file };
-		const lines = text.replace(SPLICE, "").replace(COMMENT, "$1");
-		const trouble = doesMore(lines);
+		const lines = spliced(text).replace(COMMENT, "$1");
+		const trouble = asksEnvironment(lines) ?? MAKES_WORDS.exec(lines)?.[0];
 		if (trouble !== undefined) return { kind: "unclear", detail: `${file}: ${trouble}` };
 		for (const [match, directive, , quoted] of lines.matchAll(NAMES_FILE)) {
 			if (quoted === undefined || quoted.includes("\ufffd"))
 				return { kind: "unclear", detail: `${file}: ${match.trim()}` };
-			const odd = look(quoted.slice(1, -1), directive?.toLowerCase() === "include");
+			const odd = look(quoted.slice(1, -1), /^(?:include|require)$/i.test(directive ?? ""));
 			if (odd !== undefined) return { kind: "unclear", detail: `${odd} is no file` };
 		}
 	}

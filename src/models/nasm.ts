@@ -1,6 +1,7 @@
 import { localPlan, mainOutput } from "./binutils.js";
 import { replaceSuffix } from "./depfile.js";
 import { type FlagRow, FlagTable } from "./flag-table.js";
+import { asksEnvironment } from "./nasm-includes.js";
 import { absolute, isDevice, outputTrouble } from "./probe.js";
 import type { Command, FileProbe, Model, OutputFile, Verdict } from "./types.js";
 
@@ -27,8 +28,8 @@ interface NasmFlag extends FlagRow {
 /** nasm 2.10 to 2.16; source: nasm.c and its manual, "Running NASM". Sorted by bytes; the longest match wins. */
 // biome-ignore format: a table
 export const NASM_FLAGS = [
-	{ flag: "--before", value: "separate", does: "value" },
-	{ flag: "--before=", value: "joined", does: "value" },
+	{ flag: "--before", value: "separate", does: "local" },
+	{ flag: "--before=", value: "joined", does: "local" },
 	{ flag: "--bits", value: "separate", does: "value" },
 	{ flag: "--bits=", value: "joined", does: "value" },
 	{ flag: "--gpostfix", value: "separate", does: "value" },
@@ -208,9 +209,17 @@ function planNasm(command: Command, probe: FileProbe): Verdict {
 
 	const query = first("query");
 	if (query !== undefined) return local("query", query);
+	const asked = flags.find(({ value }) => asksEnvironment(value) !== undefined);
+	if (asked !== undefined) return local("environment", asked.words.join(" "));
 	// It holds further flags.
 	if (nasm && command.env.has("NASMENV")) return local("environment", "NASMENV");
-	const unclear = strange ?? first("local") ?? first("stream");
+	// -MD takes the next word only where that is no flag; -MF alone writes nothing; a macro may be a directive.
+	const odd = flags.find(
+		({ does, value, words: [flag] }) =>
+			(does === "depfile" && (/^-./.test(value) || !flags.some(({ words }) => words[0]!.startsWith("-MD")))) ||
+			(/^-[Dd]/.test(flag!) && /incbin|%/i.test(value)),
+	);
+	const unclear = strange ?? first("local") ?? first("stream") ?? odd?.words.join(" ");
 	if (unclear !== undefined) return local("unsupported-flag", unclear);
 	const prints = first("ask") ?? (values("output").length === 0 ? first("preprocess") : undefined);
 	if (prints !== undefined) return local("stdout", prints);
@@ -234,6 +243,9 @@ function planNasm(command: Command, probe: FileProbe): Verdict {
 		const trouble = path === "-" ? "-" : outputTrouble(command, probe, path);
 		if (trouble !== undefined) return local("unsupported-output", trouble);
 	}
+	// What [map] writes, and what Microsoft's debugging information reads, only a run shows.
+	const isWatched =
+		!/^(?:elf|macho|win|coff|obj|aout)/.test(format) || flags.some(({ words }) => /cv8/.test(words.join("")));
 	const kept = flags.filter(({ does }) => !["depfile", "listing", "preprocess"].includes(does));
 	return {
 		kind: "thunk",
@@ -243,12 +255,14 @@ function planNasm(command: Command, probe: FileProbe): Verdict {
 		inputs: preincluded.filter((file) => probe.exists(absolute(command, file))),
 		inout: [],
 		outputs,
-		discovery: {
-			kind: "ask",
-			args: [...kept.flatMap(({ words }) => words), "-M", source],
-			// yasm also looks beside the file that includes, and has another preprocessor.
-			...(nasm ? { nasm: { dirs: values("include-dir"), preincluded } } : {}),
-		},
+		discovery: isWatched
+			? { kind: "traced" }
+			: {
+					kind: "ask",
+					args: [...kept.flatMap(({ words }) => words), "-M", source],
+					// yasm also looks beside the file that includes, and has another preprocessor.
+					...(nasm ? { nasm: { dirs: values("include-dir"), preincluded } } : {}),
+				},
 		envNames: ["LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "SOURCE_DATE_EPOCH"],
 		native: false,
 		deferrable: first("preprocess") === undefined,

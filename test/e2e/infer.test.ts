@@ -71,6 +71,33 @@ describe("infer and force", () => {
 		p.assertSameTree(ours);
 	});
 
+	it("infer again, after an edit that only a promised list of dependencies knows of, makes what it concerns anew", async () => {
+		const p = project({
+			Makefile: `all: a.o b.o
+%.o: %.s ; as --MD $*.d -o $@ $< && strip -g $@
+-include a.d b.d
+`,
+			"a.s": '.include "a.inc"\n',
+			"b.s": '.include "b.inc"\n',
+			"a.inc": ".long 1\n",
+			"b.inc": ".long 1\n",
+		});
+		assert.match((await p.gg(["infer", "make"])).stderr, /4 deferred, 0 run here/);
+		p.awaitTick();
+		p.write("a.inc", ".long 2\n");
+		const again = await p.gg(["infer", "make"]);
+		assert.deepEqual([again.status, again.stderr], [0, "gg: 2 deferred, 0 run here; `gg force` makes them real\n"]);
+		p.awaitTick();
+		p.write("b.inc", ".long 2\n");
+		const built = await p.gg(["build", "make"]);
+		assert.equal(built.status, 0, built.stderr);
+		assert.deepEqual(p.placeholders(), []);
+		const aside = p.aside();
+		for (const name of ["a.inc", "b.inc"]) p.write(name, ".long 2\n");
+		assert.equal((await p.run(["make"])).status, 0);
+		p.assertSameTree(aside);
+	});
+
 	it("force takes links to placeholders, and thunk files, and goes on beside a name that is none", async () => {
 		const p = project({ Makefile: "lib.so.1: a.c ; $(CC) -shared -o $@ a.c && ln -s $@ lib.so\n", "a.c": "int a;\n" });
 		await p.run(["make"]);

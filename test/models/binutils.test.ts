@@ -240,3 +240,36 @@ describe("ld model", () => {
 		assert.equal(local("ld -o a.o a.o").reason, "unsupported-output");
 	});
 });
+
+describe("nasm model", () => {
+	it("takes -MD's file and -I's folders", () => {
+		const plan = thunk("nasm -f elf64 -I inc/ -P c.asm -MD a.d -o a.o a.asm");
+		assert.deepEqual(
+			plan.outputs.map(({ path, role, truncated }) => [path, role, truncated]),
+			[
+				["a.o", "main", true],
+				["a.d", "late-depfile", true],
+			],
+		);
+		assert.deepEqual(plan.discovery, {
+			kind: "ask",
+			args: ["-f", "elf64", "-I", "inc/", "-P", "c.asm", "-o", "a.o", "-M", "a.asm"],
+			nasm: { dirs: ["inc/"], preincluded: ["c.asm"] },
+		});
+	});
+
+	for (const line of ["nasm -f bin -o a a.asm", "nasm -o a a.asm", "nasm -fwin64 -gcv8 -o a a.asm"])
+		it(`${line}: only a run shows all that is read and written`, () => {
+			assert.deepEqual(thunk(line).discovery, { kind: "traced" });
+		});
+
+	for (const [line, reason] of [
+		["nasm -MD -felf64 -o a.o a.asm", "unsupported-flag"],
+		["nasm -MF a.d -felf64 -o a.o a.asm", "unsupported-flag"],
+		["nasm -felf64 -DI=incbin -o a.o a.asm", "unsupported-flag"],
+		["nasm -felf64 --before %include -o a.o a.asm", "unsupported-flag"],
+		["nasm -felf64 -DX=%!V -o a.o a.asm", "environment"],
+		["yasm -felf64 -D X=%!V -o a.o a.asm", "environment"],
+	] as const)
+		it(`${line}: runs as it is`, () => assert.equal(local(line).reason, reason));
+});

@@ -39,6 +39,11 @@ describe("nasmIncludes", () => {
 		assert.deepEqual(includesOf({ "s.asm": source }), { reads: ["s.asm"], absent: ["a", "b", "c"] });
 	});
 
+	it("sees what is required once, what stands behind a parameter, and lines that end in CR", () => {
+		const files = { "s.asm": '%require "a"\n%1incbin "b"\n%inc\\\rlude "c"\n', a: '%include "d"\n' };
+		assert.deepEqual(includesOf(files), { reads: ["a", "s.asm"], absent: ["b", "c", "d"] });
+	});
+
 	it("reads a file that includes itself once, and one that is embedded before it is included", () => {
 		const files = { "s.asm": 'incbin "a"\n%include "a"\n%include "s.asm"\n', a: '%include "b"\n' };
 		assert.deepEqual(includesOf(files), { reads: ["a", "s.asm"], absent: ["b"] });
@@ -51,8 +56,10 @@ describe("nasmIncludes", () => {
 		["a name that is not UTF-8", '%include "a\ufffd"\n'],
 		["a folder in a file's place", '%include "folder"\n'],
 		["a variable of the environment", "db %!HOME\n"],
+		["one in braces", "dd %{!HOME}\n"],
 		["a question about the environment", "%elifnenv HOME\n"],
-		["a map that is written", "[ MAP all x.map ]\n"],
+		["one across lines", "%if\\\nenv HOME\n"],
+		["words that are made of text", "%deftok X 'incbin'\n"],
 	] as const)
 		it(`leaves ${what} to nasm`, () => assert.equal(includesOf({ "s.asm": source, folder: null }), "unclear"));
 
