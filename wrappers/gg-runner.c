@@ -557,6 +557,9 @@ static _Noreturn void run_relocated(void) {
 		add(&env, text[i]);
 	int out = open("gg-stdout", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
 	int error = open("gg-stderr", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+	/* Where the disk becomes full the command's word for that must still find its room. */
+	(void)!fallocate(out, FALLOC_FL_KEEP_SIZE, 0, 64 << 10);
+	(void)!fallocate(error, FALLOC_FL_KEEP_SIZE, 0, 64 << 10);
 	snprintf(path, sizeof path, "%s%s", root, job.cwd);
 	if (out < 0 || error < 0 || chdir(path) < 0 || dup2(out, 1) < 0 || dup2(error, 2) < 0)
 		_exit(NOT_RUN);

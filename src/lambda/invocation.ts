@@ -1,11 +1,11 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CODE, RemoteError } from "../reapi/errors.js";
 import { ACTION, ACTION_RESULT, type ActionResult, DIRECTORY, type Digest } from "../reapi/messages.js";
 import { unpackBlobs } from "../storage/block.js";
 import type { Requests, Storage } from "../storage/types.js";
 import { isObjectHash, type ObjectHash } from "../thunk/hash.js";
-import { errorCode, readIfThere } from "../util/files.js";
+import { errorCode, statIfThere } from "../util/files.js";
 import { Limiter } from "../util/limiter.js";
 import { ok, UserError } from "../util/result.js";
 import type { Spawner } from "../util/spawner.js";
@@ -45,15 +45,6 @@ const OUTPUT_BYTES = 1 << 30;
 
 /** Runs one action, in a folder of its own, and answers with what it came to, or with what it lacks. */
 export async function invocation(request: LambdaRequest, o: InvocationOptions): Promise<LambdaReply> {
-	const reply = await attempt(request, o);
-	if (reply.kind !== "failed" || reply.reason !== "full") return reply;
-	// What other actions needed goes; if it is still too much, that is the answer.
-	const before = o.disk.size;
-	o.disk.shrink(0);
-	return o.disk.size < before ? attempt(request, o) : reply;
-}
-
-async function attempt(request: LambdaRequest, o: InvocationOptions): Promise<LambdaReply> {
 	const meter = new Meter(o.served + 1);
 	try {
 		return await serve(request, o, meter);
@@ -69,12 +60,30 @@ async function serve(request: LambdaRequest, o: InvocationOptions, meter: Meter)
 	try {
 		const missing = await meter.time("fetch", () => bringAll(digest, request, o, meter, unpin));
 		if (missing.length > 0) return { kind: "missing", blobs: missing.map(nameOfDigest), timings: meter.timings };
-		const result = await run(digest, o, meter);
-		const whole = await meter.time("outputs", () => deliver(result, o, meter));
-		const encoded = ACTION_RESULT.encode(whole);
+		const encoded = await withRoom(o.disk, async () => {
+			const result = await run(digest, o, meter);
+			return ACTION_RESULT.encode(await meter.time("outputs", () => deliver(result, o, meter)));
+		});
 		return { kind: "result", result: Buffer.from(encoded).toString("base64"), timings: meter.timings };
 	} finally {
 		for (const end of unpin) end();
+	}
+}
+
+/** Does it again without what other actions needed where there is no room; if it is still too much, that is the answer. */
+async function withRoom<T>(disk: Disk, what: () => Promise<T>): Promise<T> {
+	try {
+		return await what();
+	} catch (full) {
+		const before = disk.size;
+		if (failureOf(full).reason === "full") disk.shrink(0);
+		if (disk.size === before) throw full;
+		try {
+			return await what();
+		} catch (error) {
+			// The first time it had more of it.
+			throw failureOf(error).reason === "late" ? full : error;
+		}
 	}
 }
 
@@ -195,6 +204,7 @@ async function run(digest: Digest, o: InvocationOptions, meter: Meter): Promise<
 			: Number.POSITIVE_INFINITY;
 		const left = o.timeLeft() - MARGIN_MS;
 		const [program, ...words] = command.arguments;
+		const started = performance.now();
 		const end = await meter.time(
 			"run",
 			() =>
@@ -208,15 +218,13 @@ async function run(digest: Digest, o: InvocationOptions, meter: Meter): Promise<
 					timeoutMs: Math.max(1, Math.ceil(Math.min(limit, left))),
 				}).done,
 		);
+		const spent = performance.now() - started;
 		if (end.kind === "not-started") throw new RemoteError(CODE.INTERNAL, `the function cannot start it: ${end.what}`);
 		if (end.timedOut)
-			throw new RemoteError(
-				CODE.DEADLINE_EXCEEDED,
-				`the command was not done after ${Math.round(meter.timings.run)} ms`,
-			);
+			throw new RemoteError(CODE.DEADLINE_EXCEEDED, `the command was not done after ${Math.round(spent)} ms`);
 		// The memory is at its end, or somebody else's hand was in it.
 		if (end.signal !== 0) throw new RemoteError(CODE.INTERNAL, `the command was ended by signal ${end.signal}`);
-		if (end.status !== 0 && ranFull(join(cwd, STDERR)))
+		if (end.status !== 0 && [end.stderr, beginning(join(cwd, STDERR))].some(saysFull))
 			throw Object.assign(new Error("the command found no room"), { code: "ENOSPC" });
 		if (end.truncated) throw new RemoteError(CODE.RESOURCE_EXHAUSTED, "the command printed more than 16 MiB");
 		return {
@@ -224,7 +232,7 @@ async function run(digest: Digest, o: InvocationOptions, meter: Meter): Promise<
 			exitCode: end.status,
 			stdoutRaw: end.stdout,
 			stderrRaw: end.stderr,
-			executionMetadata: { worker: "", ...span(meter.timings.run) },
+			executionMetadata: { worker: "", ...span(spent) },
 		};
 	} finally {
 		rmSync(root, { recursive: true, force: true });
@@ -234,9 +242,22 @@ async function run(digest: Digest, o: InvocationOptions, meter: Meter): Promise<
 /** What a command prints that the runner has relocated, until it is known to count (gg-runner.c). */
 const STDERR = "gg-stderr";
 
-/** The command's own word that the disk is full. */
-function ranFull(path: string): boolean {
-	return /No space left on device|Disk quota exceeded/.test(readIfThere(path)?.toString("latin1") ?? "");
+/** The command's own word, or the runner's, that the disk is full. */
+function saysFull(text: Buffer): boolean {
+	return /No space left on device|Disk quota exceeded/.test(text.toString("latin1"));
+}
+
+/** Of a file of any size, or of none. */
+function beginning(path: string): Buffer {
+	const stats = statIfThere(path);
+	if (stats?.isFile() !== true) return Buffer.alloc(0);
+	const bytes = Buffer.alloc(Math.min(stats.size, 1 << 20));
+	const file = openSync(path, "r");
+	try {
+		return bytes.subarray(0, readSync(file, bytes));
+	} finally {
+		closeSync(file);
+	}
 }
 
 /** A span of so many milliseconds: only its length is told. */

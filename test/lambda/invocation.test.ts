@@ -2,8 +2,8 @@ import { strict as assert } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { invocation } from "../../src/lambda/invocation.js";
-import { nameOfDigest, PROTOCOL } from "../../src/lambda/payload.js";
+import { type InvocationOptions, invocation } from "../../src/lambda/invocation.js";
+import { type LambdaReply, nameOfDigest, PROTOCOL, type Timings } from "../../src/lambda/payload.js";
 import { ACTION, ACTION_RESULT, COMMAND, DIRECTORY } from "../../src/reapi/messages.js";
 import { packBlobs } from "../../src/storage/block.js";
 import type { Exit, SpawnRequest } from "../../src/util/spawner.js";
@@ -26,10 +26,13 @@ const ENDED: Exit = {
 describe("a command in the function", () => {
 	const folder = testFolder();
 
-	/** Answers with what comes of an action that ends so, each time that it is run; the disk holds another's megabyte. */
-	async function ask(ends: readonly ((request: SpawnRequest) => Exit)[]) {
+	/**
+	 * Answers with what comes of an action that ends so, each time that it is run; the disk holds another's megabyte. `requests`: how
+	 * often it is asked; only the first time its inputs come with it.
+	 */
+	async function ask(ends: readonly ((request: SpawnRequest) => Exit)[], requests = 1) {
 		const disk = new Disk(join(folder.path, "disk"), 0, false);
-		const old = [disk.add(randomBytes(1 << 20))];
+		const old = disk.add(randomBytes(1 << 20));
 		const source = Buffer.from("int x;\n");
 		const digestOf = (bytes: Buffer) => new Disk(join(folder.path, "digests"), 0, false).add(bytes);
 		const root = Buffer.from(
@@ -38,31 +41,34 @@ describe("a command in the function", () => {
 		const command = Buffer.from(COMMAND.encode({ arguments: ["runner"], outputFiles: ["out"], outputPaths: ["out"] }));
 		const action = Buffer.from(ACTION.encode({ commandDigest: digestOf(command), inputRootDigest: digestOf(root) }));
 		let runs = 0;
-		const reply = await invocation(
-			{
-				protocol: PROTOCOL,
-				version: "",
-				action: nameOfDigest(digestOf(action)),
-				blobs: packBlobs([source, root, command, action]).toString("base64"),
-				blocks: [],
-				objects: [],
+		const request = {
+			protocol: PROTOCOL,
+			version: "",
+			action: nameOfDigest(digestOf(action)),
+			blobs: packBlobs([source, root, command, action]).toString("base64"),
+			blocks: [],
+			objects: [],
+		};
+		const options: InvocationOptions = {
+			disk,
+			spawner: {
+				run: (request) => ({ done: (async () => ends[runs++]!(request))(), kill: () => {} }),
+				journal: () => {},
+				folder: () => {},
+				close: async () => {},
 			},
-			{
-				disk,
-				spawner: {
-					run: (request) => ({ done: Promise.resolve(ends[runs++]!(request)), kill: () => {} }),
-					journal: () => {},
-					folder: () => {},
-					close: async () => {},
-				},
-				storage: async () => assert.fail("nothing is asked of the storage backend"),
-				timeLeft: () => 60_000,
-				served: 0,
-				blocks: new Map(),
-			},
-		);
-		const { timings: _, ...rest } = reply as typeof reply & { timings?: unknown };
-		return { reply: rest, runs, left: old.filter((digest) => disk.has(digest)).length };
+			storage: async () => assert.fail("nothing is asked of the storage backend"),
+			timeLeft: () => 60_000,
+			served: 0,
+			blocks: new Map(),
+		};
+		let last = await invocation(request, options);
+		for (let i = 1; i < requests; i++) {
+			disk.add(randomBytes(1 << 20));
+			last = await invocation({ ...request, blobs: "" }, options);
+		}
+		const { timings, ...reply } = last as typeof last & { timings: Timings };
+		return { reply, timings, runs, left: disk.has(old) ? 1 : 0 };
 	}
 
 	const noRoom = ({ cwd }: SpawnRequest): Exit => {
@@ -74,25 +80,51 @@ describe("a command in the function", () => {
 		return ENDED;
 	};
 
+	const madeBy = (reply: object): string | undefined => {
+		const { kind, result } = reply as LambdaReply & { readonly result?: string };
+		assert.equal(kind, "result", JSON.stringify(reply));
+		return ACTION_RESULT.decode(Buffer.from(result!, "base64")).outputFiles[0]?.contents?.toString();
+	};
+	const FULL = { kind: "failed", reason: "full", message: "the function's /tmp is full" };
+
 	it("that finds no room runs again when what other actions needed has gone", async () => {
 		const { reply, runs, left } = await ask([noRoom, done]);
-		assert.ok(reply.kind === "result");
-		const [output] = ACTION_RESULT.decode(Buffer.from(reply.result, "base64")).outputFiles;
-		assert.equal(output?.contents?.toString(), "made");
-		assert.deepEqual([runs, left], [2, 0]);
+		assert.deepEqual([madeBy(reply), runs, left], ["made", 2, 0]);
+	});
+
+	it("that finds no room runs again, too, where all that it needs was there before", async () => {
+		const { reply, runs } = await ask([done, noRoom, done], 2);
+		assert.deepEqual([madeBy(reply), runs], ["made", 3]);
+	});
+
+	it("runs again where it is the runner that found no room", async () => {
+		const stderr = Buffer.from("gg-runner: cannot copy /out: No space left on device\n");
+		const { reply, runs } = await ask([() => ({ ...ENDED, status: 240, stderr }), done]);
+		assert.deepEqual([madeBy(reply), runs], ["made", 2]);
+	});
+
+	it("that finds no room is told to have taken what both runs took", async () => {
+		const slow = (request: SpawnRequest): Exit => {
+			for (const started = performance.now(); performance.now() < started + 30; );
+			return noRoom(request);
+		};
+		const { timings } = await ask([slow, done]);
+		assert.ok(timings.run >= 30, `${timings.run} ms`);
 	});
 
 	it("that finds no room then either is no answer", async () => {
-		const full = { kind: "failed", reason: "full", message: "the function's /tmp is full" };
-		assert.deepEqual(await ask([noRoom, noRoom]), { reply: full, runs: 2, left: 0 });
+		const { reply, runs, left } = await ask([noRoom, noRoom]);
+		assert.deepEqual([reply, runs, left], [FULL, 2, 0]);
+	});
+
+	it("that finds no room, and then no time, found no room", async () => {
+		const { reply, runs } = await ask([noRoom, () => ({ ...ENDED, signal: 9, timedOut: true })]);
+		assert.deepEqual([reply, runs], [FULL, 2]);
 	});
 
 	it("that is killed, as where there is no more memory, is no answer", async () => {
 		const message = "the command was ended by signal 9";
-		assert.deepEqual(await ask([() => ({ ...ENDED, status: 137, signal: 9 })]), {
-			reply: { kind: "failed", reason: "internal", message },
-			runs: 1,
-			left: 1,
-		});
+		const { reply, runs, left } = await ask([() => ({ ...ENDED, status: 137, signal: 9 })]);
+		assert.deepEqual([reply, runs, left], [{ kind: "failed", reason: "internal", message }, 1, 1]);
 	});
 });

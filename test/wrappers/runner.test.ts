@@ -7,13 +7,21 @@ import { testFolder } from "../rig/folder.js";
 import { nativesForTests } from "../rig/remote.js";
 import { WITHOUT_NAMESPACES } from "../rig/servers.js";
 
-/** Writes what it is given, or where it really is, to a file or to what it prints; static, so that it is shown no names of home. */
+/** Writes what it is given, where it really is, or all that there is room for, to a file or to what it prints; static, so that it is shown no names of home. */
 const PROGRAM = `
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 int main(int argc, char **argv) {
-	char text[4096];
+	static char text[1 << 16];
+	if (!strcmp(argv[2], "full")) {
+		int fd = open(argv[1], O_WRONLY | O_CREAT, 0600);
+		while (write(fd, text, sizeof text) > 0)
+			;
+		perror(argv[1]);
+		return 1;
+	}
 	FILE *out = strcmp(argv[1], "-") ? fopen(argv[1], "w") : stdout;
 	if (!strcmp(argv[2], "folder")) getcwd(text, sizeof text); else strcpy(text, argv[2]);
 	fprintf(out, "%s\\n", text);
@@ -80,5 +88,23 @@ describe("gg-runner without a namespace", () => {
 	it("believes no failure", () => {
 		const { status, stderr } = run("out", "harmless", "more");
 		assert.deepEqual([status, stderr], [240, "gg-runner: relocated, the command ends with 1\n"]);
+	});
+
+	it("keeps the command's own word that the disk is full", () => {
+		const small = join(folder.path, "small");
+		mkdirSync(small);
+		const script = [
+			"echo 0 > /proc/sys/user/max_user_namespaces",
+			`mount -t tmpfs -o size=8m none ${small} && cp -r gg root ${small} && cd ${small} || exit`,
+			"setpriv --bounding-set -all --inh-caps -all -- \\",
+			"gg/runner --way namespace --cwd /tree --exec /bin/program --out /tree/out --relocate -- program out full",
+			"cat gg-stderr",
+		].join("\n");
+		const words = ["-Urm", "sh", "-c", script];
+		const { stdout, stderr } = spawnSync("unshare", words, { cwd: folder.path, encoding: "utf8" });
+		assert.deepEqual(
+			[stdout, stderr],
+			["out: No space left on device\n", "gg-runner: relocated, the command ends with 1\n"],
+		);
 	});
 });
