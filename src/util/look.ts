@@ -53,7 +53,7 @@ export function lookByNode(path: string, follow: boolean): number {
 	} catch {
 		return UNKNOWN;
 	}
-	if (s === undefined) return ABSENT;
+	if (s === undefined) return isNoEntry(path, follow) ? ABSENT : UNKNOWN;
 	looked[DEV] = s.dev;
 	looked[INO] = s.ino;
 	looked[SIZE] = s.size;
@@ -61,6 +61,16 @@ export function lookByNode(path: string, follow: boolean): number {
 	looked[CTIME_MS] = s.ctimeMs;
 	looked[MODE] = s.mode;
 	return s.isFile() ? FILE : s.isDirectory() ? FOLDER : s.isSymbolicLink() ? LINK : OTHER;
+}
+
+/** From Node.js 22 on, a file where a folder should be is no entry either. */
+function isNoEntry(path: string, follow: boolean): boolean {
+	try {
+		(follow ? statSync : lstatSync)(path);
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code === "ENOENT";
+	}
+	return false;
 }
 
 /**

@@ -17,7 +17,7 @@ describe("a file's time of modification", () => {
 	it("is set to the microsecond without the addon, and never to an earlier one", () => {
 		for (const ns of times) {
 			setFileTime(at("x"), ns, { setTime: () => false });
-			assert.equal(mtime("x"), ns - (ns % 1000n));
+			assert.equal(mtime("x") / 1000n, ns / 1000n);
 		}
 	});
 
