@@ -9,7 +9,7 @@ import { errorCode, statIfThere } from "../util/files.js";
 import { Limiter } from "../util/limiter.js";
 import { ok, UserError } from "../util/result.js";
 import type { Spawner } from "../util/spawner.js";
-import { type Disk, isDigest } from "../worker/disk.js";
+import { type Disk, isDigest, type Pins } from "../worker/disk.js";
 import { stageInputs } from "../worker/inputs.js";
 import { collectOutputs, outputPaths } from "../worker/outputs.js";
 import { readAction } from "../worker/run.js";
@@ -56,17 +56,22 @@ export async function invocation(request: LambdaRequest, o: InvocationOptions): 
 async function serve(request: LambdaRequest, o: InvocationOptions, meter: Meter): Promise<LambdaReply> {
 	const digest = digestNamed(request.action);
 	if (digest === undefined) throw new RemoteError(CODE.INVALID_ARGUMENT, "the request names no action");
-	const unpin: (() => void)[] = [];
+	const pins = o.disk.pins();
 	try {
-		const missing = await meter.time("fetch", () => bringAll(digest, request, o, meter, unpin));
+		const missing = await meter.time("fetch", () => withRoom(o.disk, () => bringAll(digest, request, o, meter, pins)));
 		if (missing.length > 0) return { kind: "missing", blobs: missing.map(nameOfDigest), timings: meter.timings };
 		const encoded = await withRoom(o.disk, async () => {
-			const result = await run(digest, o, meter);
-			return ACTION_RESULT.encode(await meter.time("outputs", () => deliver(result, o, meter)));
+			const made = o.disk.pins();
+			try {
+				const result = await run(digest, o, meter, made);
+				return ACTION_RESULT.encode(await meter.time("outputs", () => deliver(result, o, meter, made)));
+			} finally {
+				made.end();
+			}
 		});
 		return { kind: "result", result: Buffer.from(encoded).toString("base64"), timings: meter.timings };
 	} finally {
-		for (const end of unpin) end();
+		pins.end();
 	}
 }
 
@@ -93,52 +98,48 @@ async function bringAll(
 	request: LambdaRequest,
 	o: InvocationOptions,
 	meter: Meter,
-	unpin: (() => void)[],
+	pins: Pins,
 ): Promise<Digest[]> {
 	const { disk } = o;
-	const pin = (digests: readonly Digest[]): void => void unpin.push(disk.pin(digests.map((d) => d.hash)));
-	const keep = (blobs: readonly Buffer[]): Digest[] =>
-		blobs.map((bytes) => {
-			const digest = disk.add(bytes);
-			pin([digest]);
-			return digest;
-		});
+	const pin = (of: Pins, digests: readonly Digest[]): void => of.add(digests.map((d) => d.hash));
 	const inline = request.blobs === "" ? ok([]) : unpackBlobs(Buffer.from(request.blobs, "base64"));
 	if (!inline.ok) throw new RemoteError(CODE.INVALID_ARGUMENT, inline.error);
-	keep(inline.value);
+	for (const bytes of inline.value) disk.add(bytes, pins);
 	const came = (bytes: number): void => {
 		meter.fetchedBytes += bytes;
 	};
 	let wanted = wantedBlobs(disk, action);
 	// What is fetched makes room for itself by what is not pinned.
-	pin(wanted.known);
+	pin(pins, wanted.known);
 	meter.knownBytes = wanted.known.reduce((sum, d) => sum + d.sizeBytes, 0);
 	if (wanted.missing.length === 0) return [];
-	const lacking: ObjectHash[] = [];
-	for (const name of request.blocks.filter(isObjectHash)) {
-		const held = o.blocks.get(name);
-		if (held?.every((d) => disk.has(d)) === true) pin(held);
-		else lacking.push(name);
-	}
 	const limiter = new Limiter(AT_ONCE);
 	const each = <T, R>(all: readonly T[], fetch: (storage: Storage, of: T) => Promise<R>): Promise<R[]> =>
 		settled(all.map((of) => limiter.run(async () => fetch(meter.watch(await o.storage()), of))));
-	await each(lacking, async (storage, name) => {
-		const held = await fetchBlock(storage, name, disk, (digest) => pin([digest]), came);
-		// One that was cut short is stored again, as one that is gone.
-		if (held !== undefined) o.blocks.set(name, held);
-	});
-	wanted = wantedBlobs(disk, action);
-	pin(wanted.known);
+	const passing = disk.pins();
+	try {
+		const lacking = request.blocks.filter(isObjectHash).filter((name) => {
+			const held = o.blocks.get(name);
+			if (held?.every((d) => disk.has(d)) !== true) return true;
+			pin(passing, held);
+			return false;
+		});
+		await each(lacking, async (storage, name) => {
+			const held = await fetchBlock(storage, name, disk, passing, came);
+			// One that was cut short is stored again, as one that is gone.
+			if (held !== undefined) o.blocks.set(name, held);
+		});
+		wanted = wantedBlobs(disk, action);
+		pin(pins, wanted.known);
+	} finally {
+		// A block holds what other actions need, too.
+		passing.end();
+	}
 	const own = new Set(request.objects);
 	const still = wanted.missing.filter((d) => !own.has(nameOfDigest(d)));
 	const fetched = await each(
 		wanted.missing.filter((d) => own.has(nameOfDigest(d))),
-		async (storage, digest) => {
-			if (!(await fetchObject(storage, digest, disk, came))) return digest;
-			pin([digest]);
-			return undefined;
-		},
+		async (storage, digest) => ((await fetchObject(storage, digest, disk, pins, came)) ? undefined : digest),
 	);
 	return [...still, ...fetched.filter((d) => d !== undefined)];
 }
@@ -187,7 +188,7 @@ function decoded<T>(codec: { decode(bytes: Uint8Array): T }, bytes: Buffer): T {
 	}
 }
 
-async function run(digest: Digest, o: InvocationOptions, meter: Meter): Promise<ActionResult> {
+async function run(digest: Digest, o: InvocationOptions, meter: Meter, pins: Pins): Promise<ActionResult> {
 	const { disk } = o;
 	const { action, command } = readAction(disk, digest);
 	const root = disk.temporary();
@@ -228,7 +229,7 @@ async function run(digest: Digest, o: InvocationOptions, meter: Meter): Promise<
 			throw Object.assign(new Error("the command found no room"), { code: "ENOSPC" });
 		if (end.truncated) throw new RemoteError(CODE.RESOURCE_EXHAUSTED, "the command printed more than 16 MiB");
 		return {
-			...collectOutputs(disk, root, cwd, command, { outputBytes: OUTPUT_BYTES }),
+			...collectOutputs({ disk, pins, limits: { outputBytes: OUTPUT_BYTES } }, root, cwd, command),
 			exitCode: end.status,
 			stdoutRaw: end.stdout,
 			stderrRaw: end.stderr,
@@ -267,11 +268,11 @@ function span(ms: number) {
 }
 
 /** Puts outputs into the answer as far as it holds them, the others into the storage backend. */
-async function deliver(result: ActionResult, o: InvocationOptions, meter: Meter): Promise<ActionResult> {
+async function deliver(result: ActionResult, o: InvocationOptions, meter: Meter, pins: Pins): Promise<ActionResult> {
 	const { disk } = o;
 	let left = BLOCK_BYTES - FIXED;
 	const send = async (digest: Digest, bytes: Buffer): Promise<void> => {
-		const path = disk.file(disk.add(bytes));
+		const path = disk.file(disk.add(bytes, pins));
 		if (path === undefined) throw new RemoteError(CODE.INTERNAL, "an output is gone");
 		await meter.watch(await o.storage()).put(objectOf(digest), path);
 	};
@@ -280,7 +281,7 @@ async function deliver(result: ActionResult, o: InvocationOptions, meter: Meter)
 			left -= raw.length;
 			return { raw };
 		}
-		const digest = disk.add(raw);
+		const digest = disk.add(raw, pins);
 		await send(digest, raw);
 		return { raw: Buffer.alloc(0), digest };
 	};

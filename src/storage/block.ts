@@ -66,6 +66,9 @@ function framed(blobs: readonly Buffer[]): Buffer {
 /** Bytes that a block may unpack to: more than any client packs, far less than a function's memory. */
 const UNPACKED = 256 << 20;
 
+/** Blobs of a block: an empty one takes next to nothing of its bytes. */
+export const MOST_BLOBS = 200_000;
+
 export function unpackBlobs(block: Buffer): Result<Buffer[], string> {
 	let bytes: Buffer;
 	try {
@@ -79,6 +82,7 @@ export function unpackBlobs(block: Buffer): Result<Buffer[], string> {
 		const length = bytes.readUInt32BE(at);
 		at += 4;
 		if (at + length > bytes.length) return err("a block of blobs is cut short");
+		if (found.length === MOST_BLOBS) return err("a block holds too many blobs");
 		found.push(bytes.subarray(at, at + length));
 		at += length;
 	}
@@ -113,19 +117,20 @@ export function unpacking(begin: (size: number) => Part): Unpacking {
 	let part: Part | undefined;
 	let left = 0;
 	let total = 0;
+	let count = 0;
 	let failure: unknown;
 	const take = (bytes: Buffer): void => {
 		total += bytes.length;
 		if (total > UNPACKED) throw new BadBlock();
 		for (let at = 0; at < bytes.length; ) {
 			if (part === undefined) {
-				const count = bytes.copy(header, inHeader, at, at + header.length - inHeader);
-				inHeader += count;
-				at += count;
+				const some = bytes.copy(header, inHeader, at, at + header.length - inHeader);
+				inHeader += some;
+				at += some;
 				if (inHeader < header.length) return;
 				inHeader = 0;
 				left = header.readUInt32BE();
-				if (left > UNPACKED) throw new BadBlock();
+				if (left > UNPACKED || ++count > MOST_BLOBS) throw new BadBlock();
 				part = begin(left);
 			}
 			const some = bytes.subarray(at, at + left);

@@ -53,6 +53,12 @@ export interface Incoming {
 	drop(): void;
 }
 
+/** Blobs that may not go until it ends. */
+export interface Pins {
+	add(hashes: Iterable<string>): void;
+	end(): void;
+}
+
 /**
  * The blobs of a worker, and the results of its actions: files under their hash, written by another name and renamed.
  * Least recently used ones go when the limit is passed, but none that is pinned.
@@ -150,15 +156,17 @@ export class Disk {
 		return true;
 	}
 
-	/** Keeps bytes of our own. */
-	add(bytes: Buffer): Digest {
+	/** Keeps bytes of our own. With `pins` they are pinned before anything makes room: where all else is, they would go. */
+	add(bytes: Buffer, pins?: Pins): Digest {
 		const digest = { hash: sha256(bytes), sizeBytes: bytes.length };
-		if (!this.has(digest)) this.#write(digest, bytes);
+		if (this.has(digest)) pins?.add([digest.hash]);
+		else this.#write(digest, bytes, pins);
 		return digest;
 	}
 
-	receive(digest: Digest): Incoming {
-		const nameless = this.#receive();
+	/** `pins`: as of `add`. */
+	receive(digest: Digest, pins?: Pins): Incoming {
+		const nameless = this.#receive(pins);
 		return {
 			get size() {
 				return nameless.size;
@@ -170,12 +178,12 @@ export class Disk {
 	}
 
 	/** A blob whose digest is known when all of it is there. */
-	receiveNameless(): { write(data: Buffer): void; finish(): Digest; drop(): void } {
-		const nameless = this.#receive();
+	receiveNameless(pins?: Pins): { write(data: Buffer): void; finish(): Digest; drop(): void } {
+		const nameless = this.#receive(pins);
 		return { write: nameless.write, finish: () => nameless.finish()!, drop: nameless.drop };
 	}
 
-	#receive() {
+	#receive(pins?: Pins) {
 		const path = this.temporary();
 		const fd = openSync(path, "wx", 0o600);
 		const hash = createHash("sha256");
@@ -203,7 +211,7 @@ export class Disk {
 					removeQuietly(path);
 					return undefined;
 				}
-				this.#keep(digest, path);
+				this.#keep(digest, path, pins);
 				return digest;
 			},
 			drop: (): void => {
@@ -277,16 +285,25 @@ export class Disk {
 		return path;
 	}
 
-	pin(hashes: Iterable<string>): () => void {
-		const pinned = [...hashes];
-		for (const hash of pinned) this.#pins.set(hash, (this.#pins.get(hash) ?? 0) + 1);
-		return () => {
-			for (const hash of pinned) {
-				const left = (this.#pins.get(hash) ?? 1) - 1;
-				if (left === 0) this.#pins.delete(hash);
-				else this.#pins.set(hash, left);
-			}
-			this.#evict();
+	pins(): Pins {
+		const pinned = new Set<string>();
+		return {
+			add: (hashes) => {
+				for (const hash of hashes) {
+					if (pinned.has(hash)) continue;
+					pinned.add(hash);
+					this.#pins.set(hash, (this.#pins.get(hash) ?? 0) + 1);
+				}
+			},
+			end: () => {
+				for (const hash of pinned) {
+					const left = (this.#pins.get(hash) ?? 1) - 1;
+					if (left === 0) this.#pins.delete(hash);
+					else this.#pins.set(hash, left);
+				}
+				pinned.clear();
+				this.#evict();
+			},
 		};
 	}
 
@@ -346,7 +363,7 @@ export class Disk {
 		this.#results.set(hash, size);
 	}
 
-	#write(digest: Digest, bytes: Buffer): void {
+	#write(digest: Digest, bytes: Buffer, pins?: Pins): void {
 		const path = this.temporary();
 		this.#withRoom(bytes.length, () => {
 			try {
@@ -356,10 +373,10 @@ export class Disk {
 				throw error;
 			}
 		});
-		this.#keep(digest, path);
+		this.#keep(digest, path, pins);
 	}
 
-	#keep({ hash, sizeBytes }: Digest, temporary: string): void {
+	#keep({ hash, sizeBytes }: Digest, temporary: string, pins?: Pins): void {
 		const path = this.path(hash);
 		try {
 			chmodSync(temporary, 0o444);
@@ -374,6 +391,7 @@ export class Disk {
 			throw error;
 		}
 		this.#add(hash, sizeBytes, true);
+		pins?.add([hash]);
 		this.#evict();
 	}
 

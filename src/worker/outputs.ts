@@ -5,6 +5,7 @@ import {
 	type ActionResult,
 	type Command,
 	DIRECTORY,
+	type Digest,
 	type Directory,
 	type OutputDirectory,
 	type OutputFile,
@@ -12,12 +13,19 @@ import {
 	TREE,
 } from "../reapi/messages.js";
 import { errorCode } from "../util/files.js";
-import type { Disk } from "./disk.js";
+import type { Disk, Pins } from "./disk.js";
 import { isInsidePath, staysInside } from "./inputs.js";
 
 export interface Limits {
 	/** Bytes of one output file. */
 	readonly outputBytes: number;
+}
+
+export interface OutputOptions {
+	readonly disk: Disk;
+	/** One output's room is not to be made by another's end. */
+	readonly pins: Pins;
+	readonly limits: Limits;
 }
 
 type Outputs = Pick<ActionResult, "outputFiles" | "outputSymlinks"> & { outputDirectories: readonly OutputDirectory[] };
@@ -38,8 +46,14 @@ export function outputPaths(command: Command): { path: string; kind: "file" | "f
 	return named;
 }
 
-/** Keeps what a command has written. Nothing outside `root` is read, whatever links the command has made. */
-export function collectOutputs(disk: Disk, root: string, cwd: string, command: Command, limits: Limits): Outputs {
+/** Keeps what a command has written, and pins it. Nothing outside `root` is read, whatever links the command has made. */
+export function collectOutputs(
+	{ disk, pins, limits }: OutputOptions,
+	root: string,
+	cwd: string,
+	command: Command,
+): Outputs {
+	const add = (bytes: Buffer): Digest => disk.add(bytes, pins);
 	const outputFiles: OutputFile[] = [];
 	const outputSymlinks: OutputSymlink[] = [];
 	const outputDirectories: OutputDirectory[] = [];
@@ -52,9 +66,9 @@ export function collectOutputs(disk: Disk, root: string, cwd: string, command: C
 			if (!staysInside(relative(root, join(file, "..")), target)) throw escaping(path);
 			outputSymlinks.push({ path, target });
 		} else if (s.isDirectory() && kind !== "file") {
-			outputDirectories.push({ path, treeDigest: disk.add(TREE.encode(treeOf(disk, root, file, limits))) });
+			outputDirectories.push({ path, treeDigest: add(TREE.encode(treeOf(add, root, file, limits))) });
 		} else if (s.isFile() && kind !== "folder") {
-			outputFiles.push({ path, digest: disk.add(readOutput(file, s, limits)), ...executable(s) });
+			outputFiles.push({ path, digest: add(readOutput(file, s, limits)), ...executable(s) });
 		}
 	}
 	return { outputFiles, outputSymlinks, outputDirectories };
@@ -83,7 +97,12 @@ function lookInside(root: string, file: string): Stats | undefined {
 	}
 }
 
-function treeOf(disk: Disk, root: string, folder: string, limits: Limits): { root: Directory; children: Directory[] } {
+function treeOf(
+	add: (bytes: Buffer) => Digest,
+	root: string,
+	folder: string,
+	limits: Limits,
+): { root: Directory; children: Directory[] } {
 	const children: Directory[] = [];
 	const walk = (at: string): Directory => {
 		const entries = readdirSync(at, { withFileTypes: true }).sort(byName);
@@ -92,14 +111,14 @@ function treeOf(disk: Disk, root: string, folder: string, limits: Limits): { roo
 				.filter((e) => e.isFile())
 				.map((e) => {
 					const s = lstatSync(join(at, e.name));
-					return { name: e.name, digest: disk.add(readOutput(join(at, e.name), s, limits)), ...executable(s) };
+					return { name: e.name, digest: add(readOutput(join(at, e.name), s, limits)), ...executable(s) };
 				}),
 			directories: entries
 				.filter((e) => e.isDirectory())
 				.map((e) => {
 					const child = walk(join(at, e.name));
 					children.push(child);
-					return { name: e.name, digest: disk.add(DIRECTORY.encode(child)) };
+					return { name: e.name, digest: add(DIRECTORY.encode(child)) };
 				}),
 			symlinks: entries
 				.filter((e) => e.isSymbolicLink())

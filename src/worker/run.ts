@@ -84,10 +84,10 @@ export async function runAction(
 ): Promise<ActionResult> {
 	const root = o.disk.temporary();
 	mkdirSync(root, { mode: 0o755 });
-	let unpin = (): void => undefined;
+	const pins = o.disk.pins();
 	try {
 		const { mounts, used } = stageInputs(o.disk, action.inputRootDigest!, root);
-		unpin = o.disk.pin(used);
+		pins.add(used);
 		const cwd = join(root, command.workingDirectory ?? "");
 		mkdirSync(cwd, { recursive: true });
 		for (const { path } of outputPaths(command)) mkdirSync(dirname(join(cwd, path)), { recursive: true });
@@ -113,13 +113,13 @@ export async function runAction(
 		// It will print as much the next time: nobody is to try again.
 		if (end.truncated) throw new RemoteError(CODE.OUT_OF_RANGE, "the command printed more than 16 MiB");
 		return {
-			...collectOutputs(o.disk, root, cwd, command, o.limits),
-			...streams(o.disk, end),
+			...collectOutputs({ disk: o.disk, pins, limits: o.limits }, root, cwd, command),
+			...streams((bytes) => o.disk.add(bytes, pins), end),
 			exitCode: end.status,
 			executionMetadata: { worker: o.name, executionStartTimestamp: started, executionCompletedTimestamp: completed },
 		};
 	} finally {
-		unpin();
+		pins.end();
 		removeTree(root);
 	}
 }
@@ -147,9 +147,9 @@ function runnerArguments(
 	return args;
 }
 
-function streams(disk: Disk, end: Exit) {
+function streams(add: (bytes: Buffer) => Digest, end: Exit) {
 	const one = (bytes: Buffer): { raw: Buffer; digest?: Digest } =>
-		bytes.length <= INLINE ? { raw: bytes } : { raw: Buffer.alloc(0), digest: disk.add(bytes) };
+		bytes.length <= INLINE ? { raw: bytes } : { raw: Buffer.alloc(0), digest: add(bytes) };
 	const out = one(end.stdout);
 	const error = one(end.stderr);
 	return {

@@ -254,7 +254,7 @@ describe("a Redis server as storage", () => {
 				const blobs = [randomBytes(12 * MB), randomBytes(9 * MB)];
 				const name = hashBytes(Buffer.from("a block in pieces"));
 				const none = (): void => {};
-				const fetch = async () => (await fetchBlock(storage, name, disk, none, none))?.map((d) => disk.get(d)!);
+				const fetch = async () => (await fetchBlock(storage, name, disk, disk.pins(), none))?.map((d) => disk.get(d)!);
 				await storage.putRecord(`blocks/${name}`, packBlobs(blobs));
 				assert.deepEqual(await fetch(), blobs);
 				spoil(`blocks/${name}#1`);

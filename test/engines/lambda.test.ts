@@ -7,7 +7,7 @@ import { costOf } from "../../src/engines/lambda/cost.js";
 import { Throttle } from "../../src/engines/lambda/throttle.js";
 import { Turns } from "../../src/engines/lambda/turns.js";
 import { digestNamed, nameOfDigest } from "../../src/lambda/payload.js";
-import { packBlobs, unpackBlobs } from "../../src/storage/block.js";
+import { MOST_BLOBS, packBlobs, unpackBlobs } from "../../src/storage/block.js";
 import type { Storage } from "../../src/storage/types.js";
 
 describe("the address of a function", () => {
@@ -270,6 +270,25 @@ describe("what a call carries", () => {
 		const { records, storage } = noting();
 		const { blocks } = await new Carrier(storage).carry(some(3, 60 << 20));
 		assert.deepEqual([blocks.length, records.size], [2, 2]);
+	});
+
+	it("is never more blobs than the function takes of a block", async () => {
+		const { records, storage } = noting();
+		const bytes = Buffer.from("x");
+		const many = Array.from({ length: MOST_BLOBS + 1 }, (_, i) => ({
+			digest: { hash: i.toString(16).padStart(64, "0"), sizeBytes: 1 },
+			read: () => bytes,
+			isShared: true,
+		}));
+		const { blocks } = await new Carrier(storage).carry(many);
+		assert.deepEqual(
+			blocks.map((name) => {
+				const unpacked = unpackBlobs(records.get(`blocks/${name}`)!);
+				return unpacked.ok ? unpacked.value.length : unpacked.error;
+			}),
+			[MOST_BLOBS, 1],
+		);
+		assert.equal(unpackBlobs(packBlobs(Array(MOST_BLOBS + 1).fill(bytes))).ok, false);
 	});
 
 	it("names what the function has stored itself, and does not send it", async () => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { fetchBlock, fetchObject } from "../../src/lambda/fetch.js";
 import type { Digest } from "../../src/reapi/messages.js";
-import { packBlobs } from "../../src/storage/block.js";
+import { MOST_BLOBS, packBlobs } from "../../src/storage/block.js";
 import { folderStorage } from "../../src/storage/folder.js";
 import type { Storage, Take } from "../../src/storage/types.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
@@ -76,22 +76,30 @@ describe("a block of inputs that comes to the function", () => {
 				yield piece;
 			}
 		}
-		const pinned: Digest[] = [];
 		let came = 0;
-		const fetched = await fetchBlock(
-			giving(watched()),
-			NAME,
-			disk,
-			(d) => pinned.push(d),
-			(n) => {
-				came += n;
-			},
-		);
-		assert.deepEqual(fetched, blobs.map(digestOf));
-		assert.deepEqual([pinned, came], [fetched, block.length]);
+		const fetched = await fetchBlock(giving(watched()), NAME, disk, disk.pins(), (n) => {
+			came += n;
+		});
+		assert.deepEqual([fetched, came], [blobs.map(digestOf), block.length]);
 		for (const bytes of blobs) assert.ok(disk.get(digestOf(bytes))?.equals(bytes));
 		assert.ok(most < 2 * MB, `${most} of ${block.length} bytes were held`);
 		assert.deepEqual(readdirSync(join(disk.folder, "tmp")), []);
+	});
+
+	it("is there as a whole where it is more than is kept, until it is no longer needed", async () => {
+		const disk = new Disk(join(folder.path, "disk"), 2 * MB, false);
+		const blobs = [1, 2, 1, 1].map((mb) => randomBytes(mb * MB));
+		const pins = disk.pins();
+		const fetched = await fetchBlock(giving(cut(packBlobs(blobs), MB)), NAME, disk, pins, none);
+		assert.deepEqual(
+			fetched?.map((digest) => disk.has(digest)),
+			[true, true, true, true],
+		);
+		const object = randomBytes(MB);
+		assert.equal(await fetchObject(giving(cut(object, MB)), digestOf(object), disk, pins, none), true);
+		assert.ok(disk.has(digestOf(object)));
+		pins.end();
+		assert.ok(disk.size <= 2 * MB);
 	});
 
 	it("is none when it is gone, cut short, no block, more than a block holds, or followed by something else", async () => {
@@ -106,30 +114,47 @@ describe("a block of inputs that comes to the function", () => {
 			"no block": Buffer.from("not packed at all"),
 			wrong,
 			bomb,
+			"more blobs than a client packs": packBlobs(Array(MOST_BLOBS + 1).fill(Buffer.alloc(0))),
 			"a blob of 2 GB": gzipSync(Buffer.from([0x7f, 255, 255, 255, 1])),
 		})) {
 			const pieces = bytes === undefined ? undefined : cut(bytes, 100_000);
-			assert.equal(await fetchBlock(giving(pieces), NAME, disk, none, none), undefined, what);
+			assert.equal(await fetchBlock(giving(pieces), NAME, disk, disk.pins(), none), undefined, what);
 		}
 		for (const length of [1, 20, 2 * MB, block.length - 9, block.length - 1])
-			assert.equal(await fetchBlock(giving(cut(block.subarray(0, length), 70_000)), NAME, disk, none, none), undefined);
-		assert.deepEqual(readdirSync(join(disk.folder, "tmp")), []);
+			assert.equal(
+				await fetchBlock(giving(cut(block.subarray(0, length), 70_000)), NAME, disk, disk.pins(), none),
+				undefined,
+			);
 		const followed = Buffer.concat([block, Buffer.from("and more")]);
-		const more = await fetchBlock(giving(cut(followed, 70_000)), NAME, disk, none, none);
-		assert.ok(more === undefined || more.length === 3);
+		for (const size of [70_000, block.length, block.length + 3, followed.length])
+			assert.equal(await fetchBlock(giving(cut(followed, size)), NAME, disk, disk.pins(), none), undefined, `${size}`);
+		assert.deepEqual(readdirSync(join(disk.folder, "tmp")), []);
 	});
 
 	it("is what its name says, where it is an object by itself", async () => {
 		const disk = new Disk(join(folder.path, "disk"), 0, false);
 		const bytes = randomBytes(3 * MB);
 		const digest = digestOf(bytes);
-		const fetch = (pieces: Iterable<Buffer> | undefined) => fetchObject(giving(pieces), digest, disk, none);
+		const fetch = (pieces: Iterable<Buffer> | undefined) =>
+			fetchObject(giving(pieces), digest, disk, disk.pins(), none);
 		assert.equal(await fetch(undefined), false);
 		assert.equal(await fetch(cut(bytes.subarray(1), MB)), false);
 		assert.equal(await fetch(cut(randomBytes(3 * MB), MB)), false);
 		assert.deepEqual([disk.count, readdirSync(join(disk.folder, "tmp"))], [0, []]);
 		assert.equal(await fetch(cut(bytes, MB)), true);
 		assert.ok(disk.get(digest)?.equals(bytes));
+	});
+
+	it("is left where it is longer than its name says, however long it is", async () => {
+		const disk = new Disk(join(folder.path, "disk"), 0, false);
+		const bytes = Buffer.alloc(MB);
+		let handed = 0;
+		function* endless(): Generator<Buffer> {
+			for (; handed < 300; handed++) yield bytes;
+		}
+		const one = { ...digestOf(bytes), sizeBytes: 1 };
+		assert.equal(await fetchObject(giving(endless()), one, disk, disk.pins(), none), false);
+		assert.deepEqual([handed, readdirSync(join(disk.folder, "tmp"))], [0, []]);
 	});
 
 	it("takes the place of what was not used for longest where the disk is full, and leaves nothing half", async function () {

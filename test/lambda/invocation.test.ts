@@ -1,11 +1,13 @@
 import { strict as assert } from "node:assert";
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type InvocationOptions, invocation } from "../../src/lambda/invocation.js";
 import { type LambdaReply, nameOfDigest, PROTOCOL, type Timings } from "../../src/lambda/payload.js";
 import { ACTION, ACTION_RESULT, COMMAND, DIRECTORY } from "../../src/reapi/messages.js";
 import { packBlobs } from "../../src/storage/block.js";
+import { folderStorage } from "../../src/storage/folder.js";
+import { hashBytes } from "../../src/thunk/hash.js";
 import type { Exit, SpawnRequest } from "../../src/util/spawner.js";
 import { Disk } from "../../src/worker/disk.js";
 import { testFolder } from "../rig/folder.js";
@@ -23,6 +25,12 @@ const ENDED: Exit = {
 	stderr: Buffer.alloc(0),
 };
 
+function bytesBelow(folder: string): number {
+	return readdirSync(folder, { recursive: true, withFileTypes: true })
+		.filter((entry) => entry.isFile())
+		.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}
+
 describe("a command in the function", () => {
 	const folder = testFolder();
 
@@ -30,25 +38,29 @@ describe("a command in the function", () => {
 	 * Answers with what comes of an action that ends so, each time that it is run; the disk holds another's megabyte. `requests`: how
 	 * often it is asked; only the first time its inputs come with it.
 	 */
-	async function ask(ends: readonly ((request: SpawnRequest) => Exit)[], requests = 1) {
-		const disk = new Disk(join(folder.path, "disk"), 0, false);
+	async function ask(
+		ends: readonly ((request: SpawnRequest) => Exit)[],
+		{ requests = 1, limit = 0, block = [] as Buffer[] } = {},
+	) {
+		const disk = new Disk(join(folder.path, "disk"), limit, false);
 		const old = disk.add(randomBytes(1 << 20));
-		const source = Buffer.from("int x;\n");
 		const digestOf = (bytes: Buffer) => new Disk(join(folder.path, "digests"), 0, false).add(bytes);
 		const root = Buffer.from(
-			DIRECTORY.encode({ files: [{ name: "x.c", digest: digestOf(source) }], directories: [], symlinks: [] }),
+			DIRECTORY.encode({ files: [{ name: "x.c", digest: digestOf(SOURCE) }], directories: [], symlinks: [] }),
 		);
-		const command = Buffer.from(COMMAND.encode({ arguments: ["runner"], outputFiles: ["out"], outputPaths: ["out"] }));
+		const command = Buffer.from(COMMAND.encode({ arguments: ["runner"], outputPaths: ["out", "more"] }));
 		const action = Buffer.from(ACTION.encode({ commandDigest: digestOf(command), inputRootDigest: digestOf(root) }));
 		let runs = 0;
 		const request = {
 			protocol: PROTOCOL,
 			version: "",
 			action: nameOfDigest(digestOf(action)),
-			blobs: packBlobs([source, root, command, action]).toString("base64"),
-			blocks: [],
+			blobs: packBlobs([...(block.length > 0 ? [] : [SOURCE]), root, command, action]).toString("base64"),
+			blocks: block.length > 0 ? [BLOCK] : [],
 			objects: [],
 		};
+		const store = folderStorage(join(folder.path, "store"));
+		if (block.length > 0) await store.putRecord(`blocks/${BLOCK}`, packBlobs(block));
 		const options: InvocationOptions = {
 			disk,
 			spawner: {
@@ -57,7 +69,7 @@ describe("a command in the function", () => {
 				folder: () => {},
 				close: async () => {},
 			},
-			storage: async () => assert.fail("nothing is asked of the storage backend"),
+			storage: async () => (block.length > 0 ? store : assert.fail("nothing is asked of the storage backend")),
 			timeLeft: () => 60_000,
 			served: 0,
 			blocks: new Map(),
@@ -68,7 +80,7 @@ describe("a command in the function", () => {
 			last = await invocation({ ...request, blobs: "" }, options);
 		}
 		const { timings, ...reply } = last as typeof last & { timings: Timings };
-		return { reply, timings, runs, left: disk.has(old) ? 1 : 0 };
+		return { reply, timings, runs, left: disk.has(old) ? 1 : 0, size: disk.size };
 	}
 
 	const noRoom = ({ cwd }: SpawnRequest): Exit => {
@@ -80,6 +92,8 @@ describe("a command in the function", () => {
 		return ENDED;
 	};
 
+	const SOURCE = Buffer.from("int x;\n");
+	const BLOCK = hashBytes(Buffer.from("a block"));
 	const madeBy = (reply: object): string | undefined => {
 		const { kind, result } = reply as LambdaReply & { readonly result?: string };
 		assert.equal(kind, "result", JSON.stringify(reply));
@@ -93,7 +107,7 @@ describe("a command in the function", () => {
 	});
 
 	it("that finds no room runs again, too, where all that it needs was there before", async () => {
-		const { reply, runs } = await ask([done, noRoom, done], 2);
+		const { reply, runs } = await ask([done, noRoom, done], { requests: 2 });
 		assert.deepEqual([madeBy(reply), runs], ["made", 3]);
 	});
 
@@ -120,6 +134,28 @@ describe("a command in the function", () => {
 	it("that finds no room, and then no time, found no room", async () => {
 		const { reply, runs } = await ask([noRoom, () => ({ ...ENDED, signal: 9, timedOut: true })]);
 		assert.deepEqual([reply, runs], [FULL, 2]);
+	});
+
+	it("loses none of its outputs where they are more than is kept", async () => {
+		const large = (request: SpawnRequest): Exit => {
+			writeFileSync(join(request.cwd, "more"), randomBytes(3 << 20));
+			return done(request);
+		};
+		const { reply, size } = await ask([large], { limit: 1 << 20 });
+		assert.equal(madeBy(reply), "made");
+		assert.ok(size <= 1 << 20);
+	});
+
+	it("has all that it needs of a block that is more than is kept, and what it does not need makes room", async () => {
+		const others = randomBytes(3 << 20);
+		let kept = 0;
+		const look = (request: SpawnRequest): Exit => {
+			kept = bytesBelow(join(folder.path, "disk/cas"));
+			return done(request);
+		};
+		const { reply, runs } = await ask([look], { limit: 2 << 20, block: [SOURCE, others] });
+		assert.deepEqual([madeBy(reply), runs], ["made", 1]);
+		assert.ok(kept < 2 << 20, `${kept} bytes are kept`);
 	});
 
 	it("that is killed, as where there is no more memory, is no answer", async () => {

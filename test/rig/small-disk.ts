@@ -6,7 +6,6 @@ import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fetchBlock } from "../../src/lambda/fetch.js";
-import type { Digest } from "../../src/reapi/messages.js";
 import { folderStorage } from "../../src/storage/folder.js";
 import type { ObjectHash } from "../../src/thunk/hash.js";
 import { Disk } from "../../src/worker/disk.js";
@@ -24,11 +23,10 @@ const [folder = "", store = "", ...names] = process.argv.slice(2);
 const disk = new Disk(folder, 0, false);
 const old = Array.from({ length: 12 }, () => disk.add(randomBytes(1 << 20)));
 for (const name of names) {
-	const pins: (() => void)[] = [];
-	const pin = (digest: Digest): void => void pins.push(disk.pin([digest.hash]));
+	const pins = disk.pins();
 	let came: Ended["came"];
 	try {
-		const blobs = await fetchBlock(folderStorage(store), name as ObjectHash, disk, pin, () => {});
+		const blobs = await fetchBlock(folderStorage(store), name as ObjectHash, disk, pins, () => {});
 		came = (blobs ?? []).map((digest) => disk.get(digest)?.length ?? -1);
 	} catch (error) {
 		came = String((error as NodeJS.ErrnoException).code);
@@ -36,5 +34,5 @@ for (const name of names) {
 	const left = old.filter((digest) => disk.has(digest)).length;
 	const halves = readdirSync(join(disk.folder, "tmp")).length;
 	console.log(JSON.stringify({ came, old: left, halves } satisfies Ended));
-	for (const unpin of pins) unpin();
+	pins.end();
 }

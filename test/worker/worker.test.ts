@@ -18,6 +18,7 @@ import {
 import { claimFolder } from "../../src/worker/claim.js";
 import { Disk } from "../../src/worker/disk.js";
 import { isInsidePath, staysInside } from "../../src/worker/inputs.js";
+import { collectOutputs } from "../../src/worker/outputs.js";
 import { testFolder } from "../rig/folder.js";
 import { type TestWorker, testWorkers } from "../rig/remote.js";
 
@@ -380,14 +381,31 @@ describe("the worker's disk", () => {
 	it("removes what was not used for longest, and nothing that is pinned", () => {
 		const disk = new Disk(folder.path, 3500);
 		const digests = [1, 2, 3].map((n) => disk.add(bytes(n)));
-		const unpin = disk.pin([digests[0]!.hash]);
+		const pins = disk.pins();
+		pins.add([digests[0]!.hash]);
 		disk.add(bytes(4));
 		assert.deepEqual(
 			digests.map((d) => disk.has(d)),
 			[true, false, true],
 		);
-		unpin();
+		pins.end();
 		assert.ok(disk.size <= 3500);
+	});
+
+	it("loses no output of an action to the next one of the same action", () => {
+		const [path, root] = [join(folder.path, "disk"), join(folder.path, "root")];
+		const disk = new Disk(path, 2500);
+		mkdirSync(root);
+		for (const n of [1, 2, 3]) writeFileSync(join(root, `${n}`), bytes(n));
+		const pins = disk.pins();
+		const command = { arguments: [], outputPaths: ["1", "2", "3"] };
+		const { outputFiles } = collectOutputs({ disk, pins, limits: { outputBytes: 1000 } }, root, root, command);
+		assert.deepEqual(
+			outputFiles!.map(({ digest }) => disk.has(digest!)),
+			[true, true, true],
+		);
+		pins.end();
+		assert.ok(disk.size <= 2500);
 	});
 
 	it("counts the executable copy of a large program, and removes it with the program", () => {

@@ -1,4 +1,4 @@
-import { packBlobs, packBlobsInTurn } from "../../storage/block.js";
+import { MOST_BLOBS, packBlobs, packBlobsInTurn } from "../../storage/block.js";
 import type { Storage } from "../../storage/types.js";
 import { hashBytes, type ObjectHash } from "../../thunk/hash.js";
 import { type Blob, bytesOf } from "../action/blob.js";
@@ -132,7 +132,8 @@ function grouped(blobs: readonly Blob[]): Blob[][] {
 	const groups: Blob[][] = [[]];
 	let size = 0;
 	for (const blob of [...blobs].sort((a, b) => (a.digest.hash < b.digest.hash ? -1 : 1))) {
-		if (size > 0 && size + blob.digest.sizeBytes > BLOCK_TO) {
+		const isFull = size > 0 && size + blob.digest.sizeBytes > BLOCK_TO;
+		if (isFull || groups.at(-1)!.length === MOST_BLOBS) {
 			groups.push([]);
 			size = 0;
 		}
