@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { hashBytes, hashFile, sizeOfHash } from "../thunk/hash.js";
+import { hashBytes, hashFile, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import { copyFileAtomic, errorCode, isAbsence, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
 import { UserError } from "../util/result.js";
 import type { Storage } from "./types.js";
@@ -16,6 +16,9 @@ export function folderStorage(folder: string): Storage {
 		requests.puts += 1;
 		refusing(folder, what);
 	};
+	/** One of that length may be another by now. */
+	const isRight = async (hash: ObjectHash): Promise<boolean> =>
+		(await has(hash)) && look(() => hashFile(join(folder, hash))) === hash;
 	const has: Storage["has"] = async (hash) => look(() => statIfThere(join(folder, hash))?.size === sizeOfHash(hash));
 	return {
 		requests,
@@ -25,13 +28,10 @@ export function folderStorage(folder: string): Storage {
 			return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 		},
 		async put(hash, path) {
-			const to = join(folder, hash);
-			// One of that length may be another by now.
-			const isThere = (await has(hash)) && look(() => hashFile(to)) === hash;
-			if (!isThere) write(() => void copyFileAtomic(path, to, 0o444));
+			if (!(await isRight(hash))) write(() => void copyFileAtomic(path, join(folder, hash), 0o444));
 		},
 		async putBytes(hash, bytes) {
-			if (!(await has(hash))) write(() => writeFileAtomic(join(folder, hash), bytes, 0o444));
+			if (!(await isRight(hash))) write(() => writeFileAtomic(join(folder, hash), bytes, 0o444));
 		},
 		hasRecord: async (key) => look(() => statIfThere(join(folder, key)) !== undefined),
 		getRecord: async (key) => look(() => readIfThere(join(folder, key))),

@@ -74,7 +74,7 @@ export function s3Storage(place: S3Place, answerMs = ANSWER_MS): Storage {
 				const command = { Bucket, Key: prefix + key, ...(Range === undefined ? {} : { Range }) };
 				const { Body, ContentLength = -1 } = await client.send(new GetObjectCommand(command));
 				if (Body === undefined || ContentLength < least || ContentLength > most) {
-					(Body as { destroy?: () => void } | undefined)?.destroy?.();
+					unread(Body);
 					return undefined;
 				}
 				try {
@@ -113,7 +113,10 @@ export function s3Storage(place: S3Place, answerMs = ANSWER_MS): Storage {
 					if (ABSENT.has(refusal.name) || refusal.status === REPLACED) return false;
 					throw s3Error(place, refusal);
 				}
-				if (at > 0 && answer.ContentRange?.startsWith(`bytes ${at}-`) !== true) return false;
+				if (at > 0 && answer.ContentRange?.startsWith(`bytes ${at}-`) !== true) {
+					unread(answer.Body);
+					return false;
+				}
 				version ??= answer.ETag;
 				const begun = at;
 				const body = (answer.Body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
@@ -162,6 +165,11 @@ const ABSENT: ReadonlySet<string> = new Set(["NotFound", "NoSuchKey", "InvalidRa
 
 /** By now there is another object than the one that was begun. */
 const REPLACED = 412;
+
+/** Ends an answer of which nothing more is read: its connection would wait for that for ever. */
+function unread(body: unknown): void {
+	(body as { destroy?: () => void } | undefined)?.destroy?.();
+}
 
 /** Undefined where the connection breaks. */
 async function orBroken<T>(next: Promise<T>): Promise<T | undefined> {

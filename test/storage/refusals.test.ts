@@ -1,6 +1,6 @@
 /** What a user is told where a storage backend refuses, or its URI is wrong: one sentence, what to do, and no secret. */
 import { strict as assert } from "node:assert";
-import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpServer, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { redisStorage } from "../../src/storage/redis.js";
 import { parseRedis } from "../../src/storage/redis-uri.js";
@@ -211,6 +211,32 @@ describe("an S3 service that refuses", () => {
 			assert.equal(asked, 3);
 		} finally {
 			await storage.close();
+			server.closeAllConnections();
+			await new Promise((resolve) => server.close(resolve));
+		}
+	});
+
+	it("is not left with an answer that nobody reads where it knows no ranges", async () => {
+		const halves: ServerResponse[] = [];
+		let ended = (): void => {};
+		const end = new Promise<void>((resolve) => {
+			ended = resolve;
+		});
+		const server = createHttpServer((request, response) => {
+			request.resume();
+			response.writeHead(200, { "content-length": "1000" });
+			const isFirst = halves.push(response) === 1;
+			response.write("some", () => isFirst && request.socket.end());
+			if (!isFirst) response.on("close", ended);
+		});
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		try {
+			await withBucket(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, async (storage) => {
+				assert.equal(await storage.stream(`blocks/${HASH}`, async () => {}), false);
+				await end;
+				assert.equal(halves.length, 2);
+			});
+		} finally {
 			server.closeAllConnections();
 			await new Promise((resolve) => server.close(resolve));
 		}
