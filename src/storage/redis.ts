@@ -203,7 +203,7 @@ function redisError(place: RedisPlace, error: unknown): UserError {
 	const answer = ANSWERS[/^[A-Z]+/.exec(message)?.[0] ?? ""];
 	if (answer !== undefined)
 		return new UserError({ reason: "storage", message: `${server} ${answer[0]}`, hint: answer[1] });
-	const what = code ?? /\bE[A-Z]{4,}\b/.exec(message)?.[0] ?? message.split("\n", 1)[0]!.slice(0, 100);
+	const what = code ?? /\bE[A-Z]{4,}\b/.exec(message)?.[0] ?? message.split(/[\n;]/, 1)[0]!.slice(0, 100);
 	return new UserError({
 		reason: "storage",
 		message: `${server} cannot be used (${what})`,

@@ -1,13 +1,12 @@
 import { timingSafeEqual } from "node:crypto";
-import { closeSync, openSync, readSync } from "node:fs";
-import {
+import type {
 	Metadata,
-	type ServerReadableStream,
-	type ServerUnaryCall,
-	type ServerWritableStream,
-	type ServiceDefinition,
-	type sendUnaryData,
-	type UntypedServiceImplementation,
+	ServerReadableStream,
+	ServerUnaryCall,
+	ServerWritableStream,
+	ServiceDefinition,
+	sendUnaryData,
+	UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { CODE, RemoteError } from "../reapi/errors.js";
 import {
@@ -23,11 +22,22 @@ import {
 	type Method,
 	type Operation,
 	SHA256,
-	STATUS,
 	TREE,
 	type WorkerStatus,
+	ZSTD,
 } from "../reapi/messages.js";
-import { type Disk, type Incoming, isDigest } from "./disk.js";
+import { zstd } from "../util/zstd.js";
+import {
+	mismatch,
+	queryWrite,
+	readBlob,
+	serviceError,
+	sound,
+	type WriteRequest,
+	type WriteResponse,
+	writeBlob,
+} from "./byte-stream.js";
+import type { Disk } from "./disk.js";
 import { missingBlobs } from "./inputs.js";
 import { internal, Operations } from "./operations.js";
 import { type RunnerOptions, readAction, runAction } from "./run.js";
@@ -55,9 +65,6 @@ export interface Services {
 
 /** Bytes of one batch: what a message may hold less its frame. */
 const BATCH = (4 << 20) - (64 << 10);
-/** Bytes of one blob: what a client names must be no reason to fill the disk. */
-const LARGEST_BLOB = 8 * 2 ** 30;
-const CHUNK = 256 << 10;
 
 type Unary<Q, R> = (request: Q) => R | Promise<R>;
 
@@ -140,7 +147,7 @@ export function makeServices(o: ServicesOptions): Services {
 			maxBatchTotalSizeBytes: BATCH,
 			// Absolute links are refused.
 			symlinkAbsolutePathStrategy: 1,
-			supportedCompressors: [],
+			supportedCompressors: zstd === undefined ? [] : [ZSTD],
 		},
 		executionCapabilities: { digestFunction: SHA256, execEnabled: true, digestFunctions: [SHA256] },
 		lowApiVersion: { major: 2, minor: 0 },
@@ -225,12 +232,7 @@ export function makeServices(o: ServicesOptions): Services {
 		readBlob(disk, resourceName, readOffset, readLimit, call);
 		return undefined;
 	});
-	unary(METHODS.queryWriteStatus, ({ resourceName }) => {
-		const { digest } = uploadName(resourceName);
-		return disk.has(digest)
-			? { committedSize: digest.sizeBytes, complete: true }
-			: { committedSize: 0, complete: false };
-	});
+	unary(METHODS.queryWriteStatus, ({ resourceName }) => queryWrite(disk, resourceName));
 	define(
 		METHODS.write,
 		(call: ServerReadableStream<WriteRequest, WriteResponse>, answer: sendUnaryData<WriteResponse>) => {
@@ -258,9 +260,6 @@ export function makeServices(o: ServicesOptions): Services {
 }
 
 const FINE = { code: CODE.OK, message: "", details: [] };
-
-type WriteRequest = ReturnType<typeof METHODS.write.request.decode>;
-type WriteResponse = ReturnType<typeof METHODS.write.response.decode>;
 
 /** `change`: made to a result for this client alone; an operation that is remembered holds no contents. */
 function tell(
@@ -299,15 +298,6 @@ function withContents(disk: Disk, result: ActionResult, names: readonly string[]
 	return { ...result, outputFiles };
 }
 
-function sound(digest: Digest | null | undefined): Digest {
-	if (isDigest(digest)) return digest;
-	throw new RemoteError(CODE.INVALID_ARGUMENT, "a digest is not 64 hexadecimal digits of SHA-256 and a size");
-}
-
-function mismatch(): RemoteError {
-	return new RemoteError(CODE.INVALID_ARGUMENT, "the bytes are not those of the digest");
-}
-
 /** Digests of all that a result refers to, the files in its folders too. */
 function outputsOf(disk: Disk, result: ActionResult): Digest[] {
 	const found: Digest[] = result.outputFiles.map((f) => sound(f.digest));
@@ -339,117 +329,4 @@ function treeBelow(disk: Disk, root: Digest): Directory[] {
 		}
 	}
 	return found;
-}
-
-/** `[INSTANCE/]blobs/HASH/SIZE`. */
-function blobName(name: string): Digest {
-	const match = /(?:^|\/)blobs\/([0-9a-f]{64})\/(\d{1,15})$/.exec(name);
-	if (match === null) throw new RemoteError(CODE.INVALID_ARGUMENT, "the resource is not named blobs/HASH/SIZE");
-	return { hash: match[1]!, sizeBytes: Number(match[2]) };
-}
-
-/** `[INSTANCE/]uploads/UUID/blobs/HASH/SIZE[/…]`. */
-function uploadName(name: string): { digest: Digest } {
-	const match = /(?:^|\/)uploads\/[^/]+\/blobs\/([0-9a-f]{64})\/(\d{1,15})(?:\/|$)/.exec(name);
-	if (match === null)
-		throw new RemoteError(CODE.INVALID_ARGUMENT, "the resource is not named uploads/UUID/blobs/HASH/SIZE");
-	const digest = { hash: match[1]!, sizeBytes: Number(match[2]) };
-	if (digest.sizeBytes > LARGEST_BLOB) throw new RemoteError(CODE.INVALID_ARGUMENT, "the blob is too large");
-	return { digest };
-}
-
-function readBlob(
-	disk: Disk,
-	name: string,
-	offset: number,
-	limit: number,
-	call: ServerWritableStream<unknown, { readonly data: Buffer }>,
-): void {
-	const digest = blobName(name);
-	if (offset < 0 || offset > digest.sizeBytes || limit < 0)
-		throw new RemoteError(CODE.OUT_OF_RANGE, "there is no such part");
-	if (digest.sizeBytes === 0) {
-		call.end();
-		return;
-	}
-	const path = disk.file(digest);
-	if (path === undefined) throw new RemoteError(CODE.NOT_FOUND, "no such blob");
-	const fd = openSync(path, "r");
-	let at = offset;
-	const end = limit > 0 ? Math.min(digest.sizeBytes, offset + limit) : digest.sizeBytes;
-	let open = true;
-	const close = (): void => {
-		if (open) closeSync(fd);
-		open = false;
-	};
-	const pump = (): void => {
-		while (open && at < end) {
-			const data = Buffer.allocUnsafe(Math.min(CHUNK, end - at));
-			const count = readSync(fd, data, 0, data.length, at);
-			if (count === 0) break;
-			at += count;
-			if (!call.write({ data: data.subarray(0, count) })) {
-				call.once("drain", pump);
-				return;
-			}
-		}
-		close();
-		call.end();
-	};
-	call.on("cancelled", close);
-	pump();
-}
-
-function writeBlob(
-	disk: Disk,
-	call: ServerReadableStream<WriteRequest, WriteResponse>,
-	answer: sendUnaryData<WriteResponse>,
-): void {
-	let incoming: Incoming | undefined;
-	let digest: Digest | undefined;
-	let over = false;
-	const finish = (error: unknown, committedSize = 0): void => {
-		if (over) return;
-		over = true;
-		if (error !== undefined) {
-			incoming?.drop();
-			answer(serviceError(error));
-		} else answer(null, { committedSize });
-	};
-	call.on("data", (request: WriteRequest) => {
-		if (over) return;
-		try {
-			if (digest === undefined) {
-				({ digest } = uploadName(request.resourceName));
-				// Somebody else was quicker.
-				if (disk.has(digest)) return finish(undefined, digest.sizeBytes);
-				incoming = disk.receive(digest);
-			}
-			if (request.writeOffset !== incoming!.size)
-				throw new RemoteError(
-					CODE.INVALID_ARGUMENT,
-					`offset ${request.writeOffset} where ${incoming!.size} bytes were written`,
-				);
-			if (incoming!.size + request.data.length > digest.sizeBytes) throw mismatch();
-			incoming!.write(request.data);
-			if (request.finishWrite) {
-				const size = incoming!.size;
-				if (!incoming!.finish()) throw mismatch();
-				finish(undefined, size);
-			}
-		} catch (error) {
-			finish(error);
-		}
-	});
-	call.on("end", () => finish(new RemoteError(CODE.INVALID_ARGUMENT, "the blob was cut short")));
-	call.on("cancelled", () => finish(new RemoteError(CODE.CANCELLED, "cancelled")));
-	call.on("error", () => finish(new RemoteError(CODE.CANCELLED, "broken off")));
-}
-
-/** An error as grpc-js sends it, with the details where a client looks for them. */
-function serviceError(error: unknown): Error & { code: number; details: string; metadata: Metadata } {
-	const failure = error instanceof RemoteError ? error : internal(error);
-	const metadata = new Metadata();
-	if (failure.status.details.length > 0) metadata.set("grpc-status-details-bin", STATUS.encode(failure.status));
-	return Object.assign(new Error(failure.message), { code: failure.code, details: failure.message, metadata });
 }

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createRequire } from "node:module";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { projects } from "../rig/project.js";
 
+const require = createRequire(import.meta.url);
 /** Programs of other versions of Node.js, with colons between them. */
 const NODES = (process.env["GG_TEST_NODES"] ?? "").split(":").filter((name) => name !== "");
 
@@ -12,8 +15,15 @@ describe("another version of Node.js", () => {
 		it("builds, infers, forces and executes (none is named by GG_TEST_NODES)", function () {
 			this.skip();
 		});
-	for (const node of NODES)
-		it(`${execFileSync(node, ["--version"], { encoding: "utf8" }).trim()} builds, infers, forces and executes, and says nothing else`, async () => {
+	for (const node of NODES) {
+		const version = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
+		it(`${version} sends and takes blobs compressed by zstd`, () => {
+			const tests = [require.resolve("mocha/bin/mocha.js"), "--timeout", "100000", "--grep", "compressed"];
+			const file = fileURLToPath(new URL("../worker/worker.test.js", import.meta.url));
+			assert.match(execFileSync(node, [...tests, file], { encoding: "utf8" }), /^ +2 passing/m);
+		});
+
+		it(`${version} builds, infers, forces and executes, and says nothing else`, async () => {
 			const p = project({
 				Makefile: "all: p\np: a.o b.o ; $(CC) -o $@ $^\n%.o: %.c ; $(CC) -MMD -c $<\nclean: ; rm -f p *.o *.d\n",
 				"a.c": '#include "h.h"\nint main(void) { return b(); }\n',
@@ -40,4 +50,5 @@ describe("another version of Node.js", () => {
 			assert.equal(await said("force"), "Nothing to force. Bye.\n");
 			p.assertSameTree(expected);
 		});
+	}
 });

@@ -1,8 +1,10 @@
 import { strict as assert } from "node:assert";
+import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { digestOf } from "../../src/engines/action/merkle.js";
 import { openCas } from "../../src/engines/reapi/cas.js";
+import type { Channel } from "../../src/engines/reapi/channel.js";
 import { executeAction } from "../../src/engines/reapi/execute.js";
 import { CODE, RemoteError } from "../../src/reapi/errors.js";
 import {
@@ -14,7 +16,9 @@ import {
 	type Digest,
 	type Directory,
 	METHODS,
+	ZSTD,
 } from "../../src/reapi/messages.js";
+import { zstd } from "../../src/util/zstd.js";
 import { claimFolder } from "../../src/worker/claim.js";
 import { Disk } from "../../src/worker/disk.js";
 import { isInsidePath, staysInside } from "../../src/worker/inputs.js";
@@ -313,6 +317,76 @@ describe("a worker", () => {
 			({ data }) => void part.push(data),
 		);
 		assert.equal(Buffer.concat(part).toString(), "5678901234");
+	});
+
+	it("gives and takes large blobs compressed, and refuses what is none or another's", async function () {
+		if (zstd === undefined) this.skip();
+		const w = await worker();
+		const { cacheCapabilities } = await w.channel.unary(METHODS.getCapabilities, { instanceName: "" });
+		assert.deepEqual(cacheCapabilities?.supportedCompressors, [ZSTD]);
+		const text = Buffer.concat(Array.from({ length: 3 }, () => Buffer.from("some words, ".repeat(300_000))));
+		const noise = randomBytes(5 << 20);
+		const sent: number[] = [];
+		const counting: Channel = {
+			...w.channel,
+			send: (method, messages, options) => {
+				const all = [...messages];
+				sent.push(all.reduce((sum, message) => sum + (message as { readonly data: Buffer }).data.length, 0));
+				return w.channel.send(method, all, options);
+			},
+		};
+		const cas = openCas({ channel: counting, instance: "i", maxBatchBytes: 0, zstd });
+		for (const bytes of [text, noise]) {
+			await cas.ensure([{ digest: digestOf(bytes), read: () => bytes }]);
+			assert.ok(w.disk.get(digestOf(bytes))!.equals(bytes));
+			assert.ok((await cas.fetch(digestOf(bytes))).equals(bytes));
+		}
+		assert.ok(sent[0]! < text.length / 100, `${sent[0]} bytes`);
+		assert.equal(sent[1], noise.length);
+		const { hash, sizeBytes } = digestOf(text);
+		const pieces: Buffer[] = [];
+		const resourceName = `compressed-blobs/zstd/${hash}/${sizeBytes}`;
+		await w.channel.receive(
+			METHODS.read,
+			{ resourceName, readOffset: sizeBytes - 7 },
+			({ data }) => void pieces.push(data),
+		);
+		const part = zstd.decompressor();
+		part.end(Buffer.concat(pieces));
+		assert.equal(Buffer.concat(await part.toArray()).toString(), " words, ".slice(1));
+		const put = (data: Buffer, of: Buffer, size = of.length): Promise<unknown> => {
+			const name = `uploads/u/compressed-blobs/zstd/${digestOf(of).hash}/${size}`;
+			return w.channel.send(METHODS.write, [{ resourceName: name, writeOffset: 0, finishWrite: true, data }]);
+		};
+		const other = Buffer.from("other");
+		for (const wrong of [Buffer.from("no zstd"), await zstd.compress(text), await zstd.compress(Buffer.from("oTher"))])
+			await assert.rejects(put(wrong, other), /INVALID_ARGUMENT|not those|cut short/);
+		await assert.rejects(
+			put((await zstd.compress(other)).subarray(0, -1), other),
+			/INVALID_ARGUMENT|not those|cut short/,
+		);
+		assert.equal(w.disk.get(digestOf(other)), undefined);
+		await put(await zstd.compress(other), other);
+		assert.ok(w.disk.get(digestOf(other))!.equals(other));
+	});
+
+	it("is not believed where what it sends compressed is wrong, or longer than it says", async function () {
+		if (zstd === undefined) this.skip();
+		const good = Buffer.alloc(5 << 20, "x");
+		const lies = [
+			Buffer.from("no zstd"),
+			await zstd.compress(Buffer.alloc(50 << 20, "x")),
+			await zstd.compress(Buffer.alloc(5 << 20)),
+			randomBytes(7 << 20),
+		];
+		const w = await worker();
+		for (const lie of lies) {
+			const receive: typeof w.channel.receive = async (_method, _request, each) => {
+				for (let at = 0; at < lie.length; at += 1 << 16) each({ data: lie.subarray(at, at + (1 << 16)) } as never);
+			};
+			const cas = openCas({ channel: { ...w.channel, receive }, instance: "", maxBatchBytes: 0, zstd });
+			await assert.rejects(cas.fetch(digestOf(good)), /other bytes|not those|wrong/);
+		}
 	});
 
 	it("wants its token for every call", async () => {

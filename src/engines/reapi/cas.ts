@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { CODE, RemoteError, withRetries } from "../../reapi/errors.js";
 import { type Digest, METHODS } from "../../reapi/messages.js";
 import { Limiter } from "../../util/limiter.js";
+import type { Zstd } from "../../util/zstd.js";
 import { type Blob, bytesOf, check, lied, type Outputs } from "../action/blob.js";
 import type { Channel } from "./channel.js";
 import { coalesce } from "./coalesce.js";
@@ -20,6 +21,8 @@ export interface CasOptions {
 	/** Of the server's capabilities; 0: no limit. */
 	readonly maxBatchBytes: number;
 	readonly chunkBytes?: number;
+	/** Large blobs go and come compressed, where the server offers that. */
+	readonly zstd?: Zstd | undefined;
 	/** Thunks that are under way: the more there are, the more may be asked about at once. */
 	readonly thunks?: () => number;
 }
@@ -37,6 +40,8 @@ const STREAMS = 8;
 const STREAM_MS = 600_000;
 /** One that says so of an output lies, as far as anybody has seen, or would fill the disk. */
 const LARGEST_OUTPUT = 1 << 30;
+/** A compressed blob is hardly longer than what is in it. */
+const PACKED_MORE = 1 << 20;
 /** Hash, size and tags of one blob in a batch. */
 const OVERHEAD = 100;
 
@@ -97,17 +102,23 @@ export function openCas(o: CasOptions): Cas {
 		return all.map(() => undefined);
 	}
 
+	const prefix = o.instance === "" ? "" : `${o.instance}/`;
+
 	async function upload(digest: Digest, data: Buffer): Promise<void> {
-		const name = `${o.instance === "" ? "" : `${o.instance}/`}uploads/${randomUUID()}/blobs/${digest.hash}/${digest.sizeBytes}`;
+		const packed = (await o.zstd?.compress(data)) ?? data;
+		const isPacked = packed.length < data.length;
+		const sent = isPacked ? packed : data;
+		const form = isPacked ? "compressed-blobs/zstd" : "blobs";
+		const name = `${prefix}uploads/${randomUUID()}/${form}/${digest.hash}/${digest.sizeBytes}`;
 		await withRetries(o.channel.retries, async (attempt) => {
 			let offset = 0;
-			if (attempt > 0) offset = Math.min(await committed(name), data.length);
-			const { committedSize } = await o.channel.send(METHODS.write, chunks(name, data, offset), {
+			if (attempt > 0) offset = Math.min(await committed(name), sent.length);
+			const { committedSize } = await o.channel.send(METHODS.write, chunks(name, sent, offset), {
 				deadlineMs: STREAM_MS,
 			});
 			// -1 is how a server says that somebody else has sent a compressed one meanwhile.
-			if (committedSize !== data.length && committedSize !== -1)
-				throw new RemoteError(CODE.UNAVAILABLE, `it took ${committedSize} of ${data.length} bytes`, METHODS.write.path);
+			if (committedSize !== sent.length && committedSize !== data.length && committedSize !== -1)
+				throw new RemoteError(CODE.UNAVAILABLE, `it took ${committedSize} of ${sent.length} bytes`, METHODS.write.path);
 		});
 	}
 
@@ -178,21 +189,26 @@ export function openCas(o: CasOptions): Cas {
 	}
 
 	async function streamed(digest: Digest, take: (bytes: Buffer) => void): Promise<void> {
-		const name = `${o.instance === "" ? "" : `${o.instance}/`}blobs/${digest.hash}/${digest.sizeBytes}`;
 		const hash = createHash("sha256");
 		let size = 0;
-		await withRetries(o.channel.retries, () =>
+		const accept = (data: Buffer): void => {
+			size += data.length;
+			if (size > digest.sizeBytes) throw lied(digest);
+			hash.update(data);
+			take(data);
+		};
+		const name = `${digest.hash}/${digest.sizeBytes}`;
+		const receive = (form: string, each: (data: Buffer) => void): Promise<void> =>
 			o.channel.receive(
 				METHODS.read,
-				{ resourceName: name, readOffset: size },
-				({ data }) => {
-					size += data.length;
-					if (size > digest.sizeBytes) throw lied(digest);
-					hash.update(data);
-					take(data);
-				},
+				{ resourceName: `${prefix}${form}/${name}`, readOffset: size },
+				({ data }) => each(data),
 				{ deadlineMs: STREAM_MS },
-			),
+			);
+		await withRetries(o.channel.retries, () =>
+			o.zstd === undefined
+				? receive("blobs", accept)
+				: unpacked(o.zstd, digest, accept, (each) => receive("compressed-blobs/zstd", each)),
 		);
 		if (size !== digest.sizeBytes || hash.digest("hex") !== digest.hash) throw lied(digest);
 	}
@@ -243,6 +259,42 @@ export function openCas(o: CasOptions): Cas {
 			for (const hash of hashes) present.delete(hash);
 		},
 	};
+}
+
+/** What `receive` brings, unpacked. Rejects when that is no zstd, or longer than anything of that size can be. */
+async function unpacked(
+	zstd: Zstd,
+	digest: Digest,
+	accept: (data: Buffer) => void,
+	receive: (each: (data: Buffer) => void) => Promise<void>,
+): Promise<void> {
+	const unpack = zstd.decompressor();
+	const ended = new Promise<void>((resolve, reject) => {
+		unpack.on("data", (data: Buffer) => {
+			try {
+				accept(data);
+			} catch (error) {
+				unpack.destroy(error as Error);
+			}
+		});
+		unpack.on("end", resolve);
+		unpack.on("error", (error) => reject(error instanceof RemoteError ? error : lied(digest)));
+	});
+	// It is awaited only if all has come.
+	ended.catch(() => undefined);
+	let came = 0;
+	try {
+		await receive((data) => {
+			came += data.length;
+			if (unpack.destroyed || came > digest.sizeBytes + PACKED_MORE) throw lied(digest);
+			unpack.write(data);
+		});
+	} catch (error) {
+		unpack.destroy();
+		throw error;
+	}
+	unpack.end();
+	await ended;
 }
 
 function refuseHuge(digest: Digest): void {

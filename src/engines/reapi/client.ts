@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { CODE, RemoteError, type RetryPolicy } from "../../reapi/errors.js";
-import { type ActionResult, METHODS, type ServerCapabilities, SHA256 } from "../../reapi/messages.js";
+import { type ActionResult, METHODS, type ServerCapabilities, SHA256, ZSTD } from "../../reapi/messages.js";
 import type { ObjectStore } from "../../store/types.js";
 import type { ObjectHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { UserError } from "../../util/result.js";
+import { zstd } from "../../util/zstd.js";
 import { makeAction, outputName, outputsOf, type RemoteAction } from "../action/action.js";
 import type { Folder } from "../action/merkle.js";
 import { type ModesOptions, modeOf } from "../action/modes.js";
@@ -140,11 +141,13 @@ export function unusable(
 function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabilities): Client {
 	const { endpoint } = o;
 	const running = new Set<AbortController>();
+	const offersZstd = capabilities.cacheCapabilities?.supportedCompressors.includes(ZSTD) === true;
 	const cas = openCas({
 		channel,
 		thunks: () => running.size,
 		instance: endpoint.instance,
 		maxBatchBytes: capabilities.cacheCapabilities?.maxBatchTotalSizeBytes ?? 0,
+		zstd: offersZstd && endpoint.compression === "zstd" ? zstd : undefined,
 	});
 	const roots = new InputRoots({ files: o.files, objects: o.objects, modes: o.modes, runner: o.runner, view: o.view });
 	const executing: ExecuteOptions = {

@@ -20,6 +20,8 @@ export interface Endpoint {
 	readonly priority: number;
 	/** Seconds after which the client gives up waiting for one action, whatever the server says. */
 	readonly deadline: number;
+	/** `zstd`: where the server offers it, and Node.js has it. */
+	readonly compression: "zstd" | "none";
 	/** Of a store alone; undefined: nothing was said. */
 	readonly access: "read-only" | "read-write" | undefined;
 }
@@ -35,7 +37,7 @@ const EXAMPLE = "for example: --engine reapi=grpcs://cluster.example.org:443/mai
 
 /**
  * Parameters of the URL: ca, cert, key (PEM files), server-name, token-file, credential-helper, platform.NAME, priority,
- * deadline (seconds), access (of a store). Environment: GG_REAPI_TOKEN (itself), GG_REAPI_TOKEN_FILE, GG_REAPI_CA, GG_REAPI_CERT,
+ * deadline (seconds), compression, access (of a store). Environment: GG_REAPI_TOKEN (itself), GG_REAPI_TOKEN_FILE, GG_REAPI_CA, GG_REAPI_CERT,
  * GG_REAPI_KEY, GG_REAPI_CREDENTIAL_HELPER for what the URL leaves out.
  */
 export function parseEndpoint(text: string, env: NodeJS.ProcessEnv): Result<Endpoint, EndpointFailure> {
@@ -72,6 +74,8 @@ export function parseEndpoint(text: string, env: NodeJS.ProcessEnv): Result<Endp
 	if (!Number.isInteger(priority)) return bad("the parameter priority takes a whole number");
 	const deadline = Number(url.searchParams.get("deadline") ?? DEFAULT_DEADLINE);
 	if (!(deadline > 0)) return bad("the parameter deadline takes a number of seconds above 0");
+	const compression = url.searchParams.get("compression") ?? "zstd";
+	if (compression !== "zstd" && compression !== "none") return bad("the parameter compression takes zstd or none");
 	const access = url.searchParams.get("access") ?? undefined;
 	if (access !== undefined && access !== "read-only" && access !== "read-write")
 		return bad("the parameter access takes read-only or read-write");
@@ -93,6 +97,7 @@ export function parseEndpoint(text: string, env: NodeJS.ProcessEnv): Result<Endp
 		platform,
 		priority,
 		deadline,
+		compression,
 		access,
 	});
 }
@@ -101,6 +106,7 @@ const PARAMETERS = new Set([
 	"access",
 	"ca",
 	"cert",
+	"compression",
 	"credential-helper",
 	"deadline",
 	"key",

@@ -27,6 +27,7 @@ describe("an endpoint", () => {
 			platform: [],
 			priority: 0,
 			deadline: 1800,
+			compression: "zstd",
 		});
 	});
 
@@ -81,6 +82,7 @@ describe("an endpoint", () => {
 		assert.ok(!secret.includes("hunter2"));
 		assert.match(bad("grpc://h:1?plattform.a=1"), /unknown parameter "plattform\.a"/);
 		assert.match(bad("grpc://h:1?deadline=0"), /deadline/);
+		assert.match(bad("grpc://h:1?compression=brotli"), /takes zstd or none/);
 		assert.match(bad("grpc://h:1?priority=high"), /priority/);
 		assert.match(bad("grpcs://h:1?cert=/c"), /both cert= and key=/);
 	});
