@@ -87,7 +87,7 @@ async function withRoom<T>(disk: Disk, what: () => Promise<T>): Promise<T> {
 			return await what();
 		} catch (error) {
 			// The first time it had more of it.
-			throw failureOf(error).reason === "late" ? full : error;
+			throw error instanceof Ended && error.reason !== "memory" ? full : error;
 		}
 	}
 }
@@ -222,11 +222,14 @@ async function run(digest: Digest, o: InvocationOptions, meter: Meter, pins: Pin
 		const spent = performance.now() - started;
 		if (end.kind === "not-started") throw new RemoteError(CODE.INTERNAL, `the function cannot start it: ${end.what}`);
 		if (end.timedOut)
-			throw new RemoteError(CODE.DEADLINE_EXCEEDED, `the command was not done after ${Math.round(spent)} ms`);
-		// The memory is at its end, or somebody else's hand was in it.
+			throw new Ended(limit <= left ? "limit" : "late", `the command was not done after ${Math.round(spent)} ms`);
+		if (end.signal === SIGKILL) throw new Ended("memory", `the command was ended by signal ${SIGKILL}`);
 		if (end.signal !== 0) throw new RemoteError(CODE.INTERNAL, `the command was ended by signal ${end.signal}`);
-		if (end.status !== 0 && [end.stderr, beginning(join(cwd, STDERR))].some(saysFull))
-			throw Object.assign(new Error("the command found no room"), { code: "ENOSPC" });
+		if (end.status !== 0) {
+			const said = [end.stderr, beginning(join(cwd, STDERR))];
+			if (said.some(saysFull)) throw Object.assign(new Error("the command found no room"), { code: "ENOSPC" });
+			if (said.some(saysKilled)) throw new Ended("memory", "a program of the command was killed, or found no memory");
+		}
 		if (end.truncated) throw new RemoteError(CODE.RESOURCE_EXHAUSTED, "the command printed more than 16 MiB");
 		return {
 			...collectOutputs({ disk, pins, limits: { outputBytes: OUTPUT_BYTES } }, root, cwd, command),
@@ -246,6 +249,13 @@ const STDERR = "gg-stderr";
 /** The command's own word, or the runner's, that the disk is full. */
 function saysFull(text: Buffer): boolean {
 	return /No space left on device|Disk quota exceeded/.test(text.toString("latin1"));
+}
+
+/** The same of the memory, by gcc's words, its programs' and the runner's. */
+function saysKilled(text: Buffer): boolean {
+	return /\bKilled signal terminated program|: out of memory allocating|virtual memory exhausted|: relocated, the command ends with 137\b/.test(
+		text.toString("latin1"),
+	);
 }
 
 /** Of a file of any size, or of none. */
@@ -314,15 +324,25 @@ async function deliver(result: ActionResult, o: InvocationOptions, meter: Meter,
 const FIXED = 16 << 10;
 const OVERHEAD = 400;
 
+const SIGKILL = 9;
+
+/** Somebody's limit, and not the command itself, was its end. */
+class Ended extends Error {
+	readonly reason: "late" | "limit" | "memory";
+	constructor(reason: Ended["reason"], message: string) {
+		super(message);
+		this.reason = reason;
+	}
+}
+
 function failureOf(error: unknown) {
 	const message = error instanceof Error ? error.message : String(error);
 	if (/^(?:ENOSPC|EDQUOT)$/.test(errorCode(error)))
 		return { reason: "full" as const, message: "the function's /tmp is full" };
 	if (error instanceof UserError) return { reason: "storage" as const, message };
-	if (error instanceof RemoteError) {
-		if (error.code === CODE.DEADLINE_EXCEEDED) return { reason: "late" as const, message };
-		if (error.code === CODE.INVALID_ARGUMENT) return { reason: "invalid" as const, message };
-	}
+	if (error instanceof Ended) return { reason: error.reason, message };
+	if (error instanceof RemoteError && error.code === CODE.INVALID_ARGUMENT)
+		return { reason: "invalid" as const, message };
 	return { reason: "internal" as const, message };
 }
 

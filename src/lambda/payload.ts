@@ -60,10 +60,13 @@ export type LambdaReply =
 	| { readonly kind: "result"; readonly result: string; readonly timings: Timings }
 	/** Neither here nor in the storage backend: HASH/SIZE of each. */
 	| { readonly kind: "missing"; readonly blobs: readonly string[]; readonly timings: Timings }
-	/** `storage`: the backend cannot be used. `full`: no room. `late`: the command took too long. `invalid`: not to be run by anyone. */
+	/**
+	 * `storage`: the backend cannot be used. `full`: no room. `late`: the command took longer than the function may. `limit`: longer than the
+	 * action may. `memory`: killed, as it is where there is no more. `invalid`: not to be run by anyone.
+	 */
 	| {
 			readonly kind: "failed";
-			readonly reason: "storage" | "full" | "late" | "invalid" | "internal";
+			readonly reason: "storage" | "full" | "late" | "limit" | "memory" | "invalid" | "internal";
 			readonly message: string;
 			readonly timings: Timings;
 	  };

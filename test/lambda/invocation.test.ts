@@ -40,7 +40,7 @@ describe("a command in the function", () => {
 	 */
 	async function ask(
 		ends: readonly ((request: SpawnRequest) => Exit)[],
-		{ requests = 1, limit = 0, block = [] as Buffer[] } = {},
+		{ requests = 1, limit = 0, seconds = 0, block = [] as Buffer[] } = {},
 	) {
 		const disk = new Disk(join(folder.path, "disk"), limit, false);
 		const old = disk.add(randomBytes(1 << 20));
@@ -49,7 +49,13 @@ describe("a command in the function", () => {
 			DIRECTORY.encode({ files: [{ name: "x.c", digest: digestOf(SOURCE) }], directories: [], symlinks: [] }),
 		);
 		const command = Buffer.from(COMMAND.encode({ arguments: ["runner"], outputPaths: ["out", "more"] }));
-		const action = Buffer.from(ACTION.encode({ commandDigest: digestOf(command), inputRootDigest: digestOf(root) }));
+		const action = Buffer.from(
+			ACTION.encode({
+				commandDigest: digestOf(command),
+				inputRootDigest: digestOf(root),
+				...(seconds > 0 ? { timeout: { seconds, nanos: 0 } } : {}),
+			}),
+		);
 		let runs = 0;
 		const request = {
 			protocol: PROTOCOL,
@@ -136,6 +142,32 @@ describe("a command in the function", () => {
 		assert.deepEqual([reply, runs], [FULL, 2]);
 	});
 
+	it("that had no more time is told by whose limit", async () => {
+		const late = (): Exit => ({ ...ENDED, signal: 9, timedOut: true });
+		const reasonOf = async (seconds: number): Promise<string> => {
+			const { reply } = await ask([late], { seconds });
+			return reply.kind === "failed" ? reply.reason : reply.kind;
+		};
+		assert.deepEqual([await reasonOf(0), await reasonOf(20), await reasonOf(59)], ["late", "limit", "late"]);
+	});
+
+	it("one of whose programs is killed, as where there is no more memory, is told apart from one that fails", async () => {
+		const says =
+			(text: string) =>
+			({ cwd }: SpawnRequest): Exit => {
+				writeFileSync(join(cwd, "gg-stderr"), text);
+				return { ...ENDED, status: 240 };
+			};
+		for (const [text, expected] of [
+			["gcc: fatal error: Killed signal terminated program cc1\n", "failed memory"],
+			["cc1: out of memory allocating 65536 bytes after a total of 9 bytes\n", "failed memory"],
+			["x.c:1:1: error: expected identifier\n", "result"],
+		] as const) {
+			const { reply } = await ask([says(text)]);
+			assert.equal(reply.kind === "failed" ? `failed ${reply.reason}` : reply.kind, expected);
+		}
+	});
+
 	it("loses none of its outputs where they are more than is kept", async () => {
 		const large = (request: SpawnRequest): Exit => {
 			writeFileSync(join(request.cwd, "more"), randomBytes(3 << 20));
@@ -161,6 +193,6 @@ describe("a command in the function", () => {
 	it("that is killed, as where there is no more memory, is no answer", async () => {
 		const message = "the command was ended by signal 9";
 		const { reply, runs, left } = await ask([() => ({ ...ENDED, status: 137, signal: 9 })]);
-		assert.deepEqual([reply, runs, left], [{ kind: "failed", reason: "internal", message }, 1, 1]);
+		assert.deepEqual([reply, runs, left], [{ kind: "failed", reason: "memory", message }, 1, 1]);
 	});
 });

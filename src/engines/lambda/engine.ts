@@ -100,7 +100,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			await throttle.begin();
 			if (unwanted.aborted) {
 				throttle.end("done");
-				return declined("nobody waits for it any more");
+				return declined(UNWANTED);
 			}
 			const started = o.now();
 			const invoked = await o.invoker.invoke(payload, limitMs, unwanted);
@@ -118,7 +118,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			}
 			if (attempt++ < ATTEMPTS) continue;
 			return invoked.kind === "broken"
-				? declined(invoked.message, BROKEN)
+				? declined(invoked.message, NO_MEMORY.test(invoked.message) ? MORE_MEMORY : BROKEN)
 				: declined("the function's answer is none of gg's", UPDATE);
 		}
 	}
@@ -129,6 +129,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 
 	async function run(hash: ObjectHash, thunk: Thunk, unwanted: AbortSignal): Promise<Execution | Declined> {
 		await turns.next();
+		if (unwanted.aborted) return declined(UNWANTED);
 		const root = roots.build(thunk, hash);
 		const size = sizeOf(root);
 		if (size > func.room * ROOM_SHARE)
@@ -140,6 +141,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		const { blobs, done } = roots.unsent(root);
 		let wanted = allBlobs(action, blobs);
 		for (let round = 1; round <= ROUNDS; round++) {
+			if (unwanted.aborted) return declined(UNWANTED);
 			const carried: Carried = await carrier.carry(wanted);
 			const request = {
 				protocol: PROTOCOL,
@@ -158,7 +160,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				return take(thunk, reply.result);
 			}
 			if (reply.kind === "failed") {
-				const hint = HINTS.get(reply.reason);
+				const hint = HINTS.get(reply.reason === "limit" && thunk.timeout > 0 ? "own limit" : reply.reason);
 				return declined(reply.reason === "storage" ? `in the function, ${reply.message}` : reply.message, hint);
 			}
 			const missing = new Set(reply.blobs.map((name) => digestNamed(name)?.hash ?? ""));
@@ -242,10 +244,17 @@ const LIMITS = "ask for fewer jobs, or for a larger limit of concurrent executio
 const BROKEN = "look at the function's log, and check the region and the endpoint: gg lambda status";
 const UPDATE = "bring it up to date: gg lambda update";
 const MORE_TMP = "give it a larger one: gg lambda deploy --tmp MB";
+const MORE_MEMORY = "give it more memory: gg lambda deploy --memory MB";
+/** What the service says of a function that had too little. */
+const NO_MEMORY = /\bRuntime\.OutOfMemory\b|\bsignal: killed\b/;
+const UNWANTED = "nobody waits for it any more";
 /** What to do about a failure in the function. */
 const HINTS: ReadonlyMap<string, string> = new Map([
 	["full", MORE_TMP],
 	["late", "give it more time: gg lambda deploy --timeout SECONDS"],
+	["limit", "give it more time: --timeout SECONDS of this command, or GG_FORCE_TIMEOUT"],
+	["own limit", "the limit is the thunk's own: make it with a larger --timeout"],
+	["memory", MORE_MEMORY],
 	["storage", "the function's role, or the key in its GG_STORAGE_URI, must be allowed to read and write there"],
 ]);
 const STORAGE = "GG_STORAGE_URI must name the same storage backend here and in the function";
