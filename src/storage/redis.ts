@@ -59,12 +59,11 @@ export async function redisStorage(place: RedisPlace, answerMs = ANSWER_MS): Pro
 	};
 	/** One after the other: others are served in between. */
 	const setPieces = async (key: string, bytes: Buffer): Promise<void> => {
-		for (const [i, { from, to }] of piecesOf(bytes.length).entries())
-			await set(`${key}#${i}`, bytes.subarray(from, to));
+		for (const { i, from, to } of piecesOf(bytes.length)) await set(`${key}#${i}`, bytes.subarray(from, to));
 	};
 	/** False where one is gone, or is not as long as it should be. */
 	const takePieces = async (key: string, size: number, take: Take): Promise<boolean> => {
-		for (const [i, { from, to }] of piecesOf(size).entries()) {
+		for (const { i, from, to } of piecesOf(size)) {
 			const piece = await get(`${key}#${i}`, to - from);
 			if (piece?.length !== to - from) return false;
 			await take(piece);
@@ -89,7 +88,7 @@ export async function redisStorage(place: RedisPlace, answerMs = ANSWER_MS): Pro
 		async has(hash) {
 			const size = sizeOfHash(hash);
 			if (size <= PIECE) return lengthIs(hash, size);
-			const all = piecesOf(size).map(({ from, to }, i) => lengthIs(`${hash}#${i}`, to - from));
+			const all = [...piecesOf(size)].map(({ i, from, to }) => lengthIs(`${hash}#${i}`, to - from));
 			return !(await Promise.all(all)).includes(false);
 		},
 		get(hash) {
@@ -118,7 +117,7 @@ export async function redisStorage(place: RedisPlace, answerMs = ANSWER_MS): Pro
 				const value = await get(name, PIECE);
 				if (value === null) return false;
 				const size = isObjectHash(name) ? undefined : sizeInPieces(value);
-				if (size !== undefined) return takePieces(name, size, take);
+				if (size !== undefined) return size <= MAX_RECORD && takePieces(name, size, take);
 				await take(value);
 				return true;
 			}, PIECE);
@@ -142,9 +141,9 @@ function sizeInPieces(record: Buffer): number | undefined {
 	return Number.isSafeInteger(size) && size > 0 ? size : undefined;
 }
 
-function piecesOf(size: number): { readonly from: number; readonly to: number }[] {
-	const count = Math.ceil(size / PIECE);
-	return Array.from({ length: count }, (_, i) => ({ from: i * PIECE, to: Math.min((i + 1) * PIECE, size) }));
+/** One by one: the size may be anybody's word. */
+function* piecesOf(size: number): Generator<{ readonly i: number; readonly from: number; readonly to: number }> {
+	for (let i = 0; i * PIECE < size; i++) yield { i, from: i * PIECE, to: Math.min((i + 1) * PIECE, size) };
 }
 
 function connect(place: RedisPlace) {

@@ -248,6 +248,21 @@ describe("a Redis server as storage", () => {
 				assert.equal(hashBytes((await storage.get(hash))!), hash);
 			}));
 
+		it("and hands nothing on of a record that says to be larger than any is", () =>
+			within(uri(), async (storage) => {
+				const name = `blocks/${hashBytes(Buffer.from("too large"))}` as const;
+				command("setrange", `${name}#0`, String(8 * MB - 1), "x");
+				for (const size of [193 * MB, Number.MAX_SAFE_INTEGER]) {
+					command("set", name, `ggpieces1 ${size}`);
+					let taken = 0;
+					const take = async (piece: Buffer): Promise<void> => {
+						taken += piece.length;
+					};
+					assert.deepEqual([await storage.stream(name, take), taken], [false, 0]);
+					assert.equal(await storage.getRecord(name), undefined);
+				}
+			}));
+
 		it("of which the function takes only what is right", () =>
 			within(uri(), async (storage) => {
 				const disk = new Disk(join(folder.path, "disk"), 0, false);
