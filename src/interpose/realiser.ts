@@ -112,19 +112,21 @@ export class Realiser {
 	 */
 	async settle(): Promise<NotForced[]> {
 		const failed: NotForced[] = [];
+		const adopted: [ObjectHash, NotForced][] = [];
 		while (this.#pending.size + this.#readers.size > 0) {
 			await Promise.all(this.#readers);
 			for (const [promise, hash] of [...this.#pending]) {
 				const outcome = await promise;
 				this.#pending.delete(promise);
-				if (outcome.kind === "failed" && (!this.#adopted.has(hash) || this.#stands(hash))) failed.push(outcome);
+				if (outcome.kind !== "failed") continue;
+				if (this.#adopted.has(hash)) adopted.push([hash, outcome]);
+				else failed.push(outcome);
 			}
 		}
+		if (adopted.length === 0) return failed;
+		const standing = new Set(this.#o.placeholders.all().map((path) => readPlaceholder(path)?.hash));
+		for (const [hash, outcome] of adopted) if (standing.has(hash)) failed.push(outcome);
 		return failed;
-	}
-
-	#stands(hash: ObjectHash): boolean {
-		return this.#o.placeholders.all().some((path) => readPlaceholder(path)?.hash === hash);
 	}
 
 	/** Has a thunk forced beside the build. */
@@ -177,8 +179,8 @@ export class Realiser {
 			if (readPlaceholder(path)?.hash === placeholder.hash) this.#o.placeAt(path, outcome, placeholder.tag);
 			// It may be the same file by another name, below a container's root.
 			if (readPlaceholder(path) === undefined) this.#o.placeholders.forget(path);
-		} else if (isOldDepfile) {
-			this.#withdraw(path, outcome);
+		} else if (isOldDepfile && outcome.failure?.reason !== "cancelled") {
+			this.#withdraw(path, placeholder.hash);
 			return undefined;
 		} else if (this.#deferred.has(placeholder.hash)) return SILENT_FAILURE;
 		return outcome;
@@ -198,8 +200,10 @@ export class Realiser {
 	 * make is about to read a list of dependencies that an earlier gg has promised and that cannot be made, as when a source has
 	 * been edited since. Without the list it would not know that the command must run again: what the command makes is gone, too.
 	 */
-	#withdraw(path: string, { thunk }: NotForced): void {
-		for (const name of [path, ...(thunk?.outputPaths ?? []).map((output) => output.path)]) {
+	#withdraw(path: string, hash: ObjectHash): void {
+		const thunk = this.#o.forcer.thunk(hash);
+		const made = "reason" in thunk ? [] : thunk.outputPaths.map((output) => output.path);
+		for (const name of [path, ...made]) {
 			if (readPlaceholder(name) !== undefined) this.#o.placeholders.remove(name);
 		}
 	}

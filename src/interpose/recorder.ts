@@ -49,8 +49,10 @@ export interface NotKept {
 }
 
 /** The tool opens and truncates this output, so a file that stands there keeps its mode; compilers and linkers make objects anew. */
-const isTruncated = (plan: ThunkPlan, tag: string): boolean =>
-	tag === "depfile" || plan.stage === "preprocess" || plan.outputs.some((p) => p.tag === tag && p.truncated === true);
+function isTruncated(plan: ThunkPlan, tag: string): boolean {
+	const output = plan.outputs.find((planned) => planned.tag === tag);
+	return output !== undefined && (tag === "depfile" || plan.stage === "preprocess" || output.truncated === true);
+}
 
 const MODEL_VERSION = "4";
 /** clang looks here for compilers of the system; what one of them is used for is recorded as read or absent. */

@@ -16,7 +16,7 @@ const SPLICE = /\\(?:\r\n?|\n)/g;
 /** The value of a variable of the environment, or whether there is one. */
 const ENVIRONMENT = /%\{?!|%\{?\s*(?:el)?ifn?env\b/i;
 /** Directives that make words of text, and with it any other. */
-const MAKES_WORDS = /%\{?\s*(?:deftok|tok\()/i;
+const MAKES_WORDS = /%\{?\s*(?:i?deftok\b|tok\()/i;
 /** Where an instruction reads a file that -M does not open. */
 const EMBEDS = /(?<![A-Za-z_$.@?~])incbin\b/i;
 

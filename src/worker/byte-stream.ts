@@ -83,21 +83,20 @@ export function readBlob(
 	const path = disk.file(digest);
 	if (path === undefined) throw new RemoteError(CODE.NOT_FOUND, "no such blob");
 	const end = limit > 0 ? Math.min(digest.sizeBytes, offset + limit) : digest.sizeBytes;
+	const fd = openSync(path, "r");
 	if (isPacked && offset < end) {
+		const source = createReadStream("", { fd, start: offset, end: end - 1 });
+		call.on("cancelled", () => source.destroy());
 		const asMessages = new Transform({
 			writableObjectMode: false,
 			readableObjectMode: true,
 			transform: (data: Buffer, _, done) => done(null, { data }),
 		});
-		pipeline(
-			createReadStream(path, { start: offset, end: end - 1 }),
-			zstd!.compressor(),
-			asMessages,
-			call as unknown as Writable,
-		).catch((error: unknown) => call.destroy(serviceError(error)));
+		pipeline(source, zstd!.compressor(), asMessages, call as unknown as Writable).catch((error: unknown) =>
+			call.destroy(serviceError(error)),
+		);
 		return;
 	}
-	const fd = openSync(path, "r");
 	let at = offset;
 	let open = true;
 	const close = (): void => {

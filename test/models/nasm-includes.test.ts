@@ -60,6 +60,7 @@ describe("nasmIncludes", () => {
 		["a question about the environment", "%elifnenv HOME\n"],
 		["one across lines", "%if\\\nenv HOME\n"],
 		["words that are made of text", "%deftok X 'incbin'\n"],
+		["words that are made in capitals or not", "%IDefTok X 'incbin'\n"],
 	] as const)
 		it(`leaves ${what} to nasm`, () => assert.equal(includesOf({ "s.asm": source, folder: null }), "unclear"));
 

@@ -293,6 +293,8 @@ async function unpacked(
 		unpack.destroy();
 		throw error;
 	}
+	// Of a blob that had come before the connection broke nothing is left.
+	if (came === 0) return void unpack.destroy();
 	unpack.end();
 	await ended;
 }
