@@ -48,7 +48,8 @@ export function raceEngine(o: RaceOptions): Engine {
 		name: o.far.name,
 		jobs: o.far.jobs,
 		refuses: (thunk) => o.far.refuses(thunk),
-		prepare: (hash, thunk) => o.far.prepare?.(hash, thunk),
+		...(o.far.weigh === undefined ? {} : { weigh: (thunk: Thunk) => o.far.weigh!(thunk) }),
+		prepare: (hash, thunk, weight) => o.far.prepare?.(hash, thunk, weight),
 		async execute(hash, thunk, turn): Promise<Execution | Declined> {
 			const tool = toolOf(thunk);
 			const started = o.now();

@@ -26,6 +26,8 @@ export interface Engine {
 	execute(hash: ObjectHash, thunk: Thunk, turn?: Turn): Promise<Execution | Declined>;
 	/** It has, or can get, what it made itself: the inputs of a thunk need not be in the store where all of them are known by name. */
 	readonly takesNames?: boolean;
-	/** A thunk waits for its turn: what can be done before is begun. It may never be executed. */
-	prepare?(hash: ObjectHash, thunk: Thunk): void;
+	/** Where many run at once, what takes longest is to begin first: the greater, the longer a thunk will take, as far as can be told from what it is. */
+	weigh?(thunk: Thunk): number;
+	/** A thunk waits for its turn, behind those of greater weight: what can be done before is begun. It may never be executed. */
+	prepare?(hash: ObjectHash, thunk: Thunk, weight?: number): void;
 }

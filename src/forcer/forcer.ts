@@ -286,9 +286,10 @@ export class Forcer {
 				if (missing !== undefined) return missing;
 			}
 			const [only] = pools;
+			const weight = weightOf(asked, only!.engine);
 			if (pools.length === 1 && only!.running >= only!.engine.jobs && thunk.cwd !== "")
-				only!.engine.prepare?.(final, thunk);
-			const pool = await this.#slots.acquire(pools);
+				only!.engine.prepare?.(final, thunk, weight);
+			const pool = await this.#slots.acquire(pools, weight);
 			if (pool === undefined) {
 				return failure(hash, thunk, { reason: "cancelled", message: "not started: something else failed before" });
 			}
@@ -475,6 +476,12 @@ export class Forcer {
 			hint: "add --fallback-engine local",
 		};
 	}
+}
+
+/** What has had to wait for others is what the rest waits for: it goes before all that could have begun at once. */
+function weightOf(asked: Thunk, engine: Engine): number {
+	if (engine.weigh === undefined) return 0;
+	return asked.thunks.length > 0 ? Number.MAX_VALUE : engine.weigh(asked);
 }
 
 function sameOutputs(a: ThunkResult, b: ThunkResult): boolean {

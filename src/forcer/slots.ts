@@ -1,4 +1,5 @@
 import type { Engine } from "../engines/types.js";
+import { Heap } from "../util/heap.js";
 
 /** An engine and how many thunks it is running. */
 export interface Pool {
@@ -7,15 +8,20 @@ export interface Pool {
 }
 
 interface Waiter {
+	readonly weight: number;
 	readonly turn: number;
 	readonly resolve: (pool: Pool | undefined) => void;
 }
 
-/** Those that wait for the same engines, first come, first served; those before `head` have been served. */
+/** Those that wait for the same engines, next first. */
 interface Line {
 	readonly pools: readonly Pool[];
-	waiters: Waiter[];
-	head: number;
+	readonly waiters: Heap<Waiter>;
+}
+
+/** The greater weight first; among equals first come, first served. */
+function isBefore(a: Waiter, b: Waiter): boolean {
+	return a.weight === b.weight ? a.turn < b.turn : a.weight > b.weight;
 }
 
 /**
@@ -38,8 +44,11 @@ export class Slots {
 		return this.#stopped;
 	}
 
-	/** A slot of the first of `pools` that has one free, or the first that becomes free; undefined after stop(). */
-	async acquire(pools: readonly Pool[]): Promise<Pool | undefined> {
+	/**
+	 * A slot of the first of `pools` that has one free, or the first that becomes free; undefined after stop(). Of those that wait the one
+	 * of the greatest weight is served first.
+	 */
+	async acquire(pools: readonly Pool[], weight = 0): Promise<Pool | undefined> {
 		if (this.#stopped) return undefined;
 		const free = pools.find((p) => p.running < p.engine.jobs);
 		if (free !== undefined) {
@@ -50,28 +59,22 @@ export class Slots {
 		const line = this.#lineOf(pools);
 		this.#turn += 1;
 		const turn = this.#turn;
-		return new Promise((resolve) => void line.waiters.push({ turn, resolve }));
+		return new Promise((resolve) => void line.waiters.push({ weight, turn, resolve }));
 	}
 
-	/** Hands the slot to the one that has waited longest for it, or frees it. */
+	/** Hands the slot to the next that waits for it, or frees it. */
 	release(pool: Pool): void {
 		let next: Line | undefined;
 		for (const line of this.#lines.values()) {
-			const waiter = line.waiters[line.head];
-			if (waiter === undefined || !line.pools.includes(pool)) continue;
-			if (next === undefined || waiter.turn < next.waiters[next.head]!.turn) next = line;
+			const { first } = line.waiters;
+			if (first === undefined || !line.pools.includes(pool)) continue;
+			if (next === undefined || isBefore(first, next.waiters.first!)) next = line;
 		}
-		if (next === undefined) {
+		const waiter = next?.waiters.pop();
+		if (waiter === undefined) {
 			pool.running -= 1;
 			this.#running -= 1;
 			return;
-		}
-		const waiter = next.waiters[next.head]!;
-		next.head += 1;
-		// Dropping the served ones now and then keeps the line short at a constant cost for each.
-		if (next.head > 1024 && next.head * 2 > next.waiters.length) {
-			next.waiters = next.waiters.slice(next.head);
-			next.head = 0;
 		}
 		waiter.resolve(pool);
 	}
@@ -81,14 +84,14 @@ export class Slots {
 		this.#stopped = true;
 		const lines = [...this.#lines.values()];
 		this.#lines.clear();
-		for (const line of lines) for (const waiter of line.waiters.slice(line.head)) waiter.resolve(undefined);
+		for (const line of lines) for (const waiter of line.waiters.all) waiter.resolve(undefined);
 	}
 
 	#lineOf(pools: readonly Pool[]): Line {
 		const key = pools.map((pool) => this.#numberOf(pool)).join();
 		let line = this.#lines.get(key);
 		if (line === undefined) {
-			line = { pools, waiters: [], head: 0 };
+			line = { pools, waiters: new Heap(isBefore) };
 			this.#lines.set(key, line);
 		}
 		return line;

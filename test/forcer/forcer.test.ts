@@ -443,6 +443,23 @@ describe("engines", () => {
 		}
 	});
 
+	it("that weigh thunks get the heavy ones first of those that wait, and before them what has waited for others", async () => {
+		const store = memoryStore();
+		const weight: Readonly<Record<string, number>> = { a: 5, b: 1, c: 3, d: 3, e: 9 };
+		const engine = {
+			...testEngine(store, { jobs: 1 }),
+			weigh: (thunk: Thunk) => weight[thunk.args[0]!] ?? 0,
+		};
+		const { forcer } = makeForcer(store, [engine]);
+		const names = ["a", "b", "c", "d", "e"];
+		const hashes = new Map(names.map((name) => [name, makeThunk(store, name)]));
+		const link = makeThunk(store, "link", [hashes.get("a")!]);
+		const outcomes = await Promise.all([...hashes.values(), link].map((hash) => forcer.force(hash)));
+		for (const outcome of outcomes) good(outcome);
+		// One begins when nothing waits yet.
+		assert.deepEqual(engine.ran, ["a", "e", "link", "c", "d", "b"]);
+	});
+
 	it("are filled in the order in which they are named", async () => {
 		const store = memoryStore();
 		const first = testEngine(store, { name: "first", jobs: 1 });

@@ -105,6 +105,30 @@ export class InputRoots {
 		return root;
 	}
 
+	/**
+	 * How long a thunk will take in comparison to others, as far as its sources say: the bytes of all that are no headers, times their
+	 * number, for a source that is included (a template) is so more than once, as a rule.
+	 */
+	weigh(thunk: Thunk): number {
+		let bytes = 0;
+		let count = 0;
+		const add = (name: string, hash: ObjectHash): void => {
+			if (!SOURCE.test(name)) return;
+			bytes += sizeOfHash(hash);
+			count += 1;
+		};
+		for (const { name, hash } of thunk.values) add(name, hash);
+		for (const item of thunk.trees) {
+			if (item.name === "/" || this.#o.files.isSystem(`${item.name}/`)) continue;
+			try {
+				for (const [name, { hash }] of this.#folderOf(item).files) add(name, hash);
+			} catch {
+				// What is wrong with it is said by whoever has to send it.
+			}
+		}
+		return bytes * count;
+	}
+
 	/** See Twins. */
 	twin(thunk: Thunk): string | undefined {
 		return this.#twins.of(thunk);
@@ -252,6 +276,8 @@ export class InputRoots {
 		}
 	}
 }
+
+const SOURCE = /\.(?:c|cc|cp|cpp|cxx|c\+\+|C|i|ii|s|S|asm|nasm)$/;
 
 /** Folders that only have to be there: `-Ia -Ia/../b` wants `a`, which may hold nothing that is read. */
 function searchFolders(thunk: Thunk): string[] {

@@ -136,8 +136,9 @@ export async function openReapi(o: ReapiOptions): Promise<ReapiEngine> {
 			if (noNamespace !== "" && !isRelocatable(thunk)) return noNamespace;
 			return down !== undefined && now() < down.until ? down.message : "";
 		},
-		prepare(hash, thunk) {
-			if (down === undefined || now() >= down.until) ahead.plan(hash, thunk);
+		weigh: (thunk) => roots.weigh(thunk),
+		prepare(hash, thunk, weight = 0) {
+			if (down === undefined || now() >= down.until) ahead.plan(hash, thunk, weight);
 		},
 		async execute(hash, thunk, { signal, free } = {}) {
 			if (down !== undefined && now() < down.until) return declined({ reason: "remote", message: down.message });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Folder } from "../../../src/engines/action/merkle.js";
 import { InputRoots } from "../../../src/engines/action/roots.js";
 import { memoryStore } from "../../../src/store/memory.js";
+import { encodeTree } from "../../../src/thunk/codec.js";
 import { hashBytes, hashToHex, type ObjectHash } from "../../../src/thunk/hash.js";
 import { EMPTY_THUNK } from "../../../src/thunk/types.js";
 import { testFolder } from "../../rig/folder.js";
@@ -68,5 +69,38 @@ describe("the input root of a thunk", () => {
 		assert.deepEqual(names(), []);
 		inputs.forget();
 		assert.deepEqual(names(), all);
+	});
+
+	it("weighs more the more there is to compile: headers and the system do not count, sources that are included do so for more than once", () => {
+		const { objects } = memoryStore();
+		const inputs = new InputRoots({
+			files: { get: () => undefined, isSystem: (path) => path.startsWith("/usr/") },
+			objects,
+			modes: new Map(),
+			runner: process.execPath,
+			view: process.execPath,
+		});
+		const put = (size: number): ObjectHash => objects.put(Buffer.alloc(size, "x"));
+		const tree = (name: string, entries: Readonly<Record<string, number>>) => ({
+			name,
+			hash: objects.put(
+				encodeTree(
+					Object.entries(entries).map(([entry, size]) => ({ name: entry, hash: put(size), kind: "file" as const })),
+				),
+			),
+		});
+		const weigh = (source: number, trees: readonly { name: string; hash: ObjectHash }[]): number =>
+			inputs.weigh({
+				...EMPTY_THUNK,
+				functionHash: put(1),
+				cwd: "/p",
+				values: [{ hash: put(source), name: "/p/a.c" }],
+				trees,
+			});
+		assert.equal(weigh(10, []), 10);
+		assert.equal(weigh(10, [tree("/p", { "a.h": 1000 }), tree("/usr/include", { "b.c": 1000 })]), 10);
+		assert.equal(weigh(10, [tree("/p", { "a.h": 1000, "a_template.c": 20 })]), 60);
+		// What is wrong with a list is said when it is sent.
+		assert.equal(weigh(10, [{ name: "/p", hash: put(7) }]), 10);
 	});
 });
