@@ -73,7 +73,10 @@ const script = new Script(readFileSync(filename, "latin1"), {
 if (file !== undefined && (cachedData === undefined || script.cachedDataRejected === true)) {
 	process.once("exit", () => {
 		// What shows the options is as large as all else, and hardly ever used.
-		if (!process.argv.includes("--help")) writeCode(file, script.createCachedData());
+		if (process.argv.includes("--help")) return;
+		// V8 takes code only under the flags that it was kept under: those of the start, and not what the run came to.
+		optimiseLater();
+		writeCode(file, script.createCachedData());
 	});
 }
 script.runInThisContext()(require, __filename);

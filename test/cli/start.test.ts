@@ -39,6 +39,22 @@ describe("starting gg", () => {
 		}
 	});
 
+	it("takes the code that was kept by a run which V8 was told to optimise sooner", () => {
+		const cache = cli.at("cache");
+		writeFileSync(cli.at("f.c"), '#include "f.h"\nint f;\n');
+		writeFileSync(cli.at("f.h"), "");
+		writeFileSync(cli.at("Makefile"), "f.o: f.c\n\tgcc -c f.c\n");
+		const infer = (): void => {
+			const ran = cli.gg(["infer", "make"], { env: { GG_CACHE_DIR: cache } });
+			assert.equal(ran.status, 0, ran.err);
+		};
+		infer();
+		const [file] = codeFiles(cache);
+		const kept = statSync(file!).ino;
+		infer();
+		assert.equal(statSync(file!).ino, kept, "it was made anew");
+	});
+
 	it("goes on in silence when whoever reads what it says is gone", () => {
 		const script = `mkfifo gone; { { read _ < gone; "$0" help; echo "status $?" >&3; } 2>&1 | { exec <&-; echo > gone; }; } 3>&1`;
 		const env = { PATH: process.env["PATH"], HOME: cli.path, GG_CACHE_DIR: cli.at("cache") };
