@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "../src/reapi/messages.js";
+import { packBlobs } from "../src/storage/block.js";
 import { BENCH_DIR } from "./workspace.js";
 
 const VERSION = 1;
@@ -73,6 +74,24 @@ export class Recording {
 			const recorded = JSON.parse(readFileSync(join(this.folder, "actions", name), "utf8")) as Recorded;
 			if (recorded.version === VERSION) this.actions.set(recorded.key, recorded);
 		}
+	}
+
+	/** Makes, where they are missing, the blocks of the outputs that `packed` names. */
+	pack(): void {
+		mkdirSync(join(this.folder, "packed"), { recursive: true });
+		const there = new Set(readdirSync(join(this.folder, "packed")));
+		const hashes = [...this.actions.values()].flatMap(({ outputs }) => outputs.map(({ hash }) => hash));
+		for (const hash of new Set(hashes)) {
+			if (there.has(hash)) continue;
+			const path = this.packed(hash);
+			writeFileSync(`${path}.new`, packBlobs([readFileSync(this.blob(hash))]));
+			renameSync(`${path}.new`, path);
+		}
+	}
+
+	/** The block of an output, as AWS Lambda's function answers with it. */
+	packed(hash: string): string {
+		return join(this.folder, "packed", hash);
 	}
 
 	/** True when a whole build was recorded. */

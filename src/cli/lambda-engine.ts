@@ -1,6 +1,6 @@
 import { DEFAULT_FUNCTION, parseLambda } from "../engines/lambda/address.js";
 import { PRICES } from "../engines/lambda/cost.js";
-import { type LambdaEngine, openLambda } from "../engines/lambda/engine.js";
+import { type LambdaEngine, type LambdaOptions, openLambda } from "../engines/lambda/engine.js";
 import { lambdaInvoker } from "../engines/lambda/invoker.js";
 import { openStorageAt, storageName } from "../storage/open.js";
 import type { Requests } from "../storage/types.js";
@@ -14,7 +14,7 @@ import { takeAccess } from "./results.js";
 export async function openLambdaEngine(
 	choice: EngineChoice,
 	store: string,
-	parts: RemoteParts,
+	parts: RemoteParts & Pick<LambdaOptions, "near">,
 	/** What the store is asked beside the engine. */
 	beside: () => Readonly<Requests> | undefined,
 ): Promise<LambdaEngine & { soFar(): string; abandon(): void; close(): Promise<void> }> {
@@ -34,6 +34,7 @@ export async function openLambdaEngine(
 			invoker: lambdaInvoker(address, choice.jobs),
 			storage,
 			storageName: storageName(uri),
+			near: parts.near,
 			...inputsOf(parts),
 			now: () => performance.now(),
 			after: (ms, then) => void setTimeout(then, ms),

@@ -151,6 +151,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					? undefined
 					: await (await import("./results.js")).openResults(options.store, { ...parts, keeps: false });
 			if (remoteStore !== undefined) closing.push(() => remoteStore.close());
+			const isHere = [...options.engines, ...options.fallbacks].some((e) => e.name === "local");
 			const engine = async (choice: EngineChoice): Promise<Engine> => {
 				if (choice.name === "local") {
 					const near = local(choice.jobs, options, options.sandbox);
@@ -163,7 +164,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					const far = await openLambdaEngine(
 						choice,
 						options.store,
-						{ ...parts, keeps: false },
+						{ ...parts, keeps: false, near: isHere || options.onRemoteFailure !== "fail" },
 						() => remoteStore?.requests,
 					);
 					leaving.push(() => far.abandon());
@@ -193,9 +194,8 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			};
 			const engines = await Promise.all(options.engines.map(engine));
 			const fallbacks = await Promise.all(options.fallbacks.map(engine));
-			const here = [...options.engines, ...options.fallbacks].some((e) => e.name === "local");
 			// What a server refuses or cannot do is done here, unless that is to be an error.
-			if (!here && options.onRemoteFailure !== "fail")
+			if (!isHere && options.onRemoteFailure !== "fail")
 				fallbacks.push(await engine({ name: "local", argument: "", jobs: availableParallelism() }));
 			return new Forcer({
 				store,

@@ -19,13 +19,14 @@ const NONE = Buffer.alloc(SIGNATURE);
 /** Before a block of result and objects; without it there follows the result alone. */
 const MAGIC = Buffer.from("ggrecord1\n");
 
-/** A signature (zeros: none), then what it signs. */
+/** A signature (zeros: none), then what it signs. `more`: a block of further objects. */
 export async function packRecord(
 	hash: ObjectHash,
 	{ result, objects }: ResultRecord,
 	signs: KeyObject | undefined,
+	more: Buffer = Buffer.alloc(0),
 ): Promise<Buffer> {
-	const body = Buffer.concat([MAGIC, await packBlobsAside([encodeResult(result), ...objects])]);
+	const body = Buffer.concat([MAGIC, await packBlobsAside([encodeResult(result), ...objects]), more]);
 	return Buffer.concat([signs === undefined ? NONE : sign(null, signed(hash, body), signs), body]);
 }
 

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { Execution, ExecutionFailure } from "../executor/types.js";
+import type { Execution, ExecutionFailure, Packed } from "../executor/types.js";
 import type { Storage } from "../storage/types.js";
 import type { LocalObjects } from "../store/local.js";
 import { hashBytes, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
@@ -29,6 +29,7 @@ export interface StorageResultsOptions {
 /** Bytes of outputs in one record, and records that are being sent at a time: what waits is not in memory. */
 const MOST_INLINE = 16 << 20;
 const SENDING = 32;
+const MOST_WAITING = 64 << 20;
 
 /** Results of thunks in a storage backend, under the thunks' own names, small outputs in them: S3 bills by request. */
 export function storageResults(o: StorageResultsOptions): ResultStore {
@@ -78,11 +79,12 @@ export function storageResults(o: StorageResultsOptions): ResultStore {
 		return { kind: "finished", result, undeclared: [], place: { remembered: true, at: `in ${o.name}`, why: "" } };
 	}
 
-	async function send(hash: ObjectHash, result: ThunkResult): Promise<void> {
+	async function send(hash: ObjectHash, result: ThunkResult, packed: Packed | undefined): Promise<void> {
 		const inline: Buffer[] = [];
 		let room = MOST_INLINE;
 		await Promise.all(
 			result.outputs.map(async (output) => {
+				if (packed?.holds.has(output.hash) === true) return;
 				const size = sizeOfHash(output.hash);
 				const bytes = size <= Math.min(INLINE_TO, room) ? objects.get(output.hash) : undefined;
 				if (bytes !== undefined) {
@@ -97,7 +99,22 @@ export function storageResults(o: StorageResultsOptions): ResultStore {
 			}),
 		);
 		// Last: who finds it finds the objects.
-		await storage.putRecord(`results/${hash}`, await packRecord(hash, { result, objects: inline }, o.signs));
+		const record = await packRecord(hash, { result, objects: inline }, o.signs, packed?.block);
+		await storage.putRecord(`results/${hash}`, record);
+	}
+
+	/** Bytes of blocks that wait to be sent. */
+	let waiting = 0;
+	/** Of those that wait only so much is in memory: the others are made again of what the store here has. */
+	async function sendWith(hash: ObjectHash, result: ThunkResult, packed: Packed | undefined): Promise<void> {
+		const size = packed?.block.length ?? 0;
+		const kept = waiting + size <= MOST_WAITING ? packed : undefined;
+		if (kept !== undefined) waiting += size;
+		try {
+			await limiter.run(() => writing(() => send(hash, result, kept)));
+		} finally {
+			if (kept !== undefined) waiting -= size;
+		}
 	}
 
 	return {
@@ -108,7 +125,7 @@ export function storageResults(o: StorageResultsOptions): ResultStore {
 			if (o.access !== "read-write" || execution.kind !== "finished" || execution.undeclared.length > 0) return;
 			const { result } = execution;
 			if (result.status !== 0 || result.signal !== 0 || !isShared(thunk)) return;
-			const sent = limiter.run(() => writing(() => send(hash, result))).finally(() => sending.delete(sent));
+			const sent = sendWith(hash, result, execution.packed).finally(() => sending.delete(sent));
 			sending.add(sent);
 		},
 		async close() {

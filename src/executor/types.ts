@@ -15,8 +15,15 @@ export type Execution =
 			 * the reason why they will not be.
 			 */
 			readonly coming?: Promise<ExecutionFailure | undefined>;
+			readonly packed?: Packed;
 	  }
 	| { readonly kind: "impossible"; readonly failure: ExecutionFailure };
+
+/** A block (storage/block.ts) of outputs, and nothing else, as another machine has sent them; they are what their names say. */
+export interface Packed {
+	readonly block: Buffer;
+	readonly holds: ReadonlySet<ObjectHash>;
+}
 
 /** Where a result was made, for people. */
 export interface Place {

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, readSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CODE, RemoteError } from "../reapi/errors.js";
 import { ACTION, ACTION_RESULT, type ActionResult, DIRECTORY, type Digest } from "../reapi/messages.js";
-import { unpackBlobs } from "../storage/block.js";
+import { packBlobsAside, unpackBlobs } from "../storage/block.js";
 import type { Requests, Storage } from "../storage/types.js";
 import { isObjectHash, type ObjectHash } from "../thunk/hash.js";
 import { errorCode, statIfThere } from "../util/files.js";
@@ -60,16 +60,17 @@ async function serve(request: LambdaRequest, o: InvocationOptions, meter: Meter)
 	try {
 		const missing = await meter.time("fetch", () => withRoom(o.disk, () => bringAll(digest, request, o, meter, pins)));
 		if (missing.length > 0) return { kind: "missing", blobs: missing.map(nameOfDigest), timings: meter.timings };
-		const encoded = await withRoom(o.disk, async () => {
+		const { result, blobs } = await withRoom(o.disk, async () => {
 			const made = o.disk.pins();
 			try {
-				const result = await run(digest, o, meter, made);
-				return ACTION_RESULT.encode(await meter.time("outputs", () => deliver(result, o, meter, made)));
+				const ended = await run(digest, o, meter, made);
+				return await meter.time("outputs", () => deliver(ended, o, meter, made));
 			} finally {
 				made.end();
 			}
 		});
-		return { kind: "result", result: Buffer.from(encoded).toString("base64"), timings: meter.timings };
+		const encoded = Buffer.from(ACTION_RESULT.encode(result)).toString("base64");
+		return { kind: "result", result: encoded, blobs: blobs.toString("base64"), timings: meter.timings };
 	} finally {
 		pins.end();
 	}
@@ -277,8 +278,13 @@ function span(ms: number) {
 	return { executionStartTimestamp: { seconds: 0, nanos: 0 }, executionCompletedTimestamp: end };
 }
 
-/** Puts outputs into the answer as far as it holds them, the others into the storage backend. */
-async function deliver(result: ActionResult, o: InvocationOptions, meter: Meter, pins: Pins): Promise<ActionResult> {
+/** Puts outputs into the answer as far as it holds them, compressed, the others into the storage backend. */
+async function deliver(
+	result: ActionResult,
+	o: InvocationOptions,
+	meter: Meter,
+	pins: Pins,
+): Promise<{ readonly result: ActionResult; readonly blobs: Buffer }> {
 	const { disk } = o;
 	let left = BLOCK_BYTES - FIXED;
 	const send = async (digest: Digest, bytes: Buffer): Promise<void> => {
@@ -297,32 +303,34 @@ async function deliver(result: ActionResult, o: InvocationOptions, meter: Meter,
 	};
 	const stdout = await stream(result.stdoutRaw);
 	const stderr = await stream(result.stderrRaw);
-	const outputFiles = [];
-	for (const file of result.outputFiles) {
-		const bytes = disk.get(file.digest!);
+	const blocks: Buffer[] = [];
+	for (const { digest } of result.outputFiles) {
+		const bytes = disk.get(digest!);
 		if (bytes === undefined) throw new RemoteError(CODE.INTERNAL, "an output is gone");
 		left -= OVERHEAD;
-		if (bytes.length <= left) {
-			left -= bytes.length;
-			outputFiles.push({ ...file, contents: bytes });
-		} else {
-			await send(file.digest!, bytes);
-			outputFiles.push(file);
-		}
+		const block = bytes.length <= MOST_DEFLATED ? await packBlobsAside([bytes]) : undefined;
+		if (block !== undefined && block.length <= left) {
+			left -= block.length;
+			blocks.push(block);
+		} else await send(digest!, bytes);
 	}
 	return {
-		...result,
-		outputFiles,
-		stdoutRaw: stdout.raw,
-		...(stdout.digest === undefined ? {} : { stdoutDigest: stdout.digest }),
-		stderrRaw: stderr.raw,
-		...(stderr.digest === undefined ? {} : { stderrDigest: stderr.digest }),
+		result: {
+			...result,
+			stdoutRaw: stdout.raw,
+			...(stdout.digest === undefined ? {} : { stdoutDigest: stdout.digest }),
+			stderrRaw: stderr.raw,
+			...(stderr.digest === undefined ? {} : { stderrDigest: stderr.digest }),
+		},
+		blobs: Buffer.concat(blocks),
 	};
 }
 
 /** Bytes of an answer beside outputs and streams, and of an output beside its content. */
 const FIXED = 16 << 10;
 const OVERHEAD = 400;
+/** Bytes of an output from which on it is not tried whether the answer holds it compressed. */
+const MOST_DEFLATED = 4 * BLOCK_BYTES;
 
 const SIGKILL = 9;
 

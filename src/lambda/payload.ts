@@ -1,7 +1,7 @@
 import type { Digest } from "../reapi/messages.js";
 
 /** Grows when a function of one side could misread the other. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** Bytes that the service takes as a request, and gives as a reply, of a call that waits for its end. */
 export const MOST_BYTES = 6 << 20;
@@ -56,8 +56,11 @@ export type LambdaReply =
 			/** Milliseconds that an invocation may take. */
 			readonly timeoutMs: number;
 	  }
-	/** `result` is an ActionResult in base64; outputs that are not in it are in the storage backend. */
-	| { readonly kind: "result"; readonly result: string; readonly timings: Timings }
+	/**
+	 * `result` is an ActionResult in base64, and `blobs` a block of its outputs in base64, empty: none. Outputs that are in neither are in
+	 * the storage backend.
+	 */
+	| { readonly kind: "result"; readonly result: string; readonly blobs: string; readonly timings: Timings }
 	/** Neither here nor in the storage backend: HASH/SIZE of each. */
 	| { readonly kind: "missing"; readonly blobs: readonly string[]; readonly timings: Timings }
 	/**

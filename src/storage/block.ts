@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { promisify } from "node:util";
-import { createGunzip, createGzip, gunzipSync, gzip, gzipSync, type ZlibOptions } from "node:zlib";
+import { createGunzip, createGzip, gunzip, gunzipSync, gzip, gzipSync, type ZlibOptions } from "node:zlib";
 import { err, ok, type Result } from "../util/result.js";
 
 /**
@@ -58,6 +58,7 @@ function lengthOf(bytes: Buffer): Buffer {
 const pieces = (bytes: Buffer): number => Math.min(Math.max(bytes.length, 1 << 10), 1 << 20);
 const fast = (bytes: Buffer) => ({ level: 1, chunkSize: pieces(bytes) });
 const gzipAside = promisify<Buffer, ZlibOptions, Buffer>(gzip);
+const gunzipAside = promisify<Buffer, ZlibOptions, Buffer>(gunzip);
 
 function framed(blobs: readonly Buffer[]): Buffer {
 	return Buffer.concat(blobs.flatMap((bytes) => [lengthOf(bytes), bytes]));
@@ -69,13 +70,27 @@ const UNPACKED = 256 << 20;
 /** Blobs of a block: an empty one takes next to nothing of its bytes. */
 export const MOST_BLOBS = 200_000;
 
+/** Blocks one behind the other are a block, too. */
 export function unpackBlobs(block: Buffer): Result<Buffer[], string> {
-	let bytes: Buffer;
 	try {
-		bytes = gunzipSync(block, { maxOutputLength: UNPACKED, chunkSize: pieces(block) });
+		return partsOf(gunzipSync(block, { maxOutputLength: UNPACKED, chunkSize: pieces(block) }));
 	} catch {
-		return err("a block of blobs cannot be unpacked");
+		return err(NO_BLOCK);
 	}
+}
+
+/** The same, beside whatever else is done. */
+export async function unpackBlobsAside(block: Buffer): Promise<Result<Buffer[], string>> {
+	try {
+		return partsOf(await gunzipAside(block, { maxOutputLength: UNPACKED, chunkSize: pieces(block) }));
+	} catch {
+		return err(NO_BLOCK);
+	}
+}
+
+const NO_BLOCK = "a block of blobs cannot be unpacked";
+
+function partsOf(bytes: Buffer): Result<Buffer[], string> {
 	const found: Buffer[] = [];
 	for (let at = 0; at < bytes.length; ) {
 		if (at + 4 > bytes.length) return err("a block of blobs is cut short");

@@ -1,7 +1,15 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { hashBytes, hashFile, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
-import { copyFileAtomic, errorCode, isAbsence, readIfThere, statIfThere, writeFileAtomic } from "../util/files.js";
+import {
+	errorCode,
+	isAbsence,
+	makeFolders,
+	readIfThere,
+	statIfThere,
+	writeCopyAside,
+	writeFileAside,
+} from "../util/files.js";
 import { UserError } from "../util/result.js";
 import type { Storage } from "./types.js";
 
@@ -12,9 +20,19 @@ export function folderStorage(folder: string): Storage {
 		requests.gets += 1;
 		return refusing(folder, what);
 	};
-	const write = (what: () => void): void => {
+	/** Beside whatever else is done: many come at once, and a mounted folder takes its time. */
+	const write = async (name: string, what: (path: string) => Promise<void>): Promise<void> => {
 		requests.puts += 1;
-		refusing(folder, what);
+		const path = join(folder, name);
+		try {
+			await what(path).catch((error: unknown) => {
+				if (errorCode(error) !== "ENOENT") throw error;
+				makeFolders(dirname(path));
+				return what(path);
+			});
+		} catch (error) {
+			throw refused(folder, error);
+		}
 	};
 	/** One of that length may be another by now. */
 	const isRight = async (hash: ObjectHash): Promise<boolean> =>
@@ -28,10 +46,10 @@ export function folderStorage(folder: string): Storage {
 			return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 		},
 		async put(hash, path) {
-			if (!(await isRight(hash))) write(() => void copyFileAtomic(path, join(folder, hash), 0o444));
+			if (!(await isRight(hash))) await write(hash, (to) => writeCopyAside(path, to, 0o444));
 		},
 		async putBytes(hash, bytes) {
-			if (!(await isRight(hash))) write(() => writeFileAtomic(join(folder, hash), bytes, 0o444));
+			if (!(await isRight(hash))) await write(hash, (to) => writeFileAside(to, bytes, 0o444));
 		},
 		hasRecord: async (key) => look(() => statIfThere(join(folder, key)) !== undefined),
 		getRecord: async (key) => look(() => readIfThere(join(folder, key))),
@@ -49,7 +67,7 @@ export function folderStorage(folder: string): Storage {
 				closeSync(file);
 			}
 		},
-		putRecord: async (key, record) => write(() => writeFileAtomic(join(folder, key), record)),
+		putRecord: (key, record) => write(key, (to) => writeFileAside(to, record, 0o644)),
 		async close() {},
 	};
 }
@@ -81,9 +99,14 @@ function refusing<T>(folder: string, what: () => T): T {
 	try {
 		return what();
 	} catch (error) {
-		const refusal = REFUSALS[errorCode(error)];
-		if (refusal === undefined) throw error;
-		const [said, hint] = refusal;
-		throw new UserError({ reason: "storage", message: `the shared folder ${folder} ${said}`, hint });
+		throw refused(folder, error);
 	}
+}
+
+/** The error itself where it says nothing of the folder. */
+function refused(folder: string, error: unknown): unknown {
+	const refusal = REFUSALS[errorCode(error)];
+	if (refusal === undefined) return error;
+	const [said, hint] = refusal;
+	return new UserError({ reason: "storage", message: `the shared folder ${folder} ${said}`, hint });
 }

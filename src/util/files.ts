@@ -183,11 +183,25 @@ const changingMode = promisify(chmod);
 const renaming = promisify(rename);
 
 /** As `writeFileAtomic` in a folder that is there, while this thread does something else. `data` must not be changed meanwhile. */
-export async function writeFileAside(path: string, data: Uint8Array, mode: number): Promise<void> {
-	const temporary = temporaryName(path);
-	try {
+export function writeFileAside(path: string, data: Uint8Array, mode: number): Promise<void> {
+	return madeAside(path, async (temporary) => {
 		await writing(temporary, data, { flag: "wx", mode });
 		if ((mode & umask) !== 0) await changingMode(temporary, mode);
+	});
+}
+
+/** The same with another file's content. */
+export function writeCopyAside(from: string, path: string, mode: number): Promise<void> {
+	return madeAside(path, async (temporary) => {
+		await copying(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+		await changingMode(temporary, mode);
+	});
+}
+
+async function madeAside(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+	const temporary = temporaryName(path);
+	try {
+		await make(temporary);
 		await renaming(temporary, path);
 	} catch (error) {
 		removeQuietly(temporary);

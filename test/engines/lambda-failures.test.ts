@@ -27,7 +27,7 @@ const TIMINGS = {
 
 describe("a thunk that the function does not run", () => {
 	/** `answer`: of all calls but the greeting. */
-	async function open(answer: () => Invoked, others = async (): Promise<void> => {}) {
+	async function open(answer: () => Invoked, others = async (): Promise<void> => {}, near = false) {
 		let [calls, looks, clock] = [0, 0, 0];
 		const look = async (): Promise<boolean> => {
 			looks += 1;
@@ -48,7 +48,8 @@ describe("a thunk that the function does not run", () => {
 			storage: { requests: { gets: 0, puts: 0 }, hasRecord: look, putRecord: look } as unknown as Storage,
 			storageName: "s3://bucket/",
 			objects: memoryStore().objects,
-			files: { get: () => undefined, isSystem: () => false },
+			near,
+			files: { get: () => undefined, isSystem: (path) => path.startsWith("/usr/") },
 			modes: new Map(),
 			modeOfFile: () => undefined,
 			runner: import.meta.filename,
@@ -66,12 +67,33 @@ describe("a thunk that the function does not run", () => {
 			assert.equal(ended.kind, "declined");
 			return ended.kind === "declined" ? (ended.failure.hint ?? ended.failure.message) : undefined;
 		};
-		return { execute, calls: () => calls, looks: () => looks };
+		return { engine, execute, calls: () => calls, looks: () => looks };
 	}
 	const failed = (reason: string) => (): Invoked => ({
 		kind: "reply",
 		reply: { kind: "failed", reason, message: "no", timings: TIMINGS },
 		billedMs: 1,
+	});
+
+	it("for it is a link whose inputs only this machine has, and many of them, is one where this machine takes it", async () => {
+		const objects = [1, 2, 3].map((i) => ({ hash: nameOf(Buffer.alloc(32, i), 6 << 20, false), name: `/p/${i}.o` }));
+		const library = { hash: nameOf(Buffer.alloc(32, 9), 90 << 20, false), name: "/usr/lib/libx.a" };
+		const link = (values: Thunk["values"], args = ["gcc", "-o", "x", "1.o"]): Thunk => ({
+			...EMPTY_THUNK,
+			functionHash: HASH,
+			cwd: "/p",
+			args,
+			executables: [{ hash: HASH, name: "/usr/bin/gcc" }],
+			values,
+		});
+		const { engine } = await open(failed("late"), undefined, true);
+		assert.equal(
+			engine.refuses(link(objects)),
+			"it needs 19 MB that are here and not in s3://bucket/: sending them would take longer than it does",
+		);
+		assert.equal(engine.refuses(link([...objects.slice(1), objects[1]!, library])), "");
+		assert.equal(engine.refuses(link(objects, ["gcc", "-c", "x.c"])), "");
+		assert.equal((await open(failed("late"))).engine.refuses(link(objects)), "");
 	});
 
 	it("for its time is told whose limit that was", async () => {

@@ -7,7 +7,7 @@ import { costOf } from "../../src/engines/lambda/cost.js";
 import { Throttle } from "../../src/engines/lambda/throttle.js";
 import { Turns } from "../../src/engines/lambda/turns.js";
 import { digestNamed, nameOfDigest } from "../../src/lambda/payload.js";
-import { MOST_BLOBS, packBlobs, unpackBlobs } from "../../src/storage/block.js";
+import { MOST_BLOBS, packBlobs, unpackBlobs, unpackBlobsAside } from "../../src/storage/block.js";
 import type { Storage } from "../../src/storage/types.js";
 
 describe("the address of a function", () => {
@@ -38,6 +38,14 @@ describe("a block of blobs", () => {
 		const unpacked = unpackBlobs(packBlobs(blobs));
 		assert.ok(unpacked.ok);
 		assert.deepEqual(unpacked.value, blobs);
+	});
+
+	it("is one with another behind it", async () => {
+		const both = Buffer.concat([packBlobs([Buffer.from("one")]), packBlobs([Buffer.from("two"), Buffer.alloc(0)])]);
+		for (const unpacked of [unpackBlobs(both), await unpackBlobsAside(both)]) {
+			assert.ok(unpacked.ok);
+			assert.deepEqual(unpacked.value.map(String), ["one", "two", ""]);
+		}
 	});
 
 	it("is refused when it is cut short, or none", () => {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { packRecord, readRecord } from "../../src/engines/record.js";
 import { storageResults } from "../../src/engines/results.js";
 import type { Execution } from "../../src/executor/types.js";
+import { packBlobs } from "../../src/storage/block.js";
 import { folderStorage } from "../../src/storage/folder.js";
 import type { Storage } from "../../src/storage/types.js";
 import { type LocalStore, openLocalStore } from "../../src/store/local.js";
@@ -74,6 +75,21 @@ describe("results in a storage backend", () => {
 		assert.deepEqual(other.requests, { gets: 1, puts: 0 });
 		assert.deepEqual(found?.kind === "finished" && found.result, finished(outputs).result);
 		assert.ok(second.store.objects.get(outputs[1]!)!.equals(SMALL));
+	});
+
+	it("are sent as another machine has packed them, beside what it has not", async () => {
+		const storage = folderStorage(join(folder, "shared"));
+		const first = machine("first", storage);
+		const object = Buffer.alloc(1000, "object");
+		// Only what it has not packed is read here.
+		const outputs = [hashBytes(object), first.store.objects.put(SMALL)];
+		const packed = { block: packBlobs([object]), holds: new Set([outputs[0]!]) };
+		first.results.keep(HASH, THUNK, { ...finished(outputs), packed });
+		await first.results.close();
+		assert.deepEqual(readdirSync(join(folder, "shared")), ["results"]);
+		const second = machine("second", storage);
+		assert.equal((await second.results.lookup(HASH, THUNK))?.kind, "finished");
+		for (const [i, bytes] of [object, SMALL].entries()) assert.ok(second.store.objects.get(outputs[i]!)?.equals(bytes));
 	});
 
 	it("keep large outputs beside them, each once", async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type InvocationOptions, invocation } from "../../src/lambda/invocation.js";
 import { type LambdaReply, nameOfDigest, PROTOCOL, type Timings } from "../../src/lambda/payload.js";
 import { ACTION, ACTION_RESULT, COMMAND, DIRECTORY } from "../../src/reapi/messages.js";
-import { packBlobs } from "../../src/storage/block.js";
+import { packBlobs, unpackBlobs } from "../../src/storage/block.js";
 import { folderStorage } from "../../src/storage/folder.js";
 import { hashBytes } from "../../src/thunk/hash.js";
 import type { Exit, SpawnRequest } from "../../src/util/spawner.js";
@@ -101,9 +101,16 @@ describe("a command in the function", () => {
 	const SOURCE = Buffer.from("int x;\n");
 	const BLOCK = hashBytes(Buffer.from("a block"));
 	const madeBy = (reply: object): string | undefined => {
-		const { kind, result } = reply as LambdaReply & { readonly result?: string };
+		const { kind, result, blobs } = reply as LambdaReply & { readonly result?: string; readonly blobs?: string };
 		assert.equal(kind, "result", JSON.stringify(reply));
-		return ACTION_RESULT.decode(Buffer.from(result!, "base64")).outputFiles[0]?.contents?.toString();
+		const unpacked = unpackBlobs(Buffer.from(blobs!, "base64"));
+		assert.ok(unpacked.ok);
+		const { outputFiles } = ACTION_RESULT.decode(Buffer.from(result!, "base64"));
+		assert.deepEqual(
+			unpacked.value.map((bytes) => bytes.length),
+			outputFiles.map(({ digest }) => digest?.sizeBytes),
+		);
+		return unpacked.value[0]?.toString();
 	};
 	const FULL = { kind: "failed", reason: "full", message: "the function's /tmp is full" };
 

@@ -1,4 +1,4 @@
-import { MOST_BLOBS, packBlobs, packBlobsInTurn } from "../../storage/block.js";
+import { MOST_BLOBS, packBlobsAside, packBlobsInTurn } from "../../storage/block.js";
 import type { Storage } from "../../storage/types.js";
 import { hashBytes, type ObjectHash } from "../../thunk/hash.js";
 import { type Blob, bytesOf } from "../action/blob.js";
@@ -45,6 +45,11 @@ export class Carrier {
 		this.#stored.add(hash);
 	}
 
+	/** True for what is in the storage backend, or on its way there. */
+	has(hash: string): boolean {
+		return this.#stored.has(hash) || this.#blockOf.has(hash);
+	}
+
 	/** Resolves when all that the request only names is in the storage backend. */
 	async carry(blobs: readonly Blob[]): Promise<Carried> {
 		const blocks = new Set<Promise<ObjectHash>>();
@@ -65,13 +70,14 @@ export class Carrier {
 		}
 		// Apart from what is the action's own: so other clients come to the same block, and find it there.
 		if (shared.length > 0) for (const group of grouped(shared)) blocks.add(this.#keepBlock(group));
-		const inline = size < BLOCK_FROM && fresh.length > 0 ? packBlobs(fresh.map(bytesOf)) : Buffer.alloc(0);
+		const isInline = size < BLOCK_FROM && fresh.length > 0;
+		const inline = isInline ? packBlobsAside(fresh.map(bytesOf)) : Promise.resolve(Buffer.alloc(0));
 		this.#join(blocks, size < BLOCK_FROM ? [] : fresh);
 		// All of them are waited for: none may fail later, unheard.
-		const ends = await Promise.allSettled(blocks);
+		const ends = await Promise.allSettled([inline, ...blocks]);
 		const failed = ends.find((end) => end.status === "rejected");
 		if (failed !== undefined) throw failed.reason;
-		return { inline, blocks: await Promise.all(blocks), objects };
+		return { inline: await inline, blocks: await Promise.all(blocks), objects };
 	}
 
 	/** The function has not found these, though they were stored. */

@@ -1,3 +1,4 @@
+import { hash as hashOf } from "node:crypto";
 import type { Execution, ExecutionFailure } from "../../executor/types.js";
 import { objectOf } from "../../lambda/names.js";
 import {
@@ -10,14 +11,15 @@ import {
 } from "../../lambda/payload.js";
 import { CODE, RemoteError } from "../../reapi/errors.js";
 import { ACTION_RESULT, type ActionResult, type Digest } from "../../reapi/messages.js";
+import { unpackBlobsAside } from "../../storage/block.js";
 import type { Requests, Storage } from "../../storage/types.js";
 import type { ObjectStore } from "../../store/types.js";
 import { type ObjectHash, sizeOfHash } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
-import { UserError } from "../../util/result.js";
+import { ok, UserError } from "../../util/result.js";
 import { allBlobs, makeAction } from "../action/action.js";
 import { BlobGone, check } from "../action/blob.js";
-import { Collision, type Folder } from "../action/merkle.js";
+import { Collision, digestOfObject, type Folder } from "../action/merkle.js";
 import { type ModesOptions, modeOf } from "../action/modes.js";
 import { isRelocatable } from "../action/relocatable.js";
 import { takeResult } from "../action/results.js";
@@ -38,6 +40,8 @@ export interface LambdaOptions extends ModesOptions {
 	/** The storage backend, without secrets. */
 	readonly storageName: string;
 	readonly objects: ObjectStore;
+	/** What is refused runs on this machine: then so does what would take longer to send. */
+	readonly near: boolean;
 	/** The runner's program. */
 	readonly runner: string;
 	/** gg-view.so. */
@@ -74,6 +78,8 @@ export const HELLO_MS = 20_000;
 const AROUND_MS = 15_000;
 /** Milliseconds for which the account may have no room at all before the thunk goes elsewhere. */
 const NO_ROOM_MS = 60_000;
+/** Bytes of a link's or an archive's inputs that only this machine has, from which on it runs here: there is more to send than to do. */
+const TO_SEND = 16 << 20;
 /** Of the function's /tmp: beside the inputs there stand what it keeps, and the outputs. */
 const ROOM_SHARE = 0.4;
 
@@ -157,7 +163,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			count(reply.timings);
 			if (reply.kind === "result") {
 				done();
-				return take(thunk, reply.result);
+				return take(thunk, reply);
 			}
 			if (reply.kind === "failed") {
 				const hint = HINTS.get(reply.reason === "limit" && thunk.timeout > 0 ? "own limit" : reply.reason);
@@ -174,11 +180,16 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		);
 	}
 
-	async function take(thunk: Thunk, encoded: string): Promise<Execution | Declined> {
-		const result = decoded(encoded);
-		if (result === undefined) return declined("the function's answer is none of gg's", UPDATE);
+	async function take(thunk: Thunk, reply: Result): Promise<Execution | Declined> {
+		const result = decoded(reply.result);
+		const block = Buffer.from(reply.blobs, "base64");
+		const came = block.length === 0 ? ok([]) : await unpackBlobsAside(block);
+		if (result === undefined || !came.ok) return declined("the function's answer is none of gg's", UPDATE);
+		const inBlock = new Map(came.value.map((bytes) => [hashOf("sha256", bytes, "hex"), bytes]));
 		const fetch = async (digest: Digest, given?: Buffer): Promise<Buffer> => {
 			if (given !== undefined) return check(given, digest);
+			const held = inBlock.get(digest.hash);
+			if (held?.length === digest.sizeBytes) return held;
 			if (digest.sizeBytes === 0) return check(Buffer.alloc(0), digest);
 			const bytes = await o.storage.get(objectOf(digest));
 			if (bytes === undefined) throw new RemoteError(CODE.NOT_FOUND, `an output is not in ${o.storageName}`);
@@ -192,7 +203,12 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		});
 		if (outcome.kind === "not-run") return declined(outcome.why);
 		if (outcome.kind !== "finished") return outcome;
-		return { ...outcome, place: { remembered: false, at: `on ${o.name}`, why: "" } };
+		const holds = outcome.result.outputs.map(({ hash }) => hash).filter((h) => inBlock.has(digestOfObject(h).hash));
+		return {
+			...outcome,
+			place: { remembered: false, at: `on ${o.name}`, why: "" },
+			...(holds.length === came.value.length ? { packed: { block, holds: new Set(holds) } } : {}),
+		};
 	}
 
 	function count(t: Timings): void {
@@ -201,6 +217,13 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 		if (t.served === 1) timings.cold += 1;
 		usage.gets += t.gets;
 		usage.puts += t.puts;
+	}
+
+	/** Bytes of its own inputs that no function can have yet. */
+	function toSend(thunk: Thunk): number {
+		const own = thunk.values.filter(({ name }) => name.startsWith("/") && !o.files.isSystem(name));
+		const unsent = new Set(own.map(({ hash }) => hash).filter((hash) => !carrier.has(digestOfObject(hash).hash)));
+		return [...unsent].reduce((sum, hash) => sum + sizeOfHash(hash), 0);
 	}
 
 	return {
@@ -221,7 +244,10 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				return "it is for this machine's processor (-march=native)";
 			if (!isRelocatable(thunk))
 				return "only compiles and links by gcc and g++, ar and ranlib are known to give the same bytes on AWS Lambda";
-			return "";
+			const unsent = o.near && !thunk.args.includes("-c") ? toSend(thunk) : 0;
+			return unsent > TO_SEND
+				? `it needs ${megabytes(unsent)} that are here and not in ${o.storageName}: sending them would take longer than it does`
+				: "";
 		},
 		async execute(hash, thunk, { signal } = {}) {
 			try {
@@ -260,6 +286,7 @@ const HINTS: ReadonlyMap<string, string> = new Map([
 const STORAGE = "GG_STORAGE_URI must name the same storage backend here and in the function";
 
 type Hello = Extract<LambdaReply, { kind: "hello" }>;
+type Result = Extract<LambdaReply, { kind: "result" }>;
 
 /** What the function is; throws a UserError for one that cannot work with this gg. */
 function usable(reply: LambdaReply | Declined, o: LambdaOptions): Hello {
@@ -304,7 +331,7 @@ function soundReply(reply: unknown): LambdaReply | undefined {
 			: undefined;
 	if (!numbers(timings, "fetch", "stage", "run", "outputs", "fetchedBytes", "knownBytes", "gets", "puts", "served"))
 		return undefined;
-	if (kind === "result") return texts("result") ? (reply as LambdaReply) : undefined;
+	if (kind === "result") return texts("result", "blobs") ? (reply as LambdaReply) : undefined;
 	if (kind === "failed") return texts("reason", "message") ? (reply as LambdaReply) : undefined;
 	if (kind === "missing") return Array.isArray(r["blobs"]) ? (reply as LambdaReply) : undefined;
 	return undefined;

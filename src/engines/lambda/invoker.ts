@@ -50,7 +50,7 @@ export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: n
 				const log = Buffer.from(answer.LogResult ?? "", "base64").toString();
 				const billed = /Billed Duration: (\d+) ms/.exec(log)?.[1];
 				const billedMs = billed === undefined ? undefined : Number(billed);
-				const text = Buffer.from(answer.Payload ?? []).toString();
+				const text = textOf(answer.Payload);
 				if (answer.FunctionError !== undefined) return { kind: "broken", message: crashed(text), billedMs };
 				try {
 					return { kind: "reply", reply: JSON.parse(text), billedMs };
@@ -66,6 +66,10 @@ export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: n
 		},
 		close: () => client.destroy(),
 	};
+}
+
+function textOf(bytes: Uint8Array | undefined): string {
+	return bytes === undefined ? "" : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
 }
 
 /** What the service says of a function that ended without an answer, fit for a terminal. */
