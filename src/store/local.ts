@@ -1,15 +1,4 @@
-import {
-	chmodSync,
-	closeSync,
-	constants,
-	copyFileSync,
-	openSync,
-	readFileSync,
-	renameSync,
-	statSync,
-	writeFileSync,
-	writeSync,
-} from "node:fs";
+import { chmodSync, constants, copyFileSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashBytes, hashFile, isObjectHash, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import {
@@ -26,6 +15,7 @@ import {
 } from "../util/files.js";
 import { FILE, lookAt, looked, SIZE } from "../util/look.js";
 import type { Standing } from "../util/take-place.js";
+import { receiveFile } from "./incoming.js";
 import { Pack } from "./pack.js";
 import { type Incoming, type ObjectStore, RESULT_TAG, type ReductionStore, type Store } from "./types.js";
 
@@ -110,23 +100,11 @@ export class LocalObjects implements ObjectStore {
 	}
 
 	receive(): Incoming {
-		const temporary = temporaryName(join(this.folder, "incoming"));
-		const fd = openSync(temporary, "wx", MODE);
-		return {
-			write(bytes) {
-				for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-			},
-			keep: (hash) => {
-				closeSync(fd);
-				if (this.#present(hash)) removeQuietly(temporary);
-				else renameSync(temporary, this.path(hash));
-				this.#seen.add(hash);
-			},
-			drop() {
-				closeSync(fd);
-				removeQuietly(temporary);
-			},
-		};
+		return receiveFile(join(this.folder, "incoming"), MODE, (hash) => {
+			if (this.#present(hash)) return undefined;
+			this.#seen.add(hash);
+			return this.path(hash);
+		});
 	}
 
 	/** What somebody else has to write so that this object is there; undefined if it is. */

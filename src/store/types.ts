@@ -24,12 +24,13 @@ export interface ObjectStore {
 	copyOut(hash: ObjectHash, path: string, mode: number, standing?: Standing): boolean;
 }
 
-/** An object that is on its way. Ends with `keep` or `drop`. */
+/** An object that is on its way, written while this thread does something else. Ends with `keep` or `drop`. */
 export interface Incoming {
-	write(bytes: Uint8Array): void;
-	/** They are all here, and the name is that of these very bytes. */
-	keep(hash: ObjectHash): void;
-	drop(): void;
+	/** Bytes that must not be changed meanwhile. With a promise whoever sends is to wait: it never rejects. */
+	write(bytes: Uint8Array): Promise<void> | undefined;
+	/** They are all here, and the name is that of these very bytes. Rejects, and leaves nothing, when they could not be written. */
+	keep(hash: ObjectHash): Promise<void>;
+	drop(): Promise<void>;
 }
 
 /** What a thunk came to: the name of each output by tag; the empty tag is the first output. */

@@ -27,12 +27,15 @@ export function bytesOf(blob: Blob): Buffer {
 	return data;
 }
 
+/** Takes bytes as they come; with a promise, which never rejects, whoever brings them is to wait. */
+export type Take = (bytes: Buffer) => Promise<void> | undefined;
+
 /** Where outputs are fetched from. */
 export interface Outputs {
 	/** The bytes, checked against the digest; `given` are those that an answer held already. */
 	fetch(digest: Digest, given?: Buffer): Promise<Buffer>;
 	/** Hands them on in order, as they come; resolves when they were all there, and those of the digest. */
-	stream?(digest: Digest, take: (bytes: Buffer) => void): Promise<void>;
+	stream?(digest: Digest, take: Take): Promise<void>;
 }
 
 /** Throws for bytes that are not those of the digest. */

@@ -30,6 +30,8 @@ export interface ResultOptions {
 	/** Outputs are named by what the server says of them while their bytes are still being fetched. */
 	readonly early?: boolean;
 	readonly modeOf: (thunk: Thunk, tag: string, executable: boolean) => number;
+	/** What is being fetched, by digest: what two commands came to (ranlib changes nothing about what ar made) comes once. */
+	readonly coming?: Map<string, Promise<ObjectHash>>;
 }
 
 export type RemoteOutcome =
@@ -114,7 +116,19 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 }
 
 /** Brings an output into the store: what came with the answer, or is fetched. Nothing is kept that is not what its digest says. */
-async function bring(o: ResultOptions, digest: Digest, given?: Buffer): Promise<ObjectHash> {
+function bring(o: ResultOptions, digest: Digest, given?: Buffer): Promise<ObjectHash> {
+	const { coming } = o;
+	if (given !== undefined || coming === undefined) return bringOnce(o, digest, given);
+	const key = `${digest.hash}/${digest.sizeBytes}`;
+	let came = coming.get(key);
+	if (came === undefined) {
+		came = bringOnce(o, digest).finally(() => coming.delete(key));
+		coming.set(key, came);
+	}
+	return came;
+}
+
+async function bringOnce(o: ResultOptions, digest: Digest, given?: Buffer): Promise<ObjectHash> {
 	const { cas, objects } = o;
 	const name = (start: Uint8Array): ObjectHash =>
 		nameOf(Buffer.from(digest.hash, "hex"), digest.sizeBytes, startsAsThunk(start));
@@ -127,13 +141,13 @@ async function bring(o: ResultOptions, digest: Digest, given?: Buffer): Promise<
 			try {
 				await cas.stream(digest, (bytes) => {
 					hash ??= name(bytes);
-					incoming.write(bytes);
+					return incoming.write(bytes);
 				});
 			} catch (error) {
-				incoming.drop();
+				await incoming.drop();
 				throw error;
 			}
-			incoming.keep(hash!);
+			await incoming.keep(hash!);
 			return hash!;
 		}
 	}

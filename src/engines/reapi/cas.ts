@@ -3,7 +3,7 @@ import { CODE, RemoteError, withRetries } from "../../reapi/errors.js";
 import { type Digest, METHODS } from "../../reapi/messages.js";
 import { Limiter } from "../../util/limiter.js";
 import type { Zstd } from "../../util/zstd.js";
-import { type Blob, bytesOf, check, lied, type Outputs } from "../action/blob.js";
+import { type Blob, bytesOf, check, lied, type Outputs, type Take } from "../action/blob.js";
 import type { Channel } from "./channel.js";
 import { coalesce } from "./coalesce.js";
 
@@ -184,21 +184,24 @@ export function openCas(o: CasOptions): Cas {
 
 	async function readStream(digest: Digest): Promise<Buffer> {
 		const pieces: Buffer[] = [];
-		await streamed(digest, (data) => void pieces.push(data));
+		await streamed(digest, (data) => {
+			pieces.push(data);
+			return undefined;
+		});
 		return Buffer.concat(pieces);
 	}
 
-	async function streamed(digest: Digest, take: (bytes: Buffer) => void): Promise<void> {
+	async function streamed(digest: Digest, take: Take): Promise<void> {
 		const hash = createHash("sha256");
 		let size = 0;
-		const accept = (data: Buffer): void => {
+		const accept: Take = (data) => {
 			size += data.length;
 			if (size > digest.sizeBytes) throw lied(digest);
 			hash.update(data);
-			take(data);
+			return take(data);
 		};
 		const name = `${digest.hash}/${digest.sizeBytes}`;
-		const receive = (form: string, each: (data: Buffer) => void): Promise<void> =>
+		const receive = (form: string, each: Take): Promise<void> =>
 			o.channel.receive(
 				METHODS.read,
 				{ resourceName: `${prefix}${form}/${name}`, readOffset: size },
@@ -265,14 +268,17 @@ export function openCas(o: CasOptions): Cas {
 async function unpacked(
 	zstd: Zstd,
 	digest: Digest,
-	accept: (data: Buffer) => void,
-	receive: (each: (data: Buffer) => void) => Promise<void>,
+	accept: Take,
+	receive: (each: Take) => Promise<void>,
 ): Promise<void> {
 	const unpack = zstd.decompressor();
 	const ended = new Promise<void>((resolve, reject) => {
 		unpack.on("data", (data: Buffer) => {
 			try {
-				accept(data);
+				const full = accept(data);
+				if (full === undefined) return;
+				unpack.pause();
+				void full.then(() => unpack.resume());
 			} catch (error) {
 				unpack.destroy(error as Error);
 			}
@@ -288,6 +294,7 @@ async function unpacked(
 			came += data.length;
 			if (unpack.destroyed || came > digest.sizeBytes + PACKED_MORE) throw lied(digest);
 			unpack.write(data);
+			return undefined;
 		});
 	} catch (error) {
 		unpack.destroy();

@@ -24,8 +24,13 @@ export interface Channel {
 	readonly counters: Counters;
 	readonly retries: RetryPolicy;
 	unary<Q, R>(method: Method<Q, R>, request: Q, options?: CallLimits): Promise<R>;
-	/** Calls `each` for each message; resolves at the stream's end. Not repeated. */
-	receive<Q, R>(method: Method<Q, R>, request: Q, each: (message: R) => void, options?: CallLimits): Promise<void>;
+	/** Calls `each` for each message, and waits for what it answers, which never rejects; resolves at the stream's end. Not repeated. */
+	receive<Q, R>(
+		method: Method<Q, R>,
+		request: Q,
+		each: (message: R) => Promise<void> | undefined,
+		options?: CallLimits,
+	): Promise<void>;
 	/** Sends what `messages` yields, as fast as the server takes it. Not repeated. */
 	send<Q, R>(method: Method<Q, R>, messages: Iterable<Q>, options?: CallLimits): Promise<R>;
 	/** Ends what is under way. */
@@ -181,7 +186,10 @@ export function openChannel(o: ChannelOptions): Channel {
 				call.on("data", (message) => {
 					if (failure !== undefined) return;
 					try {
-						each(message);
+						const full = each(message);
+						if (full === undefined) return;
+						call.pause();
+						void full.then(() => call.resume());
 					} catch (error) {
 						failure = error;
 						call.cancel();

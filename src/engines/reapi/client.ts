@@ -160,6 +160,7 @@ function clientOf(o: ReapiOptions, channel: Channel, capabilities: ServerCapabil
 	const taking: ResultOptions = {
 		cas,
 		objects: o.objects,
+		coming: new Map(),
 		modeOf: (thunk, tag, executable) => modeOf(o, thunk, tag, executable),
 		...(o.keeps === true ? { keep: (hash) => void kept.add(hash) } : {}),
 	};

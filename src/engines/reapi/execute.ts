@@ -71,7 +71,7 @@ export async function executeAction(
 		const left = end - now();
 		if (left <= 0) throw overdue(o);
 		let last: Operation | undefined;
-		const each = (operation: Operation): void => {
+		const each = (operation: Operation): undefined => {
 			if (operation.name !== "") name = operation.name;
 			// The server is at work: earlier failures say nothing about it any more.
 			failures = 0;

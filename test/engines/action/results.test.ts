@@ -8,7 +8,7 @@ import type { ActionResult } from "../../../src/reapi/messages.js";
 import { openLocalStore } from "../../../src/store/local.js";
 import { memoryStore } from "../../../src/store/memory.js";
 import type { ObjectStore } from "../../../src/store/types.js";
-import { hashBytes } from "../../../src/thunk/hash.js";
+import { hashBytes, type ObjectHash } from "../../../src/thunk/hash.js";
 import { EMPTY_THUNK, type Thunk } from "../../../src/thunk/types.js";
 import { testFolder } from "../../rig/folder.js";
 
@@ -28,8 +28,13 @@ function resultWith(bytes: Buffer): ActionResult {
 
 const unasked: Outputs = { fetch: () => Promise.reject(new Error("nobody should ask for it")) };
 
-function take(bytes: Buffer, objects: ObjectStore, cas: Outputs, early = false) {
-	return takeResult(THUNK, resultWith(bytes), { cas, objects, early, modeOf: () => 0o644 });
+function take(
+	bytes: Buffer,
+	objects: ObjectStore,
+	cas: Outputs,
+	more: { readonly early?: boolean; readonly coming?: Map<string, Promise<ObjectHash>> } = {},
+) {
+	return takeResult(THUNK, resultWith(bytes), { cas, objects, ...more, modeOf: () => 0o644 });
 }
 
 describe("what an action came to", () => {
@@ -48,7 +53,7 @@ describe("what an action came to", () => {
 		const { objects } = memoryStore();
 		let arrive = (_: Buffer): void => undefined;
 		const fetch = (): Promise<Buffer> => new Promise((resolve) => (arrive = resolve));
-		const taken = await take(bytes, objects, { fetch }, true);
+		const taken = await take(bytes, objects, { fetch }, { early: true });
 		assert.ok(taken.kind === "finished");
 		assert.equal(taken.result.outputs[0]?.hash, hashBytes(bytes));
 		assert.equal(objects.has(hashBytes(bytes)), false);
@@ -59,7 +64,7 @@ describe("what an action came to", () => {
 
 	it("is not a thunk where it was known by name before", async () => {
 		const bytes = Buffer.from("##GGTHUNK## and so on");
-		const taken = await take(bytes, memoryStore().objects, { fetch: async () => bytes }, true);
+		const taken = await take(bytes, memoryStore().objects, { fetch: async () => bytes }, { early: true });
 		assert.ok(taken.kind === "finished");
 		await assert.rejects(taken.fetching!, /the output out\/0 is a thunk, which this command does not make/);
 	});
@@ -91,14 +96,39 @@ describe("what an action came to", () => {
 		}
 	});
 
+	it("comes once where two commands came to the same, and again where it did not come", async () => {
+		const bytes = Buffer.from("an archive");
+		const { objects } = memoryStore();
+		const coming = new Map<string, Promise<ObjectHash>>();
+		const arrivals: ((bytes: Buffer | Error) => void)[] = [];
+		const fetch = (): Promise<Buffer> =>
+			new Promise((resolve, reject) => arrivals.push((came) => (came instanceof Error ? reject(came) : resolve(came))));
+		const both = (): Promise<unknown>[] => [1, 2].map(() => take(bytes, objects, { fetch }, { coming }));
+		const lost = Promise.allSettled(both());
+		await new Promise(setImmediate);
+		assert.equal(arrivals.length, 1);
+		arrivals[0]!(new Error("broken off"));
+		assert.deepEqual(
+			(await lost).map((end) => end.status),
+			["rejected", "rejected"],
+		);
+		const good = Promise.all(both());
+		await new Promise(setImmediate);
+		assert.equal(arrivals.length, 2);
+		arrivals[1]!(bytes);
+		await good;
+		assert.deepEqual(objects.get(hashBytes(bytes)), bytes);
+		assert.equal(coming.size, 0);
+	});
+
 	it("is written piece by piece where it is large, and leaves nothing where it breaks off", async () => {
 		const store = openLocalStore(join(folder.path, ".gg"));
 		const bytes = Buffer.alloc(3 << 20, "object code ");
 		const stream: Outputs["stream"] = async (_, write) => {
-			for (let at = 0; at < bytes.length; at += 1000_000) write(bytes.subarray(at, at + 1000_000));
+			for (let at = 0; at < bytes.length; at += 1000_000) await write(bytes.subarray(at, at + 1000_000));
 		};
 		const broken: Outputs["stream"] = async (_, write) => {
-			write(bytes.subarray(0, 5));
+			await write(bytes.subarray(0, 5));
 			throw new Error("broken off");
 		};
 		await assert.rejects(take(bytes, store.objects, { ...unasked, stream: broken }), /broken off/);
