@@ -35,6 +35,8 @@ export class LocalObjects implements ObjectStore {
 	readonly folder: string;
 	readonly #seen = new Set<ObjectHash>();
 	readonly #pack: Pack;
+	/** Files that others have replaced. */
+	readonly #replaced: string[] = [];
 
 	constructor(ggDir: string, pack: Pack) {
 		this.folder = join(ggDir, "blobs");
@@ -132,18 +134,19 @@ export class LocalObjects implements ObjectStore {
 	}
 
 	/** Keeps what only gg reads again, a depfile say, without a file of its own. */
-	putPacked(bytes: Buffer): ObjectHash {
-		const hash = hashBytes(bytes);
+	putPacked(bytes: Buffer, known?: ObjectHash): ObjectHash {
+		const hash = known ?? hashBytes(bytes);
 		if (this.packed(hash) === undefined) this.#pack.put(hash, bytes);
 		return hash;
 	}
 
 	copyOut(hash: ObjectHash, path: string, mode: number, standing?: Standing): boolean {
 		const packed = this.packed(hash);
-		if (packed !== undefined) return writeFileAtomic(path, packed, mode, standing);
+		const aside = standing === undefined ? undefined : this.#aside();
+		if (packed !== undefined) return writeFileAtomic(path, packed, mode, standing, aside);
 		if (!this.has(hash)) return false;
 		try {
-			return copyFileAtomic(this.path(hash), path, mode, standing, temporaryName(join(this.folder, "outgoing")));
+			return copyFileAtomic(this.path(hash), path, mode, standing, aside);
 		} catch (error) {
 			// Lost to a cleaner between the two calls: a miss. A missing target folder stays an error.
 			if (isAbsence(error) && !this.has(hash)) return false;
@@ -154,13 +157,27 @@ export class LocalObjects implements ObjectStore {
 	/** As `copyOut`, while this thread does something else. */
 	async copyOutAside(hash: ObjectHash, path: string, mode: number, standing: Standing): Promise<boolean> {
 		if (this.packed(hash) !== undefined || !this.has(hash)) return this.copyOut(hash, path, mode, standing);
-		const aside = temporaryName(join(this.folder, "outgoing"));
 		try {
-			return await copyFileAside(this.path(hash), path, mode, standing, aside);
+			return await copyFileAside(this.path(hash), path, mode, standing, this.#aside());
 		} catch (error) {
 			if (isAbsence(error) && !this.has(hash)) return false;
 			throw error;
 		}
+	}
+
+	/**
+	 * Where a file goes that is replaced. They are removed in the end: ext4 looks at each file that was removed in the last minutes before it
+	 * makes a new one, and to remove one that was written a moment ago may take milliseconds.
+	 */
+	#aside(): string {
+		const path = temporaryName(join(this.folder, "outgoing"));
+		this.#replaced.push(path);
+		return path;
+	}
+
+	/** Removes what was replaced. */
+	close(): void {
+		for (const path of this.#replaced.splice(0)) removeQuietly(path);
 	}
 
 	#present(hash: ObjectHash): boolean {
@@ -237,5 +254,9 @@ export function openLocalStore(ggDir: string): LocalStore {
 	statSync(join(ggDir, "blobs"));
 	const pack = new Pack(join(ggDir, "pack"));
 	const objects = new LocalObjects(ggDir, pack);
-	return { objects, reductions: new LocalReductions(ggDir, pack), pack, close: () => pack.close() };
+	const close = (): void => {
+		objects.close();
+		pack.close();
+	};
+	return { objects, reductions: new LocalReductions(ggDir, pack), pack, close };
 }

@@ -10,6 +10,8 @@ export interface ObjectStore {
 	put(bytes: Uint8Array, known?: ObjectHash): ObjectHash;
 	/** As `put`, while this thread does something else; the bytes must not be changed meanwhile. Left out by a store that keeps them in memory. */
 	putAside?(bytes: Uint8Array, known: ObjectHash): Promise<void>;
+	/** As `put`, for small objects that only gg reads again: without a file of their own where the store has such a place. */
+	putPacked?(bytes: Buffer, known: ObjectHash): void;
 	/** Takes bytes that come piece by piece; left out by a store that keeps them in memory. */
 	receive?(): Incoming;
 	/**

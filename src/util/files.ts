@@ -14,7 +14,6 @@ import {
 	renameSync,
 	type Stats,
 	statSync,
-	unlink,
 	unlinkSync,
 	writeFile,
 	writeFileSync,
@@ -46,7 +45,7 @@ export function removeQuietly(path: string): void {
 /**
  * Runs `make(temporary)` and renames the result to `path`; a failure leaves neither. Missing folders are made. With
  * `standing`, only in that file's place: if it stands there no more nothing is done, and that is the answer. `aside`: a name in a
- * folder of the caller's own, under which what was replaced may be removed later.
+ * folder of the caller's own, to which what was replaced goes: the caller removes it.
  */
 export function replaceFile(
 	path: string,
@@ -104,15 +103,13 @@ function putThere(temporary: string, path: string, standing: Standing | undefine
 	setFileTime(temporary, standing.mtimeNs);
 	const taken = takePlace(temporary, path, standing);
 	if (aside === undefined) removeQuietly(temporary);
-	else removeLater(temporary, aside);
+	else putAside(temporary, aside);
 	return taken;
 }
 
-/** To remove a file that was written a moment ago may take milliseconds: the disk is at work on it. */
-function removeLater(path: string, aside: string): void {
+function putAside(path: string, aside: string): void {
 	try {
 		renameSync(path, aside);
-		unlink(aside, () => undefined);
 	} catch {
 		removeQuietly(path);
 	}
@@ -153,7 +150,13 @@ export function overwriteFile(path: string, bytes: Uint8Array, mode: number): vo
 
 const umask = process.umask();
 
-export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644, standing?: Standing): boolean {
+export function writeFileAtomic(
+	path: string,
+	data: string | Uint8Array,
+	mode = 0o644,
+	standing?: Standing,
+	aside?: string,
+): boolean {
 	return replaceFile(
 		path,
 		(temporary) => {
@@ -162,6 +165,7 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 
 			if ((mode & umask) !== 0) chmodSync(temporary, mode);
 		},
 		standing,
+		aside,
 	);
 }
 

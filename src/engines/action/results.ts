@@ -11,7 +11,7 @@ import type { ObjectStore } from "../../store/types.js";
 import { MAX_OBJECT_SIZE, nameOf, type ObjectHash, startsAsThunk } from "../../thunk/hash.js";
 import type { Thunk } from "../../thunk/types.js";
 import { OUTPUT_FOLDER, outputName, outputsOf } from "./action.js";
-import type { Outputs } from "./blob.js";
+import { check, type Outputs } from "./blob.js";
 
 /** The runner's own end: it could not run the command. See wrappers/PROTOCOL.md. */
 const NOT_RUN = 240;
@@ -76,6 +76,11 @@ export async function takeResult(thunk: Thunk, result: ActionResult, o: ResultOp
 					// A function in the original's form may have come to a thunk: that must be read.
 					if (o.keep !== undefined && thunk.cwd !== "" && !inline) return { tag, hash: keptName(digest, o.keep), mode };
 					const bytes = inline ? contents : undefined;
+					if (bytes !== undefined && tag === "depfile" && o.objects.putPacked !== undefined && !startsAsThunk(bytes)) {
+						const hash = plainName(digest);
+						o.objects.putPacked(check(bytes, digest), hash);
+						return { tag, hash, mode };
+					}
 					if (o.early !== true || thunk.cwd === "") return { tag, hash: await bring(o, digest, bytes), mode };
 					const hash = plainName(digest);
 					const coming = bring(o, digest, bytes).then((came) => same(came, hash, name));
