@@ -93,6 +93,31 @@ describe("objects of a .gg folder", () => {
 		assert.deepEqual(readdirSync(folder.path).sort(), [".gg", "aside"]);
 	});
 
+	it("replace files that are removed in the end, large ones and those in the pack", async () => {
+		const store = open();
+		const { objects } = store;
+		objects.put(HELLO);
+		const packed = objects.putPacked(Buffer.from("x.o: x.c\n"));
+		assert.deepEqual(readdirSync(objects.folder), [H]);
+		for (const [name, hash] of [
+			["x.o", H],
+			["x.d", packed],
+		] as const) {
+			const target = join(folder.path, name);
+			writeFileSync(target, "promise");
+			const { mtimeNs, mode } = statSync(target, { bigint: true });
+			const is = (path: string): boolean => readFileSync(path, "utf8") === "promise";
+			assert.equal(await objects.copyOutAside(hash, target, 0o644, { mtimeNs, mode, is }), true);
+		}
+		const replaced = readdirSync(objects.folder).filter((name) => name !== H);
+		assert.deepEqual(
+			replaced.map((name) => readFileSync(join(objects.folder, name), "utf8")),
+			["promise", "promise"],
+		);
+		store.close();
+		assert.deepEqual(readdirSync(objects.folder), [H]);
+	});
+
 	it("go out with the mode asked for, in the place of what is there, into folders that are made", () => {
 		const { objects } = open();
 		objects.put(HELLO);

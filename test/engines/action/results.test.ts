@@ -121,6 +121,29 @@ describe("what an action came to", () => {
 		assert.equal(coming.size, 0);
 	});
 
+	it("has no file of its own in the store where it is a depfile, and is none that says other bytes than its digest's", async () => {
+		const store = openLocalStore(join(folder.path, ".gg-packed"));
+		const bytes = Buffer.from("x.o: x.c\n");
+		const thunk = {
+			...THUNK,
+			outputs: ["depfile"],
+			outputPaths: [{ tag: "depfile", path: "/src/x.d", optional: false }],
+		};
+		const { outputFiles, ...rest } = resultWith(bytes);
+		const taken = (contents: Buffer) =>
+			takeResult(
+				thunk,
+				{ ...rest, outputFiles: [{ ...outputFiles[0]!, contents }] },
+				{ cas: unasked, objects: store.objects, early: true, modeOf: () => 0o644 },
+			);
+		await assert.rejects(taken(Buffer.from("x.o: y.c\n")), /other bytes than those of sha256/);
+		const outcome = await taken(bytes);
+		assert.equal(outcome.kind === "finished" && outcome.result.outputs[0]?.hash, hashBytes(bytes));
+		assert.deepEqual(store.objects.get(hashBytes(bytes)), bytes);
+		assert.deepEqual(readdirSync(store.objects.folder), []);
+		store.close();
+	});
+
 	it("is written piece by piece where it is large, and leaves nothing where it breaks off", async () => {
 		const store = openLocalStore(join(folder.path, ".gg"));
 		const bytes = Buffer.alloc(3 << 20, "object code ");
