@@ -16,12 +16,15 @@ import { memoryStore } from "../../src/store/memory.js";
 import { encodeTree } from "../../src/thunk/codec.js";
 import { hashBytes, type ObjectHash } from "../../src/thunk/hash.js";
 import { EMPTY_THUNK, type Thunk, type ThunkResult } from "../../src/thunk/types.js";
+import { loadAddon } from "../../src/util/addon.js";
 import { testFolder } from "../rig/folder.js";
+import { testNatives } from "../rig/spawner.js";
 
 const HELLO = Buffer.from("hello\n");
 const H = hashBytes(HELLO);
 
 describe("objects of a .gg folder", () => {
+	const natives = testNatives();
 	const folder = testFolder();
 	const open = () => openLocalStore(join(folder.path, ".gg"));
 
@@ -94,6 +97,7 @@ describe("objects of a .gg folder", () => {
 	});
 
 	it("replace files that are removed in the end, large ones and those in the pack", async () => {
+		loadAddon(natives.files);
 		const store = open();
 		const { objects } = store;
 		objects.put(HELLO);
