@@ -15,7 +15,7 @@ import { openProject, type Project, projectNamed } from "./projects.js";
 import { BenchError, GG, mainOf, must, quote, requireGg, underGg } from "./run.js";
 import { coldTree } from "./speed-builds.js";
 import { startStub } from "./stub.js";
-import { BENCH_DIR, fresh, open, remove, type Workspace } from "./workspace.js";
+import { BENCH_DIR, DISCARDED, discard, fresh, open, remove, type Workspace } from "./workspace.js";
 
 export interface Variant {
 	readonly project: Project;
@@ -108,7 +108,7 @@ async function withServer<T>(
 		return await use(server);
 	} finally {
 		await server.stop();
-		remove(workspace, "server");
+		discard(workspace, "server");
 	}
 }
 
@@ -178,6 +178,7 @@ async function measure(row: MeasuredRow, o: Variant): Promise<Measured> {
 	const { workspace, project, slots, makeJobs, limit } = o;
 	const env = { GG_CACHE_DIR: workspace.ggCache };
 	const build = project.build(makeJobs);
+	for (const tree of ["src", "gg-cache"]) discard(workspace, tree);
 	await coldTree(workspace);
 	if (row !== "build") await must(`timeout -k 20 ${limit} ${underGg("infer", build)}`, { cwd: workspace.src, env });
 	if (row === "known") await must(project.clean, { cwd: workspace.src });
@@ -389,7 +390,7 @@ async function main(): Promise<number> {
 				}
 			}
 		} finally {
-			for (const tree of ["src", "configured", "gg-cache", "server", "distcc", "spent", "warm-up"])
+			for (const tree of ["src", "configured", "gg-cache", "server", "distcc", "spent", "warm-up", DISCARDED])
 				remove(workspace, tree);
 			workspace.close();
 		}

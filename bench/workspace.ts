@@ -2,7 +2,7 @@
  * Where builds to be compared take place. Debugging information and configure's results hold absolute paths, so every build
  * runs in the same folder, `src`, and its tree is then moved aside under a name of its own.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fetchSource } from "./fetch.js";
@@ -113,6 +113,18 @@ export function keep(workspace: Workspace, name: string): string {
 export function bringBack(workspace: Workspace, name: string): void {
 	remove(workspace, "src");
 	renameSync(join(workspace.root, name), workspace.src);
+}
+
+/** Where `discard` puts things. */
+export const DISCARDED = "discarded";
+
+/** Moves it out of the way. To be removed in the end: ext4 makes files slowly for minutes after many were removed. */
+export function discard(workspace: Workspace, name: string): void {
+	const path = join(workspace.root, name);
+	if (!existsSync(path)) return;
+	const folder = join(workspace.root, DISCARDED);
+	mkdirSync(folder, { recursive: true });
+	renameSync(path, join(folder, `${readdirSync(folder).length}`));
 }
 
 export function remove(workspace: Workspace, name: string): void {
