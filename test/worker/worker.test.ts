@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { connect } from "node:http2";
 import { join } from "node:path";
 import { digestOf } from "../../src/engines/action/merkle.js";
 import { openCas } from "../../src/engines/reapi/cas.js";
@@ -92,6 +93,22 @@ describe("a worker", () => {
 			[["out", digestOf(text), false]],
 		);
 	});
+
+	it("lets a client that is far away send megabytes before it is heard from", async () => {
+		const session = connect(`http://${(await worker()).target}`);
+		try {
+			await new Promise<void>((resolve, reject) => {
+				session.on("error", reject);
+				// The first settings are those of http2 itself.
+				session.on("remoteSettings", ({ initialWindowSize }) => {
+					if (initialWindowSize! >= 8 << 20) session.ping((error) => (error === null ? resolve() : reject(error)));
+				});
+			});
+			assert.ok(session.state.remoteWindowSize! >= 8 << 20, `${session.state.remoteWindowSize} bytes`);
+		} finally {
+			session.destroy();
+		}
+	}).timeout(20_000);
 
 	it("keeps a good result and answers the same action from it", async () => {
 		const w = await worker();
