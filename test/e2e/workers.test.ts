@@ -2,14 +2,17 @@
 import { strict as assert } from "node:assert";
 import { spawn, spawnSync } from "node:child_process";
 import { lookup } from "node:dns/promises";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { digestOf } from "../../src/engines/action/merkle.js";
 import { openCas } from "../../src/engines/reapi/cas.js";
 import { openChannel } from "../../src/engines/reapi/channel.js";
-import { METHODS, type Operation } from "../../src/reapi/messages.js";
+import { executeAction } from "../../src/engines/reapi/execute.js";
+import { ACTION, COMMAND, DIRECTORY, METHODS, type Operation } from "../../src/reapi/messages.js";
 import { GG, type Project, projects } from "../rig/project.js";
 import { type Handler, startFaulty, testWorkers } from "../rig/remote.js";
 import { freePort, startGgWorker } from "../rig/servers.js";
@@ -69,6 +72,44 @@ describe("gg worker, as it is started", () => {
 			/^gg-worker: another gg worker is at work in \S+\n {4}give this one its own: --cache DIR\n$/m,
 		);
 		assert.ok(existsSync(join(cache, "tmp", "of-an-action")));
+	});
+
+	it("lets what runs come to its end when it is asked to end, also by the original's name for it", async () => {
+		const p = project({});
+		const here = folder();
+		const [called, fifo] = [join(here, "gg-execute-server"), join(here, "fifo")];
+		symlinkSync(GG, called);
+		assert.equal(spawnSync("mkfifo", [fifo]).status, 0);
+		const server = spawn(called, ["--listen", "127.0.0.1:0", "--cache", join(here, "cache")], { env: p.env() });
+		ends.push(() => void server.kill("SIGKILL"));
+		const ended = new Promise<number | null>((resolve) => server.once("exit", resolve));
+		const said = (stream: Readable, pattern: RegExp): Promise<string> =>
+			new Promise((resolve, reject) => {
+				let text = "";
+				stream.on("data", (chunk: Buffer) => {
+					text += chunk.toString();
+					const match = pattern.exec(text);
+					if (match !== null) resolve(match[1] ?? "");
+				});
+				void ended.then(() => reject(new Error(`it has ended: ${text}`)));
+			});
+		const waiting = said(server.stderr, /waiting for what runs to end/);
+		waiting.catch(() => undefined);
+		const target = await said(server.stdout, /^gg worker: (\S+:\d+),/);
+		const channel = openChannel({ target, toolVersion: "test", invocation: "test" });
+		ends.push(() => channel.close());
+		const command = COMMAND.encode({ arguments: ["cat", fifo] });
+		const root = DIRECTORY.encode({ files: [], directories: [], symlinks: [] });
+		const action = ACTION.encode({ commandDigest: digestOf(command), inputRootDigest: digestOf(root) });
+		const cas = openCas({ channel, instance: "", maxBatchBytes: 0 });
+		await cas.ensure([command, root, action].map((bytes) => ({ digest: digestOf(bytes), read: () => bytes })));
+		const executed = executeAction({ channel, instance: "", priority: 0, deadlineMs: 60_000 }, digestOf(action));
+		while ((await channel.unary(METHODS.status, {})).running === 0);
+		server.kill("SIGTERM");
+		await waiting;
+		await writeFile(fifo, "to its end\n");
+		assert.equal((await executed).result.stdoutRaw.toString(), "to its end\n");
+		assert.equal(await ended, 0);
 	});
 
 	it("is whole again after it was killed while it wrote", async () => {
@@ -156,6 +197,22 @@ describe("a build on several servers, or on one that fails", () => {
 		assert.equal(forced.status, 0, forced.stderr);
 		assert.deepEqual(most, [1, 3]);
 		p.assertSameTree(aside);
+	});
+
+	it("begins to send and to run while make is still at work", async () => {
+		const p = project({
+			...FILES,
+			Makefile: `all: part0.o\n\ttimeout 60 cat fifo\npart0.o: part0.c\n\t$(CC) -g -c -o $@ $<\n`,
+		});
+		assert.equal(spawnSync("mkfifo", [p.path("fifo")]).status, 0);
+		const asked = await server((good) => (call) => {
+			// make waits for it.
+			void writeFile(p.path("fifo"), "a server is at work\n");
+			good(call);
+		});
+		const built = await p.gg(["build", "--jobs=2", "--engine", `reapi=grpc://${asked.target}`, "make"]);
+		assert.equal(built.status, 0, built.stderr);
+		assert.match(built.stdout, /a server is at work/);
 	});
 
 	it("loses nothing but time when a server dies with what it runs", async () => {

@@ -5,7 +5,7 @@ import { digestOf } from "../../../src/engines/action/merkle.js";
 import { type Cas, openCas } from "../../../src/engines/reapi/cas.js";
 import { openChannel } from "../../../src/engines/reapi/channel.js";
 import { CODE } from "../../../src/reapi/errors.js";
-import { METHODS } from "../../../src/reapi/messages.js";
+import { type Digest, METHODS } from "../../../src/reapi/messages.js";
 import { AT_ONCE, type Handler, nativesForTests, startFaulty, testWorkers } from "../../rig/remote.js";
 
 const BYTES = Buffer.alloc(5 << 20, "0123456789");
@@ -99,3 +99,54 @@ describe("a large blob whose transfer breaks off", () => {
 });
 
 type Answer = sendUnaryData<unknown>;
+
+describe("blobs of all sizes", () => {
+	const worker = testWorkers();
+
+	it("go and come in batches within the server's limit, and by themselves where they are larger than that", async () => {
+		const w = await worker();
+		const limit = 1000;
+		const sizes: number[] = [];
+		const streams: string[] = [];
+		const unary: typeof w.channel.unary = (method, request, limits) => {
+			const { requests, digests } = request as {
+				requests?: readonly { data: Buffer }[];
+				digests?: readonly Digest[];
+			};
+			if (method.path === METHODS.batchUpdateBlobs.path) sizes.push(sum(requests!.map(({ data }) => data.length)));
+			if (method.path === METHODS.batchReadBlobs.path) sizes.push(sum(digests!.map(({ sizeBytes }) => sizeBytes)));
+			return w.channel.unary(method, request, limits);
+		};
+		const send: typeof w.channel.send = (method, messages, limits) => {
+			streams.push(method.path);
+			return w.channel.send(method, messages, limits);
+		};
+		const receive: typeof w.channel.receive = (method, request, each, limits) => {
+			streams.push(method.path);
+			return w.channel.receive(method, request, each, limits);
+		};
+		const cas = openCas({
+			channel: { ...w.channel, unary, send, receive },
+			instance: "",
+			maxBatchBytes: limit,
+		});
+		const blobs = [300, 300, 300, 300, 300, 899, 901, 1000, 1001, 5000].map((size, i) =>
+			Buffer.alloc(size, `blob ${i}`),
+		);
+		await cas.ensure(blobs.map((bytes) => ({ digest: digestOf(bytes), read: () => bytes })));
+		const came = await Promise.all(blobs.map((bytes) => cas.fetch(digestOf(bytes))));
+		assert.deepEqual(came, blobs);
+		assert.ok(
+			sizes.every((size) => size <= limit),
+			sizes.join(),
+		);
+		// Two and two fit with what is said of each.
+		assert.equal(sizes.length, 2 * 4);
+		assert.equal(streams.filter((path) => path === METHODS.write.path).length, 4);
+		assert.equal(streams.filter((path) => path === METHODS.read.path).length, 4);
+	});
+});
+
+function sum(sizes: readonly number[]): number {
+	return sizes.reduce((all, size) => all + size, 0);
+}
