@@ -55,6 +55,10 @@ try {
 		renameSync(outfile, join(staging, chunk));
 		chunks.set(name, chunk);
 	}
+	const scan = join(staging, "scan.js");
+	await build({ ...options, entryPoints: [join(root, "src/interpose/scan-thread.ts")], outfile: scan });
+	const scanThread = `scan-${digestOf(scan)}.js`;
+	renameSync(scan, join(staging, scanThread));
 	const main = join(staging, "main.js");
 	await build({
 		...options,
@@ -65,7 +69,7 @@ try {
 			js: '(function(require,__filename){const __url=require("node:url").pathToFileURL(__filename).href;var module={exports:{}};',
 		},
 		footer: { js: "})" },
-		define: { "import.meta.url": "__url" },
+		define: { "import.meta.url": "__url", SCAN_THREAD: JSON.stringify(`./${scanThread}`) },
 		plugins: [apart],
 	});
 	// Programs that are one file each, and work wherever they are copied: the original calls them static. A shell finds
@@ -97,13 +101,13 @@ try {
 	writeFileSync(join(staging, "package.json"), '{"type":"commonjs"}\n');
 	// gg.js last: whoever starts meanwhile finds what it loads.
 	const names = { "main.js": `main-${digest}.js`, "package.json": "package.json" };
-	for (const name of [...chunks.values(), ...alone.map((a) => `gg-${a}-static`), "lambda.js", "gg.js"])
+	for (const name of [...chunks.values(), scanThread, ...alone.map((a) => `gg-${a}-static`), "lambda.js", "gg.js"])
 		names[name] = name;
 	for (const [from, to] of Object.entries(names)) renameSync(join(staging, from), join(dist, to));
 	// Those of earlier builds, but for the one that a gg started just now may still load.
 	for (const name of readdirSync(dist)) {
 		const path = join(dist, name);
-		const loaded = /^(?:main|chunk)-/.test(name) && !Object.values(names).includes(name);
+		const loaded = /^(?:main|scan|chunk)-/.test(name) && !Object.values(names).includes(name);
 		if (loaded && Date.now() - statSync(path).mtimeMs > 600_000) rmSync(path, { force: true });
 	}
 } finally {

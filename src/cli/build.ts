@@ -173,6 +173,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		throughForcer: mode === "build" && options.sandbox,
 		sink,
 		traceFolder: workshop.folder,
+		threads: workshop.scanThreads,
 		verifyDeps: options.verifyDeps,
 		remembers: missed.length > 0,
 	});

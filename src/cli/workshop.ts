@@ -12,6 +12,7 @@ import { ScratchFolders } from "../executor/scratch.js";
 import { type Forced, Forcer, type ForcerEvents } from "../forcer/forcer.js";
 import { Recheck } from "../forcer/recheck.js";
 import { type Natives, nativePrograms } from "../interpose/native.js";
+import { ScanThreads } from "../interpose/scan-threads.js";
 import { beginWork } from "../store/at-work.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
@@ -37,6 +38,7 @@ export interface Workshop {
 	readonly facts: FileFacts;
 	readonly placeholders: Placeholders;
 	readonly spawner: Spawner;
+	readonly scanThreads: ScanThreads;
 	readonly scratch: ScratchFolders;
 	/** Private to the user; gone when the workshop closes. */
 	readonly folder: string;
@@ -66,10 +68,11 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		? around
 		: realpathSync(io.cwd);
 	const store = openLocalStore(ggDir);
-	const facts = new FileFacts({
-		projectIndex: join(ggDir, "hash_cache", "files"),
-		userIndex: join(cacheDir, "facts"),
-		isSystem: systemPredicate(root),
+	const indexes = { projectIndex: join(ggDir, "hash_cache", "files"), userIndex: join(cacheDir, "facts") };
+	const facts = new FileFacts({ ...indexes, isSystem: systemPredicate(root) });
+	const scanThreads = new ScanThreads({
+		...{ ggDir, root, indexes, addon: compiled.files, most: scanThreadsOf(io.env) },
+		onFact: (path, fact) => facts.adopt(path, fact),
 	});
 	const endWork = beginWork(ggDir);
 	const placeholders = new Placeholders(ggDir);
@@ -125,6 +128,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		facts,
 		placeholders,
 		spawner,
+		scanThreads,
 		scratch,
 		folder,
 		place: place.all,
@@ -221,6 +225,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 		},
 		async close() {
 			for (const end of closing.splice(0)) await end();
+			await scanThreads.close();
 			try {
 				placeholders.close();
 				facts.flush();
@@ -233,6 +238,13 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			}
 		},
 	};
+}
+
+/** At most half of what make, the compilers and gg's own thread leave: with two processors a thread wins nothing. */
+function scanThreadsOf(env: NodeJS.ProcessEnv): number {
+	const asked = env["GG_SCAN_THREADS"] ?? "";
+	if (/^\d{1,2}$/.test(asked)) return Number(asked);
+	return Math.min(4, Math.floor((availableParallelism() - 1) / 2));
 }
 
 function after(ms: number, then: () => void): () => void {

@@ -12,7 +12,7 @@ import {
 	parseFeatures,
 	QUESTIONS,
 } from "../scan/setup-answer.js";
-import type { FeatureTest, ScanLanguage } from "../scan/types.js";
+import type { ScanLanguage } from "../scan/types.js";
 import { DepCache } from "../store/depcache.js";
 import { makeFolders, removeQuietly, writeFileAtomic } from "../util/files.js";
 import type { Spawner } from "../util/spawner.js";
@@ -70,8 +70,9 @@ export class Answers {
 		return this.#asked;
 	}
 
-	feature(test: FeatureTest, argument: string): number | undefined {
-		return this.#features.get(`${test}(${argument})`);
+	/** `TEST(ARGUMENT)` → value. */
+	get features(): ReadonlyMap<string, number> {
+		return this.#features;
 	}
 
 	learn(question: FeatureQuestion, value: number): void {
@@ -121,23 +122,26 @@ export class CompilerAnswers {
 		return this.#known.get(key);
 	}
 
-	/** `holds`: the folders of a remembered answer are as they were. */
+	/** `holds`: the folders of a remembered answer are as they were. `onAsking`: none is, and the compiler is asked. */
 	get(
 		key: string,
 		asked: Asked,
 		holds: (answer: CompilerAnswer) => boolean,
+		onAsking?: () => void,
 	): Promise<Answers | { readonly unclear: string }> {
 		let running = this.#running.get(key);
 		if (running === undefined) {
-			running = this.#get(key, asked, holds).finally(() => this.#running.delete(key));
+			running = this.#get(key, asked, holds, onAsking).finally(() => this.#running.delete(key));
 			this.#running.set(key, running);
 		}
 		return running;
 	}
 
-	async #get(key: string, asked: Asked, holds: (answer: CompilerAnswer) => boolean) {
+	async #get(key: string, asked: Asked, holds: (answer: CompilerAnswer) => boolean, onAsking?: () => void) {
 		const remembered = this.#read(key);
-		const record = remembered !== undefined && holds(remembered.answer) ? remembered : await this.#ask(asked);
+		const stands = remembered !== undefined && holds(remembered.answer);
+		if (!stands) onAsking?.();
+		const record = stands ? remembered : await this.#ask(asked);
 		const known = "unclear" in record ? record : new Answers(key, asked, record);
 		this.#known.set(key, known);
 		if (known instanceof Answers && record !== remembered) this.#write(known);

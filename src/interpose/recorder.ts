@@ -142,7 +142,8 @@ export class Recorder {
 		if ("reason" in described) return described;
 		const twins = onceTwins(looked, c.toolchain.files);
 		if ("reason" in twins) return twins;
-		this.#keepBuilt(c, described.thunk, looked);
+		const changed = this.#keepBuilt(c, described.thunk, looked);
+		if (changed !== undefined) return { reason: "changed-meanwhile", detail: changed };
 		return { ...described, listed: twins.listed };
 	}
 
@@ -175,13 +176,17 @@ export class Recorder {
 		});
 	}
 
-	/** Copies files that may be gone or changed when the thunk runs: whatever lies in the tree and is not older than the build. */
-	#keepBuilt(c: Case, thunk: Thunk, looked: ReadonlyMap<string, FileFact>): void {
+	/**
+	 * Copies files that may be gone or changed when the thunk runs: whatever lies in the tree and is not older than the build.
+	 * Returns one that is no longer what it was when it was looked at.
+	 */
+	#keepBuilt(c: Case, thunk: Thunk, looked: ReadonlyMap<string, FileFact>): string | undefined {
 		for (const [path, fact] of looked) {
 			if (fact.placeholder !== undefined || (fact.mtimeMs < this.#startedAt && !thunk.inout.includes(path))) continue;
 			if (this.#o.facts.isSystem(path) || c.toolchain.files.has(path)) continue;
-			this.#o.store.objects.putFile(path, fact.hash);
+			if (this.#o.store.objects.putFile(path, fact.hash) !== fact.hash) return path;
 		}
+		return undefined;
 	}
 
 	/** The depfiles of an earlier run, which make sees at once; undefined if they are not known. */

@@ -17,7 +17,7 @@ import type { Spawner } from "../util/spawner.js";
 import { absolute } from "./describe.js";
 import type { Basis } from "./directives.js";
 import { listingDigest, refusalOf } from "./generic-trace.js";
-import type { IncludeScanner, Includes } from "./include-scan.js";
+import type { IncludeScanner } from "./include-scan.js";
 import { askTool, scanNasm } from "./scan-ask.js";
 import { compareIncludes, type ScanTally, type SourceIncludes } from "./scan-tally.js";
 import type { Toolchain } from "./toolchains.js";
@@ -192,7 +192,7 @@ async function includesOf(
 		if (found.reason === "target") return { reason: "scan-failed", detail: found.detail };
 		return withShown(r, await compilersIncludes(r, index));
 	}
-	const ours = named(found, command.cwd);
+	const ours = found.found;
 	if (!r.verify) {
 		r.tally.scanned();
 		return ours;
@@ -216,29 +216,6 @@ function withShown(r: ScanRequest, theirs: SourceIncludes | NotDiscovered): Sour
 	const own = [...theirs.files].filter((path) => !r.isSystem(path));
 	addShown(r, own, shown);
 	return { ...theirs, ...shown };
-}
-
-/** With one name for each file. */
-function named(found: Includes & { readonly kind: "scanned" }, cwd: string): SourceIncludes {
-	const listed = new Map<string, string>();
-	const canonical = makeCanonical(cwd, listed);
-	const files = new Set<string>();
-	const looked = new Map<string, FileFact>();
-	for (const file of found.files) {
-		const path = canonical(file.path);
-		files.add(path);
-		const fact = found.facts.get(file.path);
-		if (fact !== undefined) looked.set(path, fact);
-	}
-	const reads = found.present.size === 0 ? files : new Set(files);
-	for (const path of found.present) reads.add(canonical(path));
-	const absent = new Set<string>();
-	for (const path of found.absent) absent.add(canonical(path));
-	for (const path of found.missing) absent.add(canonical(path));
-	for (const path of found.folders) listed.set(canonical(path), "folder");
-	const depfile = found.depfile === undefined ? undefined : Buffer.from(found.depfile);
-	const links = linksTo(files, [...found.links].map(canonical));
-	return { files, reads, absent, listed, depfile, looked, links, basis: found.basis };
 }
 
 const NONE: ReadonlySet<string> = new Set();

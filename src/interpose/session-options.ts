@@ -8,6 +8,7 @@ import type { LocalObjects } from "../store/local.js";
 import type { Placeholders } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
 import type { Spawner } from "../util/spawner.js";
+import type { ScanThreads } from "./scan-threads.js";
 import type { ToolPaths } from "./tools.js";
 
 export interface SessionOptions {
@@ -38,6 +39,8 @@ export interface SessionOptions {
 	readonly throughForcer: boolean;
 	readonly sink: Sink;
 	readonly traceFolder: string;
+	/** Where sources are scanned. */
+	readonly threads?: ScanThreads | undefined;
 	/** The compiler's own scan of includes runs beside ours, and both are compared. */
 	readonly verifyDeps: boolean;
 	/** Keep in mind which commands were asked for. */

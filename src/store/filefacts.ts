@@ -117,6 +117,15 @@ export class FileFacts {
 		}
 	}
 
+	/** Takes over what another thread's FileFacts has found out of the file. It is looked at all the same before it counts. */
+	adopt(path: string, fact: FileFact): void {
+		if (!this.#loaded) this.#loadAll();
+		const known = this.#files.get(path);
+		if (known !== undefined && known.readAt >= fact.readAt) return;
+		this.#missing.delete(path);
+		this.#keep(path, fact as Entry);
+	}
+
 	#keep(path: string, entry: Omit<Entry, "system" | "checked">, system = this.#isSystem(path)): Entry {
 		const kept = { ...entry, system, checked: false };
 		this.#files.set(path, kept);

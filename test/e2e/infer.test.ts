@@ -43,6 +43,27 @@ describe("infer and force", () => {
 		assert.equal((await p.run(["make", "-q"])).status, 0);
 	});
 
+	it("infer by several threads leaves what make would have left, and another has nothing to scan", async () => {
+		const names = Array.from({ length: 80 }, (_, i) => `n${i}`);
+		const sources = names.map((n, i) => [`${n}.c`, `#include "h${i % 7}.h"\nint ${n}(void) { return H; }\n`]);
+		const headers = names.slice(0, 7).map((_, i) => [`h${i}.h`, `#include <stdint.h>\n#define H ${i}\n`]);
+		const p = project({
+			Makefile: `all: ${names.map((n) => `${n}.o`).join(" ")}\n%.o: %.c ; $(CC) -MMD -g -c -o $@ $<\n`,
+			...Object.fromEntries([...sources, ...headers]),
+		});
+		assert.equal((await p.run(["make", "-j8"])).status, 0);
+		const aside = p.aside();
+		const env = { GG_SCAN_THREADS: "2" };
+		const inferred = await p.gg(["infer", "make", "-j8"], { env });
+		assert.equal(inferred.stderr, "gg: 80 deferred, 0 run here; `gg force` makes them real\n");
+		assert.equal(JSON.parse((await p.gg(["explain", "--json"])).stdout).scans.scanned, 80);
+		assert.equal((await p.gg(["force"])).status, 0);
+		p.assertSameTree(aside);
+		for (const name of names) fs.rmSync(p.path(`${name}.o`));
+		assert.equal((await p.gg(["infer", "make", "-j8"], { env })).status, 0);
+		assert.equal(JSON.parse((await p.gg(["explain", "--json"])).stdout).scans, undefined);
+	});
+
 	it("infer again goes on where a command runs here by now, and what stands of it is out of date", async () => {
 		// gcc takes one header for the other if content and time are the same: what it reads only it can say.
 		const once = (value: number): string => `#pragma once\nstatic int v = ${value};\n`;

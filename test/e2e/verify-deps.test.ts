@@ -119,20 +119,21 @@ describe("gg infer --verify-deps", () => {
 			assert.deepEqual({ scanned, asked }, { scanned: flags.length, asked: [] });
 		});
 
-	it("finds no difference where headers appear, change and go while the build runs", async () => {
-		const names = Array.from({ length: 30 }, (_, i) => i);
-		const rules = names.map((i) => {
-			const make = `printf '#define N ${i}\\n#if N == __LINE__\\n#endif\\n' > inc/gen${i}.h`;
-			const change = `printf '#include "late${i % 3}.h"\\n' > inc/turn.h; printf '' > inc/late${i % 3}.h`;
-			const remove = i > 4 ? `; rm -f inc/gen${i - 4}.h` : "";
-			return `\t${make}; ${change}${remove}\n\t$(CC) -Iinc -Isub -MMD -c -o o${i}.o a.c\n`;
+	for (const threads of ["0", "2"])
+		it(`finds no difference where headers appear, change and go while the build runs; ${threads} threads`, async () => {
+			const names = Array.from({ length: 30 }, (_, i) => i);
+			const rules = names.map((i) => {
+				const make = `printf '#define N ${i}\\n#if N == __LINE__\\n#endif\\n' > inc/gen${i}.h`;
+				const change = `printf '#include "late${i % 3}.h"\\n' > inc/turn.h; printf '' > inc/late${i % 3}.h`;
+				const remove = i > 4 ? `; rm -f inc/gen${i - 4}.h` : "";
+				return `\t${make}; ${change}${remove}\n\t$(CC) -Iinc -Isub -MMD -c -o o${i}.o a.c\n`;
+			});
+			const looks = names.map((i) => `#if __has_include(<gen${i}.h>)\n#include <gen${i}.h>\n#endif\n#undef N\n`);
+			const files = { "inc/.keep": "", "sub/gen3.h": "", Makefile: `all:\n${rules.join("")}` };
+			const p = project({ ...files, "a.c": `#include "turn.h"\n${looks.join("")}` });
+			const inferred = await p.gg(["infer", "--verify-deps", "make"], { env: { GG_SCAN_THREADS: threads } });
+			assert.equal(inferred.status, 0, inferred.stderr);
+			const { scanned, asked } = JSON.parse((await p.gg(["explain", "--json"])).stdout).scans;
+			assert.deepEqual({ scanned, asked }, { scanned: names.length, asked: [] });
 		});
-		const looks = names.map((i) => `#if __has_include(<gen${i}.h>)\n#include <gen${i}.h>\n#endif\n#undef N\n`);
-		const files = { "inc/.keep": "", "sub/gen3.h": "", Makefile: `all:\n${rules.join("")}` };
-		const p = project({ ...files, "a.c": `#include "turn.h"\n${looks.join("")}` });
-		const inferred = await p.gg(["infer", "--verify-deps", "make"]);
-		assert.equal(inferred.status, 0, inferred.stderr);
-		const { scanned, asked } = JSON.parse((await p.gg(["explain", "--json"])).stdout).scans;
-		assert.deepEqual({ scanned, asked }, { scanned: names.length, asked: [] });
-	});
 });

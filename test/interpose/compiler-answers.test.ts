@@ -120,15 +120,15 @@ describe("what a compiler says of a set of flags", () => {
 			{ test: "__has_cpp_attribute", argument: "deprecated" },
 			{ test: "__has_cpp_attribute", argument: "gnu::packed" },
 		] as const;
-		assert.equal(known.feature("__has_attribute", "noreturn"), undefined);
+		assert.equal(known.features.get("__has_attribute(noreturn)"), undefined);
 		assert.equal(await answers.features(known, questions), true);
 		assert.equal(spawner.runs, 2);
-		const values = questions.map((q) => known.feature(q.test, q.argument));
+		const values = questions.map((q) => known.features.get(`${q.test}(${q.argument})`));
 		assert.deepEqual(values.slice(1, 4), [0, 1, 201309]);
 		assert.ok(values[0]! > 0 && values[4]! > 0);
 		const later = await get(a, spawner);
 		assert.deepEqual(
-			questions.map((q) => later.feature(q.test, q.argument)),
+			questions.map((q) => later.features.get(`${q.test}(${q.argument})`)),
 			values,
 		);
 		assert.equal(spawner.runs, 2);

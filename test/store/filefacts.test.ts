@@ -57,6 +57,21 @@ describe("facts of files", () => {
 		assert.equal(facts.get(at("f"))?.hash, hashOf("four"));
 	});
 
+	it("that another thread has found out count as long as the file is as it was then", () => {
+		writeFileSync(at("f"), "one");
+		utimesSync(at("f"), 1000, 1000);
+		const [facts, others] = [make(), make()];
+		const found = { ...others.get(at("f"))!, hash: hashOf("as told"), readAt: Date.now() + 60_000 };
+		facts.adopt(at("f"), found);
+		assert.equal(facts.get(at("f"))?.hash, hashOf("as told"));
+		facts.adopt(at("f"), { ...found, hash: hashOf("older"), readAt: 1 });
+		assert.equal(facts.get(at("f"))?.hash, hashOf("as told"));
+		writeFileSync(at("f"), "others");
+		assert.equal(facts.get(at("f"))?.hash, hashOf("others"));
+		facts.flush();
+		assert.ok(index().includes(hashOf("others")));
+	});
+
 	it("see a change of equal length in the same tick of the clock, from the kept index too", () => {
 		const times = new Date(1000);
 		for (let i = 0; i < 50; i++) {
