@@ -11,6 +11,7 @@ import { measureDistcc } from "./cluster-distcc.js";
 import { type Bounds, boundsOf, Recording } from "./cluster-recording.js";
 import type { ServerMessage, ServerRequest, ServerSettings, ServerStats } from "./cluster-server.js";
 import { type Spent, watchSelf } from "./infer.js";
+import { profiling } from "./profile.js";
 import { openProject, type Project, projectNamed } from "./projects.js";
 import { BenchError, GG, mainOf, must, quote, requireGg, underGg } from "./run.js";
 import { coldTree } from "./speed-builds.js";
@@ -198,28 +199,15 @@ async function measure(row: MeasuredRow, o: Variant): Promise<Measured> {
 	});
 }
 
-/** Has gg's process leave a profile in the folder `profiles` as it ends; NODE_OPTIONS takes no --cpu-prof. */
+/** Has gg's process leave a profile in the folder `profiles`. */
 function profiled(
 	{ profiles, workspace, ...o }: Variant,
 	row: string,
 	env: Readonly<Record<string, string>>,
 ): Record<string, string> {
 	if (profiles === "") return {};
-	const script = join(workspace.root, "profile.cjs");
-	const file = join(profiles, `${row}-${o.project.name}-${o.slots}.cpuprofile`);
 	mkdirSync(profiles, { recursive: true });
-	writeFileSync(
-		script,
-		`const { Session } = require("node:inspector");
-const session = new Session();
-session.connect();
-session.post("Profiler.enable");
-session.post("Profiler.setSamplingInterval", { interval: 500 });
-session.post("Profiler.start");
-process.on("exit", () => session.post("Profiler.stop", (error, { profile }) => require("node:fs").writeFileSync(${JSON.stringify(file)}, JSON.stringify(profile))));
-`,
-	);
-	return { NODE_OPTIONS: `${env["NODE_OPTIONS"] ?? ""} --require=${script}` };
+	return profiling(workspace.root, join(profiles, `${row}-${o.project.name}-${o.slots}.cpuprofile`), 500, env);
 }
 
 /** Something is wrong with a build whose files are not those of the recording: throws. */
