@@ -250,6 +250,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 	progress.clear();
 	const abandoned = interrupted && (end.status !== 0 || failed.length > 0);
 	await server.close();
+	await workshop.scanThreads.close();
 	session.close();
 	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.off(signal, interrupt);
 	for (const signal of ["SIGTERM", "SIGHUP"] as const) process.off(signal, forward);

@@ -125,7 +125,8 @@ function summarise(events: readonly Event[], json: boolean, io: Io): void {
 		}
 	}
 	if (scans !== undefined) {
-		io.out(`includes:\n  ${scans.scanned} scanned\n`);
+		const { byThreads = 0 } = scans;
+		io.out(`includes:\n  ${scans.scanned} scanned${byThreads > 0 ? `, ${byThreads} by threads` : ""}\n`);
 		if (scans.kept !== undefined && scans.kept > 0)
 			io.out(`  ${scans.kept} as scanned before: only what is no directive has changed\n`);
 		for (const { reason, count, example } of scans.asked)

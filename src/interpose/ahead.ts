@@ -37,7 +37,7 @@ export class Ahead {
 
 	/** Writes what is remembered of scans. */
 	close(): void {
-		this.#tally.close();
+		this.#tally.close(this.#includes.byThreads);
 		this.#includes.close();
 	}
 

@@ -46,8 +46,12 @@ interface Record {
 	readonly features: { [question: string]: number };
 }
 
+let answers = 0;
+
 /** What one compiler with one set of flags said. */
 export class Answers {
+	/** No two have the same in a process: what was said before its folders changed is another. */
+	readonly id: number;
 	readonly answer: CompilerAnswer;
 	readonly depfile: boolean;
 	readonly canonical: boolean;
@@ -57,6 +61,8 @@ export class Answers {
 	readonly key: string;
 
 	constructor(key: string, asked: Asked, record: Record) {
+		answers += 1;
+		this.id = answers;
 		this.key = key;
 		this.#asked = asked;
 		this.answer = record.answer;

@@ -66,6 +66,11 @@ export class IncludeScanner {
 		this.#here.close();
 	}
 
+	/** Scans that were made by threads. */
+	get byThreads(): number {
+		return this.#threads?.answered ?? 0;
+	}
+
 	/** Of a file that has changed since a scan: not in what that rests on. */
 	areSame(basis: Basis, was: ObjectHash, path: string, now: FileFact): boolean {
 		return this.#here.areSame(basis, was, path, now);

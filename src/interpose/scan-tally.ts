@@ -57,12 +57,13 @@ export class ScanTally {
 		this.#sink({ kind: "warning", failure: { reason: "deps-differ", message } });
 	}
 
-	/** Tells the sum, if there is one. */
-	close(): void {
+	/** Tells the sum, if there is one. `byThreads`: scans that threads have made. */
+	close(byThreads = 0): void {
 		if (this.#scanned + this.#kept + this.#asked.size === 0) return;
 		const asked = [...this.#asked].map(([reason, { count, example }]) => ({ reason, count, example }));
 		asked.sort((a, b) => b.count - a.count);
-		this.#sink({ kind: "scans", scanned: this.#scanned, kept: this.#kept, asked });
+		const threads = byThreads === 0 ? {} : { byThreads };
+		this.#sink({ kind: "scans", scanned: this.#scanned, kept: this.#kept, asked, ...threads });
 	}
 }
 

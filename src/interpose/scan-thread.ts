@@ -15,7 +15,7 @@ function serve(port: MessagePort, setup: ThreadSetup): void {
 	const facts = new FileFacts({ ...setup.indexes, isSystem: systemPredicate(setup.root) });
 	const scanner = new SourceScanner({ facts, ggDir: setup.ggDir, core: (files) => new Scanner(files) });
 	const writer = new IncludesWriter();
-	const compilers = new Map<string, Compiler>();
+	const compilers = new Map<number, Compiler>();
 	const answer = (id: number, scanned: Scanned): FromThread => {
 		if (scanned.kind !== "scanned") return { id, ...scanned };
 		return { id, kind: "scanned", found: writer.write(scanned.found) };
@@ -24,9 +24,9 @@ function serve(port: MessagePort, setup: ThreadSetup): void {
 		switch (message.kind) {
 			case "compiler": {
 				const { compiler } = message;
-				const known = compilers.get(compiler.key);
+				const known = compilers.get(compiler.id);
 				// Setups that were made of it go on asking the same object.
-				if (known === undefined) compilers.set(compiler.key, { ...compiler, features: new Map(compiler.features) });
+				if (known === undefined) compilers.set(compiler.id, { ...compiler, features: new Map(compiler.features) });
 				else for (const [question, value] of compiler.features) known.features.set(question, value);
 				break;
 			}

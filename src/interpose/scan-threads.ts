@@ -16,7 +16,7 @@ export interface ThreadSetup {
 
 export type ToThread =
 	| { readonly kind: "compiler"; readonly compiler: KnownCompiler }
-	| { readonly kind: "scan"; readonly id: number; readonly compiler: string; readonly job: ScanJob }
+	| { readonly kind: "scan"; readonly id: number; readonly compiler: number; readonly job: ScanJob }
 	| { readonly kind: "close" };
 
 export type FromThread = { readonly id: number } & (
@@ -47,6 +47,8 @@ export class ScanThreads {
 	readonly #o: ScanThreadsOptions;
 	readonly #threads: Thread[] = [];
 	#asked = 0;
+	#answered = 0;
+	#isClosed = false;
 
 	constructor(options: ScanThreadsOptions) {
 		this.#o = options;
@@ -57,8 +59,20 @@ export class ScanThreads {
 		if (this.#threads.length === 0) this.#start();
 	}
 
-	/** Undefined: it is to be scanned where it is asked for. */
-	scan(compiler: KnownCompiler, job: ScanJob): Promise<Scanned | undefined> | undefined {
+	/** Scans that were made by threads. */
+	get answered(): number {
+		return this.#answered;
+	}
+
+	/** Undefined: it is to be scanned where it is asked for. Of what waits when the threads are closed nothing is heard. */
+	async scan(compiler: KnownCompiler, job: ScanJob): Promise<Scanned | undefined> {
+		const scanned = await this.#give(compiler, job);
+		if (scanned?.kind === "scanned") this.#answered += 1;
+		return scanned;
+	}
+
+	#give(compiler: KnownCompiler, job: ScanJob): Promise<Scanned | undefined> | undefined {
+		if (this.#isClosed) return undefined;
 		this.#asked += 1;
 		if (this.#threads.length === 0 && this.#asked > ALONE) this.#start();
 		let best = this.#threads.find((thread) => !thread.isBusy);
@@ -73,11 +87,12 @@ export class ScanThreads {
 
 	/** Ends when the threads have written what is remembered of scans. */
 	async close(): Promise<void> {
+		this.#isClosed = true;
 		await Promise.all(this.#threads.map((thread) => thread.close()));
 	}
 
 	#start(): Thread | undefined {
-		if (this.#threads.length >= this.#o.most) return undefined;
+		if (this.#threads.length >= this.#o.most || this.#isClosed) return undefined;
 		const { most: _, onFact, ...setup } = this.#o;
 		const thread = new Thread(setup, onFact);
 		this.#threads.push(thread);
@@ -90,8 +105,8 @@ class Thread {
 	readonly #ended: Promise<void>;
 	readonly #reader: IncludesReader;
 	readonly #waiting = new Map<number, (scanned: Scanned | undefined) => void>();
-	/** How many feature tests of a compiler it knows, by the compiler's key. */
-	readonly #told = new Map<string, number>();
+	/** How many feature tests of a compiler it knows, by the compiler's id. */
+	readonly #told = new Map<number, number>();
 	#isAlive = true;
 	#last = 0;
 
@@ -108,7 +123,8 @@ class Thread {
 			ended();
 		};
 		try {
-			this.#worker = new Worker(new URL(PROGRAM, import.meta.url), { workerData: setup, env: {} });
+			const options = { workerData: setup, env: {}, execArgv: ["--no-warnings"] };
+			this.#worker = new Worker(new URL(PROGRAM, import.meta.url), options);
 		} catch {
 			end();
 			return;
@@ -131,30 +147,32 @@ class Thread {
 
 	scan(compiler: KnownCompiler, job: ScanJob): Promise<Scanned | undefined> | undefined {
 		if (!this.#isAlive) return undefined;
-		const { key, answer, canonical, reads, features } = compiler;
-		if (this.#told.get(key) !== features.size) {
-			this.#tell({ kind: "compiler", compiler: { key, answer, canonical, reads, features } });
-			this.#told.set(key, features.size);
+		const { id: asked, answer, canonical, reads, features } = compiler;
+		if (this.#told.get(asked) !== features.size) {
+			this.#worker!.postMessage({
+				kind: "compiler",
+				compiler: { id: asked, answer, canonical, reads, features },
+			} satisfies ToThread);
+			this.#told.set(asked, features.size);
 		}
 		this.#last += 1;
 		const id = this.#last;
-		return new Promise((resolve) => {
-			this.#waiting.set(id, resolve);
-			this.#tell({ kind: "scan", id, compiler: key, job });
-		});
+		this.#worker!.postMessage({ kind: "scan", id, compiler: asked, job } satisfies ToThread);
+		return new Promise((resolve) => void this.#waiting.set(id, resolve));
 	}
 
+	/** What is being scanned is not answered any more. */
 	async close(): Promise<void> {
-		// Nobody waits for what a broken build has asked.
-		if (this.#waiting.size > 0) await this.#worker?.terminate();
 		if (!this.#isAlive) return;
-		this.#worker?.ref();
-		this.#tell({ kind: "close" });
+		if (this.#waiting.size > 0) {
+			// Asked for by a build that was broken off: nobody waits for it.
+			this.#waiting.clear();
+			await this.#worker!.terminate();
+			return;
+		}
+		this.#worker!.ref();
+		this.#worker!.postMessage({ kind: "close" } satisfies ToThread);
 		await this.#ended;
-	}
-
-	#tell(message: ToThread): void {
-		this.#worker?.postMessage(message);
 	}
 
 	#hear(message: FromThread): void {

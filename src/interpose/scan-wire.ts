@@ -30,9 +30,15 @@ const MOST_NAMES = 1_000_000;
 export class IncludesWriter {
 	readonly #numbers = new Map<string, number>();
 	#told: (FileFact | undefined)[] = [];
+	readonly #most: number;
+
+	/** `most`: beyond so many names it begins anew. */
+	constructor(most: number = MOST_NAMES) {
+		this.#most = most;
+	}
 
 	write(found: SourceIncludes): WireIncludes {
-		const anew = this.#numbers.size > MOST_NAMES;
+		const anew = this.#numbers.size > this.#most;
 		if (anew) {
 			this.#numbers.clear();
 			this.#told = [];

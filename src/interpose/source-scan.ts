@@ -19,8 +19,8 @@ export interface ScanCore {
 
 /** What a compiler said of a set of flags. */
 export interface KnownCompiler {
-	/** Names the compiler and the flags. */
-	readonly key: string;
+	/** Of this answer: a compiler that is asked again has another one. */
+	readonly id: number;
 	readonly answer: CompilerAnswer;
 	/** System headers are called by their real paths where those are shorter. */
 	readonly canonical: boolean;
@@ -90,6 +90,8 @@ export class SourceScanner {
 
 	/** The compiler's own folders are as they were when it answered. */
 	holds({ own, missing }: CompilerAnswer): boolean {
+		// Where threads scan, nothing else begins a command here.
+		this.#files.begin();
 		return (
 			own.every((path) => this.#files.folder(path).kind === "folder") &&
 			missing.every((path) => this.#files.folder(path).kind === "absent")
@@ -126,7 +128,11 @@ export class SourceScanner {
 
 	#setup(compiler: KnownCompiler, flags: ScanFlags, search: SearchPath): ScanSetup {
 		const { quoteDirs, bracketDirs } = search;
-		const parts = [compiler.key, flags.defines, ...[...quoteDirs, ...bracketDirs].map((d) => `${d.path}${d.system}`)];
+		const parts = [
+			String(compiler.id),
+			flags.defines,
+			...[...quoteDirs, ...bracketDirs].map((d) => `${d.path}${d.system}`),
+		];
 		for (const { kind, name } of flags.forced) parts.push(kind, name);
 		parts.push(String(quoteDirs.length), String(flags.forced.length), String(flags.mapsFileNames));
 		const key = parts.join("\0");

@@ -29,6 +29,8 @@ export interface ScansEvent {
 	readonly scanned: number;
 	/** As an earlier scan found them: what has changed since decides nothing of it. Not in journals of older versions. */
 	readonly kept?: number;
+	/** Of the scans, those that threads have made. */
+	readonly byThreads?: number;
 	/** By the compiler, and why. */
 	readonly asked: readonly { readonly reason: string; readonly count: number; readonly example: string }[];
 }

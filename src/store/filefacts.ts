@@ -122,6 +122,8 @@ export class FileFacts {
 		if (!this.#loaded) this.#loadAll();
 		const known = this.#files.get(path);
 		if (known !== undefined && known.readAt >= fact.readAt) return;
+		// What is the system's is looked into less: a file may have a name of either kind.
+		if ((fact as Entry).system !== this.#isSystem(path)) return;
 		this.#missing.delete(path);
 		this.#keep(path, fact as Entry);
 	}

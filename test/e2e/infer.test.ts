@@ -56,13 +56,35 @@ describe("infer and force", () => {
 		const env = { GG_SCAN_THREADS: "2" };
 		const inferred = await p.gg(["infer", "make", "-j8"], { env });
 		assert.equal(inferred.stderr, "gg: 80 deferred, 0 run here; `gg force` makes them real\n");
-		assert.equal(JSON.parse((await p.gg(["explain", "--json"])).stdout).scans.scanned, 80);
+		const { scans } = JSON.parse((await p.gg(["explain", "--json"])).stdout);
+		assert.deepEqual([scans.scanned, scans.byThreads], [80, 80]);
 		assert.equal((await p.gg(["force"])).status, 0);
 		p.assertSameTree(aside);
 		for (const name of names) fs.rmSync(p.path(`${name}.o`));
 		assert.equal((await p.gg(["infer", "make", "-j8"], { env })).status, 0);
 		assert.equal(JSON.parse((await p.gg(["explain", "--json"])).stdout).scans, undefined);
 	});
+
+	for (const threads of ["0", "1"])
+		it(`infer sees what comes into a folder of the compiler's own; ${threads} threads`, async () => {
+			const p = project({
+				Makefile: `export C_INCLUDE_PATH=$(CURDIR)/late
+all:
+	for i in 1 2 3 4 5; do gcc -MD -c a.c -o a$$i.o || exit 1; done
+	mkdir late; echo '#define LATE 7' > late/late.h
+	gcc -MD -c b.c -o b.o
+`,
+				"a.c": "",
+				"b.c": "#if __has_include(<late.h>)\n#include <late.h>\nint x = LATE;\n#else\nint x = 0;\n#endif\n",
+			});
+			assert.equal((await p.run(["make"])).status, 0);
+			const aside = p.aside();
+			p.fresh();
+			assert.equal((await p.gg(["infer", "make"], { env: { GG_SCAN_THREADS: threads } })).status, 0);
+			assert.match(fs.readFileSync(p.path("b.d"), "utf8"), /late\/late\.h/);
+			assert.deepEqual(await p.gg(["force"]), { status: 0, signal: null, stdout: "", stderr: "" });
+			p.assertSameTree(aside);
+		});
 
 	it("infer again goes on where a command runs here by now, and what stands of it is out of date", async () => {
 		// gcc takes one header for the other if content and time are the same: what it reads only it can say.

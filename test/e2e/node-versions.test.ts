@@ -32,7 +32,7 @@ describe("another version of Node.js", () => {
 			});
 			assert.equal((await p.run(["make", "-s"])).status, 0);
 			const expected = p.aside();
-			const env = { PATH: `${path.dirname(node)}:/usr/local/bin:/usr/bin:/bin` };
+			const env = { PATH: `${path.dirname(node)}:/usr/local/bin:/usr/bin:/bin`, GG_SCAN_THREADS: "2" };
 			const said = async (...args: string[]): Promise<string> => {
 				const { status, stdout, stderr } = await p.gg(args, { env });
 				assert.equal(status, 0, stderr);

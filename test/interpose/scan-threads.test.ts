@@ -101,6 +101,7 @@ describe("threads that scan sources", () => {
 			for (const line of LINES) {
 				const [there, here] = [await theirs(line), await ours(line)];
 				assert.deepEqual(plain(there), plain(here), `${line}, ${round}`);
+				assert.ok(threads.answered > 0);
 				assert.equal(there.kind, round === 2 && line.includes("b.c") ? "refused" : "scanned", line);
 			}
 			write("x.h", "#define X 2\n#include <limits.h>\n");
@@ -123,32 +124,43 @@ describe("threads that scan sources", () => {
 		assert.deepEqual(own(), [at("a.c"), at("b.c"), at("x.h"), at("x.h")]);
 	});
 
-	it("begin once some sources were scanned without, or many are expected", async () => {
-		write("a.c", "");
-		const compiler = { key: "k", answer: {} as never, canonical: true, reads: [], features: new Map() };
-		const { threads } = threadsOf(1);
-		const job = { flags: {} as never, cwd: folder.path, source: "a.c", depfile: undefined };
-		for (let i = 0; i < 3; i++) assert.equal(threads.scan(compiler, job), undefined);
-		assert.notEqual(threads.scan(compiler, job), undefined);
-		const others = threadsOf(1).threads;
-		others.expect();
-		assert.notEqual(others.scan(compiler, job), undefined);
-		const none = threadsOf(0).threads;
-		none.expect();
-		for (let i = 0; i < 50; i++) assert.equal(none.scan(compiler, job), undefined);
+	it("begin once some sources were scanned without, or the compiler has to be asked", async () => {
+		project();
+		const scans = async (threads: ScanThreads, count: number): Promise<number> => {
+			const scan = scanner(threads);
+			for (let i = 0; i < count; i++) assert.equal((await scan(LINES[0]!)).kind, "scanned");
+			return threads.answered;
+		};
+		assert.equal(await scans(threadsOf(0).threads, 5), 0);
+		assert.equal(await scans(threadsOf(1).threads, 5), 2);
+		rmSync(at(".cache"), { recursive: true });
+		assert.equal(await scans(threadsOf(1).threads, 5), 5);
 	});
 
-	it("leave it to whoever asked where they break, or are ended", async () => {
+	it("leave it to whoever asked where they end", async () => {
 		project();
-		const broken = threadsOf(1, { ggDir: 5 as never }).threads;
-		broken.expect();
-		const scan = scanner(broken);
-		for (const line of LINES.slice(0, 3)) assert.equal((await scan(line)).kind, "scanned", line);
-		const { threads } = threadsOf(1);
+		const { threads } = threadsOf(1, { ggDir: 5 as never });
 		threads.expect();
-		const asked = scanner(threads)(LINES[0]!);
+		const scan = scanner(threads);
+		for (const line of LINES.slice(0, 3)) assert.equal((await scan(line)).kind, "scanned", line);
+		assert.equal(threads.answered, 0);
+	});
+
+	it("answer no more of what waits when they are closed, nor begin again", async () => {
+		project();
+		const { threads } = threadsOf(1);
+		const scan = scanner(threads);
+		assert.equal((await scan(LINES[0]!)).kind, "scanned");
+		let isAnswered = false;
+		scan(LINES[1]!).then(() => {
+			isAnswered = true;
+		});
+		for (let i = 0; i < 10 && !isAnswered; i++) await Promise.resolve();
 		await threads.close();
-		assert.equal((await asked).kind, "scanned");
+		assert.equal(isAnswered, false);
+		assert.equal((await scan(LINES[0]!)).kind, "scanned");
+		assert.equal(threads.answered, 1);
+		await threads.close();
 	});
 });
 
@@ -182,5 +194,14 @@ describe("what a source includes, from one thread to another", () => {
 			told.map(([path]) => path),
 			["/a.c", "/x.h", "/x.h"],
 		);
+	});
+
+	it("arrives as it was where numbers begin anew", () => {
+		const [writer, reader] = [new IncludesWriter(3), new IncludesReader(() => {})];
+		for (const anew of [false, true, true]) {
+			const wire = structuredClone(writer.write(found(fact(2))));
+			assert.equal(wire.anew, anew);
+			assert.deepEqual(reader.read(wire), found(fact(2)));
+		}
 	});
 });
