@@ -118,6 +118,8 @@ export interface RetryPolicy {
 	/** Milliseconds before the second attempt; doubled for each further one, up to `most`. */
 	readonly first: number;
 	readonly most: number;
+	/** Milliseconds after which no further attempt begins, whatever a server asks for; no limit where it is left out. */
+	readonly within?: number;
 	/** In [0, 1): where in the interval a delay lies. */
 	readonly random: () => number;
 	/** Shorter when the signal comes. */
@@ -151,12 +153,15 @@ export function delayBefore(n: number, retryAfter: number | undefined, policy: R
 
 /** Calls until it succeeds, fails for good, or has been tried often enough. */
 export async function withRetries<T>(policy: RetryPolicy, call: (attempt: number) => Promise<T>): Promise<T> {
+	const end = performance.now() + (policy.within ?? Number.POSITIVE_INFINITY);
 	for (let attempt = 0; ; attempt++) {
 		try {
 			return await call(attempt);
 		} catch (error) {
 			if (!(error instanceof RemoteError) || !isTransient(error) || attempt + 1 >= policy.attempts) throw error;
-			await policy.sleep(delayBefore(attempt + 1, error.retryAfter, policy));
+			const delay = delayBefore(attempt + 1, error.retryAfter, policy);
+			if (performance.now() + delay > end) throw error;
+			await policy.sleep(delay);
 		}
 	}
 }

@@ -44,6 +44,25 @@ describe("retries", () => {
 		assert.deepEqual(p.slept, [7000]);
 	});
 
+	it("are not made where the server asks to wait longer than anybody wants to", async () => {
+		const p = { ...policy(), within: 5_000 };
+		const after = (seconds: number): RemoteError =>
+			new RemoteError(CODE.UNAVAILABLE, "come back later", "", [
+				{
+					typeUrl: "type.googleapis.com/google.rpc.RetryInfo",
+					value: RETRY_INFO.encode({ retryDelay: { seconds, nanos: 0 } }),
+				},
+			]);
+		let calls = 0;
+		const failing = withRetries(p, async () => {
+			calls += 1;
+			throw after(calls === 1 ? 3 : 30);
+		});
+		await assert.rejects(failing, /come back later/);
+		assert.equal(calls, 2);
+		assert.deepEqual(p.slept, [3000]);
+	});
+
 	it("are not made for what will not pass", async () => {
 		for (const code of [
 			CODE.INVALID_ARGUMENT,

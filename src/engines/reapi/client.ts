@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { CODE, RemoteError, type RetryPolicy } from "../../reapi/errors.js";
+import { CODE, RETRIES, RemoteError, type RetryPolicy } from "../../reapi/errors.js";
 import { type ActionResult, METHODS, type ServerCapabilities, SHA256, ZSTD } from "../../reapi/messages.js";
 import type { ObjectStore } from "../../store/types.js";
 import type { ObjectHash } from "../../thunk/hash.js";
@@ -75,7 +75,7 @@ export async function channelTo(endpoint: Endpoint, version: string, retries?: R
 		toolVersion: version,
 		invocation: randomUUID(),
 		callMs: Math.min(CALL_MS, Math.max(LEAST_CALL_MS, endpoint.deadline * 1000)),
-		...(retries === undefined ? {} : { retries }),
+		retries: { ...(retries ?? RETRIES), within: Math.max(LEAST_CALL_MS, endpoint.deadline * 1000) },
 	});
 }
 

@@ -552,7 +552,7 @@ describe("the reapi engine", () => {
 		const asked = new Promise<void>((resolve) => void begun.push(resolve));
 		const { target } = await faulty((handlers) => {
 			handlers[METHODS.findMissingBlobs.path] = (_call: unknown, answer: sendUnaryData<unknown>) => {
-				const value = RETRY_INFO.encode({ retryDelay: { seconds: 50, nanos: 0 } });
+				const value = RETRY_INFO.encode({ retryDelay: { seconds: 18, nanos: 0 } });
 				const details = [{ typeUrl: "type.googleapis.com/google.rpc.RetryInfo", value }];
 				const metadata = withDetails({ code: CODE.RESOURCE_EXHAUSTED, message: "no room", details });
 				answer(Object.assign(new Error("no room"), { code: CODE.RESOURCE_EXHAUSTED, details: "no room", metadata }));
