@@ -29,6 +29,7 @@ describe("a thunk that the function does not run", () => {
 	/** `answer`: of all calls but the greeting. */
 	async function open(answer: () => Invoked, others = async (): Promise<void> => {}, near = false) {
 		let [calls, looks, clock] = [0, 0, 0];
+		const waits: number[] = [];
 		const look = async (): Promise<boolean> => {
 			looks += 1;
 			return true;
@@ -57,7 +58,10 @@ describe("a thunk that the function does not run", () => {
 			timeoutMs: 0,
 			version: "1.0.0",
 			now: () => (clock += 10),
-			after: (_, then) => then(),
+			after(ms, then) {
+				waits.push(ms);
+				then();
+			},
 			random: () => 0,
 			others,
 		});
@@ -67,7 +71,7 @@ describe("a thunk that the function does not run", () => {
 			assert.equal(ended.kind, "declined");
 			return ended.kind === "declined" ? (ended.failure.hint ?? ended.failure.message) : undefined;
 		};
-		return { engine, execute, calls: () => calls, looks: () => looks };
+		return { engine, execute, waits, calls: () => calls, looks: () => looks };
 	}
 	const failed = (reason: string) => (): Invoked => ({
 		kind: "reply",
@@ -117,6 +121,12 @@ describe("a thunk that the function does not run", () => {
 		}
 		const other = await open(() => ({ kind: "broken", message: "the function failed: Error: no", billedMs: 1 }));
 		assert.match((await other.execute())!, /^look at the function's log/);
+	});
+
+	it("for the service fails is asked for again after a while, each time a longer one", async () => {
+		const { execute, calls, waits } = await open(() => ({ kind: "broken", message: "no", billedMs: 0 }));
+		await execute();
+		assert.deepEqual([calls(), waits], [3, [100, 200]]);
 	});
 
 	it("for nobody waits for it any more when its turn comes is not prepared, and nothing of it is stored", async () => {

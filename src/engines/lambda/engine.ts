@@ -70,8 +70,9 @@ export interface LambdaEngine extends Engine {
 /** Sums over all invocations that answered. */
 type Spent = Record<"fetch" | "stage" | "run" | "outputs" | "fetchedBytes" | "knownBytes" | "cold", number>;
 
-/** How often a function that failed is asked again, and one that lacks blobs is given them. */
+/** How often a function that failed is asked again, after how many milliseconds, and how often one that lacks blobs is given them. */
 const ATTEMPTS = 3;
+const FIRST_RETRY_MS = 200;
 const ROUNDS = 4;
 /** Milliseconds for the first answer, and that the service may take beside the function's own time. */
 export const HELLO_MS = 20_000;
@@ -122,7 +123,13 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				const reply = soundReply(invoked.reply);
 				if (reply !== undefined) return reply;
 			}
-			if (attempt++ < ATTEMPTS) continue;
+			if (attempt < ATTEMPTS) {
+				// What many meet together they do not all meet again together.
+				const wait = FIRST_RETRY_MS * 2 ** (attempt - 1) * (0.5 + o.random() / 2);
+				await new Promise<void>((resolve) => o.after(wait, resolve));
+				attempt += 1;
+				continue;
+			}
 			return invoked.kind === "broken"
 				? declined(invoked.message, NO_MEMORY.test(invoked.message) ? MORE_MEMORY : BROKEN)
 				: declined("the function's answer is none of gg's", UPDATE);
