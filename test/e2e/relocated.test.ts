@@ -69,6 +69,16 @@ libnew.a: one.o two.o
 	"two.c": "#include <math.h>\nint two(void) { volatile double x = 4; return (int)sqrt(x); }\n",
 };
 
+const NASM = ["-f elf64 -g -F dwarf -MD nasm0.d", "-felf32 -DWIDE=1 -Ox -w+all", "-f elf64 -g -i sub -X gnu"];
+const ASSEMBLED = {
+	Makefile: `all: ${NASM.map((_, i) => `nasm${i}.o`).join(" ")}
+${NASM.map((flags, i) => `nasm${i}.o: text.asm\n\tnasm ${flags} -Isub/ -I./ -Pconfig.asm -o $@ $(CURDIR)/text.asm\n`).join("")}`,
+	"config.asm": "%define CONFIG 1\n",
+	"sub/more.inc": "more: db __FILE__, CONFIG\n",
+	"bytes.bin": "0123456789",
+	"text.asm": '%include "more.inc"\n%warning "so it is"\nglobal f\nsection .text\nf: ret\nincbin "bytes.bin"\n',
+};
+
 describe("a worker without namespaces", () => {
 	const project = projects();
 	const ends: (() => void)[] = [];
@@ -129,6 +139,25 @@ describe("a worker without namespaces", () => {
 		assert.equal(built.status, 0, built.stderr);
 		p.assertSameTree(aside);
 		for (const made of LINKED) assert.match((await p.gg(["explain", made])).stdout, /ran, \d+ ms, on .* at 127/, made);
+	});
+
+	it("assembles by nasm to the same bytes, words and dependencies, where there is no nasm", async function () {
+		if (spawnSync("nasm", ["-v"]).status !== 0) this.skip();
+		const p = project(ASSEMBLED);
+		(await worker(p)).stop();
+		const server = await worker(p, withoutCompilers());
+		const plain = await p.run(["make"]);
+		assert.equal(plain.status, 0, plain.stderr);
+		const aside = p.aside();
+		const by = ["--on-remote-failure=fail", "--engine", `reapi=grpc://${server.target}`];
+		const built = await p.gg(["build", ...by, "make"]);
+		assert.equal(built.status, 0, built.stderr);
+		p.assertSameTree(aside);
+		assert.match(plain.stderr, /so it is/);
+		const words = (text: string) => text.split("\n").filter((line) => line.includes("so it is"));
+		assert.deepEqual(words(built.stderr).sort(), words(plain.stderr).sort());
+		for (const i of NASM.keys())
+			assert.match((await p.gg(["explain", `nasm${i}.o`])).stdout, /ran, \d+ ms, on .* at 127/);
 	});
 
 	it("shows a compile nothing that its thunk does not name", async () => {

@@ -53,7 +53,7 @@ export function withoutCompilers(): string[] {
 	const libraries = "/usr/lib/x86_64-linux-gnu";
 	const parts =
 		/^(?:crt\w+\.o|Scrt1\.o|lib(?:c|m|pthread|dl)\.(?:a|so)|lib(?:bfd|opcodes|ctf|isl|mpc|mpfr|gmp|lto)\b.*\.so.*)$/;
-	const tools = /^(?:[a-z0-9_]+-linux-gnu-)?(?:gcc|g\+\+|cpp|as|ld|ld\.bfd|ar|ranlib)(?:-[0-9]+)?$/;
+	const tools = /^(?:[a-z0-9_]+-linux-gnu-)?(?:gcc|g\+\+|cpp|as|ld|ld\.bfd|ar|ranlib|nasm)(?:-[0-9]+)?$/;
 	const named = (folder: string, pattern: RegExp) =>
 		(existsSync(folder) ? readdirSync(folder) : [])
 			.filter((name) => pattern.test(name))

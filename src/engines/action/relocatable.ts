@@ -4,7 +4,7 @@ import type { Thunk } from "../../thunk/types.js";
 
 /**
  * Kinds of command that were compared, byte for byte, with a run at their own paths: compiles, assemblies and links by gcc's drivers,
- * archives by binutils (test/e2e/relocated.test.ts). What else a flag may do with names is not known, so a flag that is not of these keeps the
+ * assemblies by nasm, archives by binutils (test/e2e/relocated.test.ts). What else a flag may do with names is not known, so a flag that is not of these keeps the
  * command where there are namespaces.
  */
 const FLAGS: readonly RegExp[] = [
@@ -62,6 +62,16 @@ const AR_WORD = /^-?[rqcsuvD]+$/;
 const MEMBER = /\.(?:o|lo|a)$/;
 const ARCHIVERS = /(?:^|-)(?:ar|ranlib)$/;
 
+/** Words of nasm, for objects of ELF; listings, -M by itself and yasm are not of these. */
+const NASM_FLAGS: readonly RegExp[] = [
+	/^-(?:D|U|I|i|P|p|d|u)./,
+	/^-f ?elf(?:32|64|x32)?$/,
+	/^-F ?(?:dwarf|stabs)$/,
+	/^-(?:g|a|t|MP|O[0-9xv]*|[wW][a-z0-9+-]+(?:=error)?|X ?gnu)$/,
+];
+const NASM_WITH_VALUE = new Set(["-D", "-U", "-I", "-i", "-P", "-p", "-d", "-u", "-o", "-MD", "-MT", "-MQ", "-MF"]);
+const NASM_SOURCE = /\.(?:asm|nasm|s|S)$/;
+
 /** True for a command that gives the same bytes where a worker allows no namespace. */
 export function isRelocatable(thunk: Thunk): boolean {
 	if (thunk.cwd === "" || thunk.envars.some((line) => ENVIRONMENT.test(line))) return false;
@@ -72,6 +82,7 @@ export function isRelocatable(thunk: Thunk): boolean {
 		if (thunk.inout.length > 0) return false;
 		return args.includes("-c") ? isKnownCompile(args) : isKnownLink(args);
 	}
+	if (names.every((name) => name === "nasm")) return thunk.inout.length === 0 && isKnownNasm(args);
 	// LLVM's and gcc's own have other names, and plugins of their own.
 	if (!names.every((name) => ARCHIVERS.test(name) && !/llvm|gcc/.test(name))) return false;
 	const operands = names[0]!.endsWith("ranlib") ? args : args.slice(1);
@@ -81,6 +92,19 @@ export function isRelocatable(thunk: Thunk): boolean {
 function isKnownCompile(args: readonly string[]): boolean {
 	return areKnown(args, WITH_VALUE, (arg) =>
 		arg.startsWith("-") ? FLAGS.some((flag) => flag.test(arg)) : SOURCE.test(arg),
+	);
+}
+
+function isKnownNasm(args: readonly string[]): boolean {
+	// These two take one of a few words, which may be the next.
+	const words = args.flatMap((arg, i) =>
+		/^-[fFX]$/.test(arg) ? [`${arg} ${args[i + 1] ?? ""}`] : /^-[fFX]$/.test(args[i - 1] ?? "") ? [] : [arg],
+	);
+	return (
+		words.some((word) => /^-f/.test(word)) &&
+		areKnown(words, NASM_WITH_VALUE, (arg) =>
+			arg.startsWith("-") ? NASM_FLAGS.some((flag) => flag.test(arg)) : NASM_SOURCE.test(arg),
+		)
 	);
 }
 

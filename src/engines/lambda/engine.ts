@@ -250,7 +250,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			if (thunk.envars.some((line) => line.startsWith("GG_CPU=")))
 				return "it is for this machine's processor (-march=native)";
 			if (!isRelocatable(thunk))
-				return "only compiles and links by gcc and g++, ar and ranlib are known to give the same bytes on AWS Lambda";
+				return "only compiles and links by gcc and g++, nasm, ar and ranlib are known to give the same bytes on AWS Lambda";
 			const unsent = o.near && !thunk.args.includes("-c") ? toSend(thunk) : 0;
 			return unsent > TO_SEND
 				? `it needs ${megabytes(unsent)} that are here and not in ${o.storageName}: sending them would take longer than it does`

@@ -33,3 +33,27 @@ describe("a compile that may run without a namespace", () => {
 			assert.equal(isRelocatable(compile(flag)), false, flag);
 	});
 });
+
+describe("an assembly by nasm that may run without a namespace", () => {
+	const assemble = (words: string): boolean =>
+		isRelocatable({
+			cwd: "/p",
+			args: ["nasm", ...words.split(" "), "-o", "a.o"],
+			envars: [],
+			inout: [],
+			executables: [{ name: "/usr/bin/nasm", hash: "" }],
+		} as unknown as Thunk);
+
+	it("makes an object of ELF, with debugging information and a list of dependencies", () => {
+		for (const words of [
+			"-f elf64 -DPIC -g -F dwarf -I./ -Pconfig.asm -MD a.d a.asm",
+			"-felf32 -Fstabs -i inc/ -d X=1 -Ox -w+orphan-labels -X gnu a.s",
+		])
+			assert.equal(assemble(words), true, words);
+	});
+
+	it("does nothing that was not compared", () => {
+		for (const words of ["a.asm", "-f bin a.asm", "-f elf64 -l a.lst a.asm", "-f win64 a.asm", "-f elf64 -M a.asm"])
+			assert.equal(assemble(words), false, words);
+	});
+});
