@@ -154,7 +154,12 @@ describe("a function that is not one of this gg's", () => {
 			const runner = import.meta.filename;
 			// Nothing else is looked at before the function has said what it is.
 			const options = { name: "AWS Lambda", jobs: 1, invoker, runner, view: runner, version: "1.0.0" };
-			const rest = { now: () => 0, after: (_: number, then: () => void) => then(), random: () => 0, storageName: "s3://bucket/" };
+			const rest = {
+				now: () => 0,
+				after: (_: number, then: () => void) => then(),
+				random: () => 0,
+				storageName: "s3://bucket/",
+			};
 			await assert.rejects(openLambda({ ...options, ...rest } as unknown as LambdaOptions), (error: unknown) => {
 				assert.ok(error instanceof UserError);
 				assert.deepEqual([error.failure.message, error.failure.hint], [message, hint]);
