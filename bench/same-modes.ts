@@ -141,6 +141,7 @@ function judgeMode(mode: Mode, subject: Subject, controls: Controls): Promise<Ve
 		case "store-off":
 		case "store-full":
 		case "store-emptied":
+		case "store-evicting":
 		case "store-slow":
 			return byStore(mode, subject, controls);
 		default:
@@ -181,7 +182,10 @@ function nothingRan(built: string): string[] {
 				// A file that is rewritten in its place is no matter for a server.
 				(e.kind === "command" && /^(?:ran|unrecorded)$/.test(e.how) && !/(?:strip|ranlib)$/.test(e.tool)),
 		)
-		.map((e) => `was run: ${"outputs" in e ? e.outputs[0] : ""}`);
+		.map(
+			(e) =>
+				`was run: ${"tool" in e ? `${e.tool} ` : ""}${"outputs" in e ? e.outputs[0] : ""} (${"how" in e ? e.how : ""})`,
+		);
 }
 
 /** A user with an empty .gg and an empty cache, and a store that was filled by another, or is being filled. */

@@ -2,11 +2,16 @@
 import { execFileSync } from "node:child_process";
 import { createServer as createHttpServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { makeCertificate } from "../test/rig/certificates.js";
 import { S3_KEY, S3_SECRET, startRedis, startS3 } from "../test/rig/storage-servers.js";
 import { BenchError } from "./run.js";
 
-/** Each request takes 200 ms; or in the middle of a build it is switched off, forgets everything, takes nothing more. */
-export const FAULTS = ["slow", "off", "emptied", "full"] as const;
+/**
+ * Each request takes 200 ms; or in the middle of a build it is switched off, forgets everything, forgets something for each thing that it
+ * takes, takes nothing more.
+ */
+export const FAULTS = ["slow", "off", "emptied", "evicting", "full"] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export interface StoreBuilds {
@@ -74,14 +79,19 @@ const listening = async (server: Server): Promise<number> => {
 
 const PASSWORD = "pa55w0rd";
 
-/** Debian's Redis with a user of its own, behind a door that can be shut. */
+/** Debian's Redis by TLS, with a user of its own, behind a door that can be shut. */
 export async function startRedisStore(folder: string): Promise<StoreBuilds> {
+	const { cert, key } = makeCertificate(join(folder, "tls"), "20200101000000Z", "20990101000000Z");
 	const redis = await startRedis(folder, [
+		`tls-cert-file ${cert}`,
+		`tls-key-file ${key}`,
+		"tls-auth-clients no",
+		"maxmemory-samples 64",
 		`user default on >${PASSWORD} ~* &* +@all`,
 		`user gg on >${PASSWORD} ~* +get +set +exists +strlen +hello +client +select`,
 	]);
 	const command = (...words: string[]): string =>
-		execFileSync("redis-cli", ["-p", String(redis.port), ...words], {
+		execFileSync("redis-cli", ["--tls", "--cacert", cert, "-p", String(redis.port), ...words], {
 			encoding: "utf8",
 			env: { ...process.env, REDISCLI_AUTH: PASSWORD },
 			stdio: ["ignore", "pipe", "ignore"],
@@ -90,6 +100,10 @@ export async function startRedisStore(folder: string): Promise<StoreBuilds> {
 	const fate = new Fate(async (fault) => {
 		if (fault === "emptied") command("flushall");
 		if (fault === "full") command("config", "set", "maxmemory", "1");
+		if (fault === "evicting") {
+			command("config", "set", "maxmemory-policy", "allkeys-lru");
+			command("config", "set", "maxmemory", /used_memory:(\d+)/.exec(command("info", "memory"))?.[1] ?? "1");
+		}
 		if (fault === "off") for (const socket of sockets) socket.destroy();
 	});
 	const door = createServer((socket) => {
@@ -114,10 +128,11 @@ export async function startRedisStore(folder: string): Promise<StoreBuilds> {
 	});
 	const port = await listening(door);
 	return {
-		uri: `redis://gg:${PASSWORD}@127.0.0.1:${port}/2`,
+		uri: `rediss://gg:${PASSWORD}@127.0.0.1:${port}/2?ca=${cert}`,
 		secret: PASSWORD,
 		async begin(fault, after = 0) {
 			command("config", "set", "maxmemory", "0");
+			command("config", "set", "maxmemory-policy", "noeviction");
 			command("config", "resetstat");
 			fate.begin(fault, after);
 		},
@@ -129,7 +144,9 @@ export async function startRedisStore(folder: string): Promise<StoreBuilds> {
 		},
 		told() {
 			const calls = [...command("info", "commandstats").matchAll(/^cmdstat_(get|set|exists|strlen):calls=(\d+)/gm)];
-			return calls.map(([, name, count]) => `${count} ${name}`).join(", ");
+			const evicted = Number(/^evicted_keys:(\d+)/m.exec(command("info", "stats"))?.[1] ?? 0);
+			const words = calls.map(([, name, count]) => `${count} ${name}`);
+			return [...words, ...(evicted > 0 ? [`${evicted} evicted`] : [])].join(", ");
 		},
 		empty: async () => void command("flushall"),
 		async stop() {
@@ -155,16 +172,19 @@ export async function startS3Store(folder: string): Promise<StoreBuilds> {
 		requestChecksumCalculation: "WHEN_REQUIRED",
 	});
 	await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
+	const removeSome = async (): Promise<number> => {
+		const { Contents = [] } = await client.send(new ListObjectsCommand({ Bucket: BUCKET, MaxKeys: 100 }));
+		for (const { Key } of Contents) await client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
+		return Contents.length;
+	};
 	const empty = async (): Promise<void> => {
-		for (;;) {
-			const { Contents = [] } = await client.send(new ListObjectsCommand({ Bucket: BUCKET, MaxKeys: 100 }));
-			if (Contents.length === 0) return;
-			for (const { Key } of Contents) await client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
-		}
+		while ((await removeSome()) > 0);
 	};
 	const kinds = new Map<string, number>();
 	const fate = new Fate(async (fault) => {
 		if (fault === "emptied") await empty();
+		// A bucket's rules remove what is old.
+		if (fault === "evicting") await removeSome();
 	});
 	const serve = async (question: IncomingMessage, answer: ServerResponse): Promise<void> => {
 		const method = question.method ?? "GET";
