@@ -42,6 +42,7 @@ export class Session {
 	readonly #starter: Starter;
 	readonly #shown = new Map<ObjectHash, Shown>();
 	#warnedUncaught = false;
+	#hasBegun = false;
 	readonly #asked = new Set<string>();
 
 	constructor(options: SessionOptions) {
@@ -64,10 +65,13 @@ export class Session {
 
 	/** The build command begins, with this environment: what it will probably need is looked at meanwhile. */
 	begin(env: ReadonlyMap<string, string>): void {
-		const path = this.#o.tools.withoutWrappers(env.get("PATH") ?? "");
-		const real = this.#o.tools.find("gcc", path, "/");
+		this.#expect("gcc", "cc", this.#o.tools.withoutWrappers(env.get("PATH") ?? ""), env);
+	}
+
+	#expect(tool: string, family: "cc" | "ar", path: string, env: ReadonlyMap<string, string>): void {
+		const real = this.#o.tools.find(tool, path, "/");
 		if (real !== undefined && this.#o.facts.isSystem(real) && !this.#starter.isScript(real))
-			this.#toolchains.expect(toolRequest(real, path, { cwd: "/", env }, { family: "cc", helpers: [] }));
+			void this.#toolchains.expect(toolRequest(real, path, { cwd: "/", env }, { family, helpers: [] }));
 	}
 
 	/** What of a thunk's output gg itself is to print: not what its shim does, or what the build throws away. */
@@ -140,6 +144,11 @@ export class Session {
 			(await this.#toolchains.discover(tool, asks));
 		if (toolchain === undefined)
 			return this.#local(connection, started, local("no-model", `${real} cannot be read`, plan.inputs));
+		// Most builds end with an archive or a link: all that binutils loads is read while there is something to compile.
+		if (!this.#hasBegun && plan.family === "cc") {
+			this.#hasBegun = true;
+			this.#expect("ar", "ar", path, request.env);
+		}
 		if (!toolchain.traceable)
 			return this.#local(
 				connection,

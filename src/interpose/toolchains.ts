@@ -98,12 +98,15 @@ export class Toolchains {
 	readonly #objects: ObjectStore;
 	readonly #spawner: Spawner;
 	readonly #folder: string;
+	/** Nothing is remembered of any tool. */
+	readonly #isFirst: boolean;
 
 	constructor(options: { facts: FileFacts; objects: ObjectStore; spawner: Spawner; cacheDir: string }) {
 		this.#facts = options.facts;
 		this.#objects = options.objects;
 		this.#spawner = options.spawner;
 		this.#folder = join(options.cacheDir, "toolchains");
+		this.#isFirst = !isThere(this.#folder);
 	}
 
 	static key({ driver, path, env, helpers, toolFolders }: ToolRequest): string {
@@ -119,13 +122,14 @@ export class Toolchains {
 	}
 
 	/**
-	 * Looks into a compiler that will probably be called, while the build command makes up its mind: its programs have to be read
-	 * once for each user, and make takes as long to read its files. Only where nothing is remembered yet.
+	 * Looks into a tool that will probably be called, while the build command makes up its mind or others are at work: its programs
+	 * have to be read once for each user. Only where nothing was remembered yet. Never
+	 * rejects.
 	 */
-	expect(request: ToolRequest): void {
-		if (isThere(this.#folder)) return;
+	async expect(request: ToolRequest): Promise<void> {
+		if (!this.#isFirst) return;
 		const key = Toolchains.key(request);
-		this.discover(key, request).catch(() => this.#running.delete(key));
+		await this.discover(key, request).catch(() => this.#running.delete(key));
 	}
 
 	/** Undefined when the tool is gone. */

@@ -73,8 +73,11 @@ describe("a toolchain", function () {
 		const key = Toolchains.key(GCC);
 		await first.discover(key, GCC);
 		assert.ok(first.known(key) !== undefined);
+		const archiver = { ...GCC, driver: "/usr/bin/ar" };
+		await first.expect(archiver);
+		assert.ok(first.known(Toolchains.key(archiver)) !== undefined, "of another tool, too, while the first is at work");
 		const asked = spawner.runs;
-		toolchains(spawner).expect({ ...GCC, path: "/bin:/usr/bin" });
+		await toolchains(spawner).expect({ ...GCC, path: "/bin:/usr/bin" });
 		assert.equal(spawner.runs, asked);
 	});
 });
