@@ -2,7 +2,17 @@
 import { strict as assert } from "node:assert";
 import { spawn, spawnSync } from "node:child_process";
 import { lookup } from "node:dns/promises";
-import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+	chmodSync,
+	chownSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -10,9 +20,9 @@ import type { Readable } from "node:stream";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { digestOf } from "../../src/engines/action/merkle.js";
 import { openCas } from "../../src/engines/reapi/cas.js";
-import { openChannel } from "../../src/engines/reapi/channel.js";
+import { type Channel, openChannel } from "../../src/engines/reapi/channel.js";
 import { executeAction } from "../../src/engines/reapi/execute.js";
-import { ACTION, COMMAND, DIRECTORY, METHODS, type Operation } from "../../src/reapi/messages.js";
+import { ACTION, type ActionResult, COMMAND, DIRECTORY, METHODS, type Operation } from "../../src/reapi/messages.js";
 import { GG, type Project, projects } from "../rig/project.js";
 import { type Handler, startFaulty, testWorkers } from "../rig/remote.js";
 import { freePort, startGgWorker } from "../rig/servers.js";
@@ -23,6 +33,17 @@ const FILES = {
 	Makefile: `all: ${names.map((name) => `${name}.o`).join(" ")}\n%.o: %.c\n\t$(CC) -g -c -o $@ $<\n`,
 	...Object.fromEntries(names.map((name) => [`${name}.c`, `int ${name}(void) { return ${name.slice(4)}; }\n`])),
 };
+
+/** Has a worker run a command without inputs. */
+async function runCommand(channel: Channel, words: readonly string[]): Promise<ActionResult> {
+	const command = COMMAND.encode({ arguments: words });
+	const root = DIRECTORY.encode({ files: [], directories: [], symlinks: [] });
+	const action = ACTION.encode({ commandDigest: digestOf(command), inputRootDigest: digestOf(root) });
+	const cas = openCas({ channel, instance: "", maxBatchBytes: 0 });
+	await cas.ensure([command, root, action].map((bytes) => ({ digest: digestOf(bytes), read: () => bytes })));
+	const o = { channel, instance: "", priority: 0, deadlineMs: 60_000 };
+	return (await executeAction(o, digestOf(action))).result;
+}
 
 describe("gg worker, as it is started", () => {
 	const project = projects();
@@ -98,18 +119,38 @@ describe("gg worker, as it is started", () => {
 		const target = await said(server.stdout, /^gg worker: (\S+:\d+),/);
 		const channel = openChannel({ target, toolVersion: "test", invocation: "test" });
 		ends.push(() => channel.close());
-		const command = COMMAND.encode({ arguments: ["cat", fifo] });
-		const root = DIRECTORY.encode({ files: [], directories: [], symlinks: [] });
-		const action = ACTION.encode({ commandDigest: digestOf(command), inputRootDigest: digestOf(root) });
-		const cas = openCas({ channel, instance: "", maxBatchBytes: 0 });
-		await cas.ensure([command, root, action].map((bytes) => ({ digest: digestOf(bytes), read: () => bytes })));
-		const executed = executeAction({ channel, instance: "", priority: 0, deadlineMs: 60_000 }, digestOf(action));
+		const executed = runCommand(channel, ["cat", fifo]);
 		while ((await channel.unary(METHODS.status, {})).running === 0);
 		server.kill("SIGTERM");
 		await waiting;
 		await writeFile(fifo, "to its end\n");
-		assert.equal((await executed).result.stdoutRaw.toString(), "to its end\n");
+		assert.equal((await executed).stdoutRaw.toString(), "to its end\n");
 		assert.equal(await ended, 0);
+	});
+
+	it("lets the actions of a user who is not root start no more processes than it is told", async function () {
+		const p = project({});
+		const here = folder();
+		const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+		const isRoot = process.getuid?.() === 0;
+		// What is needed of this checkout may be for its owner alone.
+		if (isRoot && spawnSync(user[0]!, [...user.slice(1), GG, "--version"], { env: p.env() }).status !== 0) this.skip();
+		for (const name of ["blobs", "natives"]) {
+			mkdirSync(join(here, name));
+			if (isRoot) chownSync(join(here, name), 65534, 65534);
+		}
+		chmodSync(here, 0o755);
+		const env = { ...p.env(), GG_CACHE_DIR: join(here, "natives") };
+		const server = await startGgWorker(join(here, "blobs"), env, ["--max-processes", "40"], isRoot ? user : []);
+		ends.push(() => server.stop());
+		const channel = openChannel({ target: server.target, toolVersion: "test", invocation: "test" });
+		ends.push(() => channel.close());
+		const script = (count: number) => `for i in $(seq ${count}); do sleep 30 & done; echo started; kill $(jobs -p)`;
+		const few = await runCommand(channel, ["sh", "-c", script(3)]);
+		assert.equal(few.stdoutRaw.toString(), "started\n", few.stderrRaw.toString());
+		const many = await runCommand(channel, ["sh", "-c", script(200)]);
+		assert.match(many.stderrRaw.toString(), /[Cc]annot fork|Resource temporarily unavailable/);
+		assert.notEqual(many.exitCode, 0);
 	});
 
 	it("is whole again after it was killed while it wrote", async () => {
