@@ -151,20 +151,18 @@ export function openChannel(o: ChannelOptions): Channel {
 			withRetries(retries, async () => {
 				const [metadata, options] = await begin(method.path, limits);
 				return new Promise((resolve, reject) => {
-					const call = untraced(() =>
-						client.makeUnaryRequest(
-							method.path,
-							(q: typeof request) => sent(method.request.encode(q)),
-							(b) => received(method, b),
-							request,
-							metadata,
-							options,
-							(error, response) => {
-								underWay.delete(call);
-								if (error !== null) reject(untraced(() => remoteError(error, method.path)));
-								else resolve(response!);
-							},
-						),
+					const call = client.makeUnaryRequest(
+						method.path,
+						(q: typeof request) => sent(method.request.encode(q)),
+						(b) => received(method, b),
+						request,
+						metadata,
+						options,
+						(error, response) => {
+							underWay.delete(call);
+							if (error !== null) reject(remoteError(error, method.path));
+							else resolve(response!);
+						},
 					);
 					underWay.add(call);
 				});
@@ -261,17 +259,6 @@ export function openChannel(o: ChannelOptions): Channel {
 			client.close();
 		},
 	};
-}
-
-/** Where a call was made is of no use to anybody, and to write it down takes a tenth of what the call takes. */
-function untraced<T>(make: () => T): T {
-	const limit = Error.stackTraceLimit;
-	Error.stackTraceLimit = 0;
-	try {
-		return make();
-	} finally {
-		Error.stackTraceLimit = limit;
-	}
 }
 
 function remoteError(error: ServiceError, method: string): RemoteError {
