@@ -1,6 +1,7 @@
 /** The scanner: minimised files and prepared setups, kept from scan to scan. */
 
 import { createHash } from "node:crypto";
+import { BUILTINS } from "./builtins.js";
 import { Candidates } from "./lookup.js";
 import { isHeedful } from "./makers.js";
 import { minimise } from "./minimise.js";
@@ -8,7 +9,7 @@ import type { PragmaMaker, Program } from "./program.js";
 import * as program from "./program.js";
 import { Macro, type Sym, Symbols } from "./symbols.js";
 import type { Reading, RefusalReason, ScanAnswer, ScanFile, ScanFiles, ScanSetup } from "./types.js";
-import { BUILTINS, Walk } from "./walk.js";
+import { Walk } from "./walk.js";
 
 /** Text of directives kept, in characters; and names. Beyond, all is forgotten at once. */
 const HEAVIEST = 256 << 20;
