@@ -43,3 +43,14 @@ export function meaning(text: string, flavour: "gcc" | "clang"): PragmaMeaning {
 	}
 	return (first === "GCC" ? REFUSED_OF_GCC : REFUSED_OF_CLANG).has(second) ? REFUSED : INERT;
 }
+
+/** The text of `("…")` at the start, as _Pragma understands it; undefined if there is anything else. */
+export function literalPragma(text: string): string | undefined {
+	const literal = /^\s*\(\s*L?"((?:[^"\\\n]|\\.)*)"\s*\)/.exec(text)?.[1];
+	return literal?.replace(/\\(["\\])/g, "$1");
+}
+
+/** To either compiler. */
+export function isInert(pragma: string): boolean {
+	return meaning(pragma, "gcc").kind === "inert" && meaning(pragma, "clang").kind === "inert";
+}

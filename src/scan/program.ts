@@ -82,3 +82,6 @@ export interface Program {
 	/** For the bound of the cache. */
 	readonly weight: number;
 }
+
+/** Notes the problem of a file that is being read; the first one counts. */
+export type Fail = (reason: RefusalReason, line: number, what: string) => void;
