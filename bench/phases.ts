@@ -13,9 +13,9 @@ const REST = "start and end of gg, and what no name tells";
 
 /** Functions whose time, with that of all they call, is a phase's; the innermost that is in the table counts. */
 const WALK: readonly (readonly [phase: string, functions: readonly string[]])[] = [
-	["scan: reading and hashing sources and headers", ["hashFile", "timesOf", "#read", "get content"]],
+	["scan: reading and hashing sources and headers", ["hashFile", "timesOf", "get content"]],
 	["scan: minimising them", ["minimise"]],
-	["scan: looking at files", ["lookAt", "lookByNode", "list"]],
+	["scan: looking at files", ["lookAt", "lookByNode", "readdirSync"]],
 	["scan: finding headers on the path", ["#find", "find", "#inFolder", "open"]],
 	["scan: conditions", ["#holds", "#evaluate", "#branch", "#stands", "#defined"]],
 	["scan: the rest of the walk, #define and #include", ["#walk"]],
