@@ -72,8 +72,9 @@ export async function startWorker(o: WorkerOptions): Promise<Worker> {
 
 /** grpc-js has an option for it in clients alone. */
 function widen(server: Server): void {
-	const servers = server["http2Servers"] as ReadonlyMap<Http2Server, unknown>;
-	for (const listening of servers.keys())
+	const servers = server["http2Servers"] as ReadonlyMap<Http2Server, unknown> | undefined;
+	// It is none of its promises: without it the pool is slower, from afar.
+	for (const listening of servers?.keys() ?? [])
 		listening.on("session", (session) => {
 			session.settings({ initialWindowSize: WINDOW });
 			session.setLocalWindowSize(WINDOW);
