@@ -51,11 +51,18 @@ function phaseOf(stack: readonly string[]): string {
 
 type Sums = ReadonlyMap<string, number>;
 
+interface Options {
+	readonly runs: number;
+	readonly jobs: number;
+	/** As GG_SCAN_THREADS: what these do is no part of the sums. */
+	readonly threads: string;
+}
+
 /** Of the run that took least. */
-async function phases(project: Project, runs: number, jobs: number, state: "cold" | "warm"): Promise<Sums> {
+async function phases(project: Project, { runs, jobs, threads }: Options, state: "cold" | "warm"): Promise<Sums> {
 	return withProject(project, { runs, jobs }, async ({ workspace, clean, gg, plain }) => {
 		const file = join(workspace.root, "phases.cpuprofile");
-		const env = { GG_SCAN_THREADS: "0", ...profiling(workspace.root, file, 200, {}) };
+		const env = { GG_SCAN_THREADS: threads, ...profiling(workspace.root, file, 200, {}) };
 		let best: Sums | undefined;
 		await coldTree(workspace);
 		if (state === "warm") await gg("infer");
@@ -90,16 +97,21 @@ async function commandsOf(project: Project, jobs: number): Promise<number> {
 async function main(): Promise<number> {
 	const { values, positionals } = parseArgs({
 		allowPositionals: true,
-		options: { runs: { type: "string", default: "3" }, jobs: { type: "string", default: "2" } },
+		options: {
+			runs: { type: "string", default: "3" },
+			jobs: { type: "string", default: "2" },
+			threads: { type: "string", default: "0" },
+		},
 	});
 	requireGg();
 	const [runs, jobs] = [Number(values.runs), Number(values.jobs)];
+	const options = { runs, jobs, threads: values.threads };
 	if (!(runs >= 1 && jobs >= 1)) throw new BenchError("--runs and --jobs are numbers from 1 on");
 	for (const name of positionals.length === 0 ? ["ffmpeg-reduced"] : positionals) {
 		const project = projectNamed(name);
 		const commands = await commandsOf(project, jobs);
-		const cold = await phases(project, runs, jobs, "cold");
-		const warm = await phases(project, runs, jobs, "warm");
+		const cold = await phases(project, options, "cold");
+		const warm = await phases(project, options, "warm");
 		const row = (phase: string, a: number, b: number): string => {
 			const cell = (us: number): string => (us === 0 ? "–" : String(Math.round(us / commands))).padStart(6);
 			return `| ${phase.padEnd(50)} | ${cell(a)} | ${cell(b)} |`;

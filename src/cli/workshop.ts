@@ -21,6 +21,7 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
 import { loadAddon } from "../util/addon.js";
 import { optimiseAsUsual } from "../util/optimise.js";
+import { UserError } from "../util/result.js";
 import { type Spawner, startSpawner } from "../util/spawner.js";
 import type { EngineChoice, RunOptions } from "./options.js";
 import { placing } from "./place.js";
@@ -67,11 +68,12 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const root = `${realpathSync(io.cwd)}/`.startsWith(around === "/" ? around : `${around}/`)
 		? around
 		: realpathSync(io.cwd);
+	const most = scanThreadsOf(io.env);
 	const store = openLocalStore(ggDir);
 	const indexes = { projectIndex: join(ggDir, "hash_cache", "files"), userIndex: join(cacheDir, "facts") };
 	const facts = new FileFacts({ ...indexes, isSystem: systemPredicate(root) });
 	const scanThreads = new ScanThreads({
-		...{ ggDir, root, indexes, addon: compiled.files, most: scanThreadsOf(io.env) },
+		...{ ggDir, root, indexes, addon: compiled.files, most },
 		onFact: (path, fact) => facts.adopt(path, fact),
 	});
 	const endWork = beginWork(ggDir);
@@ -243,7 +245,14 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 /** At most half of what make, the compilers and gg's own thread leave: with two processors a thread wins nothing. */
 function scanThreadsOf(env: NodeJS.ProcessEnv): number {
 	const asked = env["GG_SCAN_THREADS"] ?? "";
-	if (/^\d{1,2}$/.test(asked)) return Number(asked);
+	if (asked !== "" && !/^\d{1,2}$/.test(asked)) {
+		throw new UserError({
+			reason: "usage",
+			message: `GG_SCAN_THREADS is ${JSON.stringify(asked)}, which is not a number from 0 to 99`,
+			hint: "set it to how many threads may scan sources, or unset it",
+		});
+	}
+	if (asked !== "") return Number(asked);
 	return Math.min(4, Math.floor((availableParallelism() - 1) / 2));
 }
 

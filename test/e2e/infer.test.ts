@@ -63,6 +63,9 @@ describe("infer and force", () => {
 		for (const name of names) fs.rmSync(p.path(`${name}.o`));
 		assert.equal((await p.gg(["infer", "make", "-j8"], { env })).status, 0);
 		assert.equal(JSON.parse((await p.gg(["explain", "--json"])).stdout).scans, undefined);
+		const refused = await p.gg(["infer", "make"], { env: { GG_SCAN_THREADS: "many" } });
+		assert.match(refused.stderr, /GG_SCAN_THREADS is "many", which is not a number from 0 to 99\n {4}set it/);
+		assert.notEqual(refused.status, 0);
 	});
 
 	for (const threads of ["0", "1"])

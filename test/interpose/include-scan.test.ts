@@ -2,16 +2,11 @@ import { strict as assert } from "node:assert";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IncludeScanner } from "../../src/interpose/include-scan.js";
-import { systemProbe } from "../../src/interpose/probe.js";
-import { gccFacts } from "../../src/models/gcc-facts.js";
-import { planCommand } from "../../src/models/index.js";
 import type { ScanAnswer, ScanSetup } from "../../src/scan/types.js";
 import { FileFacts } from "../../src/store/filefacts.js";
-import { hashBytes } from "../../src/thunk/hash.js";
 import { testFolder } from "../rig/folder.js";
+import { includeRequest } from "../rig/include-request.js";
 import { countingSpawner, testNatives } from "../rig/spawner.js";
-
-const HASH = hashBytes(Buffer.from("toolchain"));
 
 describe("what the include scanner is given, and what becomes of its answer", () => {
 	const folder = testFolder();
@@ -42,25 +37,7 @@ describe("what the include scanner is given, and what becomes of its answer", ()
 		});
 		const scan = (line: string, env: Readonly<Record<string, string>> = {}) => {
 			writeFileSync(at("a.c"), "");
-			const argv = line.split(" ");
-			const command = { tool: argv[0]!, argv, cwd: folder.path, env: new Map(Object.entries(env)) };
-			const facts = gccFacts(command, systemProbe);
-			const plan = planCommand(command, systemProbe);
-			if (plan.kind === "local") assert.fail(plan.detail);
-			const real = `/usr/bin/${argv[0]}`;
-			const toolchain = {
-				...{ driver: real, driverHash: HASH, tree: HASH, files: new Set<string>(), path: "" },
-				...{ traceable: true, stampsTime: false, searchDirs: [] },
-			};
-			return scanner.scan({
-				command,
-				facts,
-				plan,
-				source: facts.sources[0]!,
-				real,
-				path: process.env["PATH"]!,
-				toolchain,
-			});
+			return scanner.scan(includeRequest(line, folder.path, env));
 		};
 		return { spawner, setups, scan };
 	};

@@ -8,10 +8,8 @@ import { planCommand } from "../../src/models/index.js";
 import { FileFacts } from "../../src/store/filefacts.js";
 import { openLocalStore } from "../../src/store/local.js";
 import { Placeholders } from "../../src/store/placeholders.js";
-import { hashBytes } from "../../src/thunk/hash.js";
 import { testFolder } from "../rig/folder.js";
-
-const HASH = hashBytes(Buffer.from("toolchain"));
+import { bareToolchain } from "../rig/include-request.js";
 
 describe("the description of a command that has not run", () => {
 	const folder = testFolder();
@@ -30,10 +28,7 @@ describe("the description of a command that has not run", () => {
 			const command = { tool: "gcc", argv, cwd: folder.path, env: new Map<string, string>() };
 			const plan = planCommand(command, systemProbe);
 			if (plan.kind === "local") assert.fail(plan.detail);
-			const toolchain = {
-				...{ driver: "/usr/bin/gcc", driverHash: HASH, tree: HASH, files: new Set<string>(), path: "" },
-				...{ traceable: true, stampsTime: false, searchDirs: [] },
-			};
+			const toolchain = bareToolchain("/usr/bin/gcc");
 			const request = { ...command, umask: 0o22 } as unknown as Case["request"];
 			const c = { request, plan, real: "/usr/bin/gcc", path: "", argv, toolchain, started: 0 };
 			const none = { absent: new Set<string>(), listed: new Map(), depfiles: [], links: new Map() };

@@ -2,16 +2,14 @@ import { strict as assert } from "node:assert";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { IncludeScanner, type Includes } from "../../src/interpose/include-scan.js";
-import { systemProbe } from "../../src/interpose/probe.js";
 import type { SourceIncludes } from "../../src/interpose/scan-tally.js";
 import { ScanThreads } from "../../src/interpose/scan-threads.js";
 import { IncludesReader, IncludesWriter } from "../../src/interpose/scan-wire.js";
-import { gccFacts } from "../../src/models/gcc-facts.js";
-import { planCommand } from "../../src/models/index.js";
 import { Scanner } from "../../src/scan/scanner.js";
 import { FileFacts, systemPredicate } from "../../src/store/filefacts.js";
 import { hashBytes } from "../../src/thunk/hash.js";
 import { testFolder } from "../rig/folder.js";
+import { includeRequest } from "../rig/include-request.js";
 import { countingSpawner, testNatives } from "../rig/spawner.js";
 
 const HASH = hashBytes(Buffer.from("toolchain"));
@@ -49,20 +47,7 @@ describe("threads that scan sources", () => {
 			viewLibrary: natives.view,
 			core: (files) => new Scanner(files),
 		});
-		return (line: string): Promise<Includes> => {
-			const argv = line.split(" ");
-			const command = { tool: argv[0]!, argv, cwd: folder.path, env: new Map() };
-			const facts = gccFacts(command, systemProbe);
-			const plan = planCommand(command, systemProbe);
-			if (plan.kind === "local") assert.fail(plan.detail);
-			const real = `/usr/bin/${argv[0]}`;
-			const toolchain = {
-				...{ driver: real, driverHash: HASH, tree: HASH, files: new Set<string>(), path: "" },
-				...{ traceable: true, stampsTime: false, searchDirs: [] },
-			};
-			const source = facts.sources[0]!;
-			return scanner.scan({ command, facts, plan, source, real, path: process.env["PATH"]!, toolchain });
-		};
+		return (line: string): Promise<Includes> => scanner.scan(includeRequest(line, folder.path));
 	};
 	/** But for when a file was read. */
 	const plain = (includes: Includes): unknown => {
