@@ -1,3 +1,4 @@
+import { DEPENDENCY_LIST } from "../thunk/placeholder.js";
 import { readAsArgs } from "./as-args.js";
 import { asmIncludes } from "./asm-includes.js";
 import { BINUTILS_ENV, expandedArgs, firstMissing, localPlan, mainOutput } from "./binutils.js";
@@ -36,7 +37,7 @@ function planAs(command: Command, probe: FileProbe): Verdict {
 	const outputs = [
 		mainOutput(facts.output ?? "a.out", 0, false),
 		...(listing !== undefined && listing !== "" ? [side("listing", listing, "side")] : []),
-		...(depfile !== undefined ? [side("depfile", depfile, "late-depfile")] : []),
+		...(depfile !== undefined ? [side(DEPENDENCY_LIST, depfile, "late-depfile")] : []),
 	];
 	for (const output of outputs) {
 		const trouble = outputTrouble(command, probe, output.path);

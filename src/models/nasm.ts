@@ -1,3 +1,4 @@
+import { DEPENDENCY_LIST } from "../thunk/placeholder.js";
 import { localPlan, mainOutput } from "./binutils.js";
 import { replaceSuffix } from "./depfile.js";
 import { type FlagRow, FlagTable } from "./flag-table.js";
@@ -237,7 +238,7 @@ function planNasm(command: Command, probe: FileProbe): Verdict {
 		main,
 		...(listing === undefined ? [] : [{ ...main, path: listing, tag: "listing", role: "side" as const }]),
 		// -M has another list than -MD.
-		...(depfile === undefined ? [] : [{ ...main, path: depfile, tag: "depfile", role: "late-depfile" as const }]),
+		...(depfile === undefined ? [] : [{ ...main, path: depfile, tag: DEPENDENCY_LIST, role: "late-depfile" as const }]),
 	];
 	for (const { path } of outputs) {
 		const trouble = path === "-" ? "-" : outputTrouble(command, probe, path);

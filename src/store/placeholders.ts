@@ -230,7 +230,7 @@ export function sweep(root: string, sinceMs: number, ggDir: string): Sweep {
 }
 
 const CHUNK = 1 << 20;
-/** The first line of a placeholder and the name of a thunk: no less of one means anything. */
+/** What a placeholder begins with and the name of a thunk: no less of one means anything. */
 const SIGNS = PLACEHOLDER_HEADS.map((head) => head.length + HASH_LENGTH);
 const SIGN = Math.max(...SIGNS);
 const LEAST = Math.min(...SIGNS);

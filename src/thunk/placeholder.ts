@@ -3,15 +3,21 @@ import { isObjectHash, type ObjectHash } from "./hash.js";
 /**
  * The small file that stands where a thunk's output will be. Two forms, as in the original: a shell script, and for
  * names that a linker reads a linker script. Ours ends the linker form with an INPUT of a file that does not exist: a
- * linker that meets a placeholder uncaught then fails, where it would have left the code out in silence.
+ * linker that meets a placeholder uncaught then fails, where it would have left the code out in silence. A list of
+ * dependencies has a third, ours: comments alone, for make reads it for any goal, and `make clean` is not to fail.
  */
 const SHELL_HEAD = "#!/usr/bin/env gg-force-and-run\n";
 const LINKER_HEAD = 'OUTPUT_FORMAT("elf64-x86-64")/*\n';
 const LINKER_TAIL = '\n*/\nINPUT("gg-placeholder-that-was-not-forced")\n';
+const LIST_HEAD = `${SHELL_HEAD}#`;
+/** The tag of an output that is a list of dependencies. */
+export const DEPENDENCY_LIST = "depfile";
 /** What may follow the name; the second is how the original ends its linker form. */
 const TAILS = new Set(["", "\n", "\n*/", LINKER_TAIL]);
-/** Both first lines, for searches in whole files. */
-export const PLACEHOLDER_HEADS = [Buffer.from(SHELL_HEAD), Buffer.from(LINKER_HEAD)] as const;
+/** What may stand before the name; of two that begin alike the longer comes first. */
+const HEADS = [LIST_HEAD, SHELL_HEAD, LINKER_HEAD];
+/** For searches in whole files. */
+export const PLACEHOLDER_HEADS = HEADS.map((head) => Buffer.from(head));
 /** No placeholder is longer. */
 export const PLACEHOLDER_MAX = 256;
 const LINKER_SUFFIX = /(^|\.)(so|a|o|s|S|sho)$|.+\.so[\d.]+$/;
@@ -29,6 +35,7 @@ export function isLinkerName(path: string): boolean {
 
 export function formatPlaceholder(path: string, { hash, tag }: Placeholder): { content: string; mode: number } {
 	const name = tag === "" ? hash : `${hash}#${tag}`;
+	if (tag === DEPENDENCY_LIST) return { content: `${LIST_HEAD}${name}\n`, mode: 0o755 };
 	return isLinkerName(path)
 		? { content: `${LINKER_HEAD}${name}${LINKER_TAIL}`, mode: 0o600 }
 		: { content: `${SHELL_HEAD}${name}\n`, mode: 0o755 };
@@ -40,12 +47,8 @@ export function parsePlaceholder(head: Uint8Array): Placeholder | undefined {
 	const first = head[0];
 	if (first !== 0x23 && first !== 0x4f) return undefined;
 	const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, PLACEHOLDER_MAX)).toString("latin1");
-	const start = text.startsWith(SHELL_HEAD)
-		? SHELL_HEAD.length
-		: text.startsWith(LINKER_HEAD)
-			? LINKER_HEAD.length
-			: -1;
-	if (start < 0) return undefined;
+	const start = HEADS.find((form) => text.startsWith(form))?.length;
+	if (start === undefined) return undefined;
 	const end = text.indexOf("\n", start);
 	const line = end < 0 ? text.slice(start) : text.slice(start, end);
 	const mark = line.indexOf("#");

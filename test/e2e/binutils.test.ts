@@ -35,6 +35,35 @@ gen.inc: gen.c ; $(CC) -E -P gen.c -o $@
 		assert.deepEqual(counts(await p.gg(["build", "make", "-B"])), { stored: 2, made: 6, local: 0 });
 	});
 
+	it("lists of dependencies that are still promised are none to plain make, which can clean", async () => {
+		const p = project({
+			Makefile: `all: lib.a
+lib.a: a.o b.o ; ar cr $@ $^
+a.o: a.s ; as -Iinc --MD a.d -o $@ $<
+${isThere("nasm") ? "b.o: b.asm ; nasm -f elf64 -MD b.d -o $@ $<" : "b.o: b.c"}
+clean: ; rm -f *.o *.d *.a
+-include a.d b.d
+`,
+			"a.s": '.include "a.inc"\n',
+			"inc/a.inc": ".long 1\n",
+			"b.asm": "dd 1\n",
+			"b.c": "int b;\n",
+		});
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		assert.ok(p.placeholders().includes("a.d"), "the list is promised");
+		assert.deepEqual(await p.run(["make", "-q"]), { status: 0, signal: null, stdout: "", stderr: "" });
+		// What make does not know, for the list is none yet, is not taken from sources that changed.
+		p.write("inc/a.inc", ".long 2\n");
+		assert.equal((await p.run(["make"])).status, 0);
+		const forced = await p.gg(["force", "a.o"]);
+		assert.equal(forced.status, 1);
+		assert.match(forced.stderr, /a\.inc has changed since the build was inferred\n.*infer the build again/);
+		assert.equal((await p.run(["make", "clean"])).status, 0);
+		assert.deepEqual(p.placeholders(), []);
+		p.fresh();
+		await assertAllWays(p, { steps: [["make"]] });
+	});
+
 	it("objcopy's commands are thunks, with the files that their options name", async () => {
 		const p = project({
 			Makefile: `

@@ -121,13 +121,14 @@ describe("the sweep after a build", () => {
 		writeFileSync(at("a.a"), archive("!<arch>\n"));
 		writeFileSync(at("b.a"), archive("!<thin>\n"));
 		writeFileSync(at("c"), content + content);
+		writeFileSync(at("c.d"), `${formatPlaceholder("x.d", { hash: T, tag: "depfile" }).content}more: x\n`);
 		writeFileSync(at("d.a"), `!<arch>\n${"y".repeat(500)}`);
 		writeFileSync(at("e.c"), `puts("#!/usr/bin/env gg-force-and-run\n");${"y".repeat(500)}`);
 		for (const [i, before] of [(1 << 20) - content.length, (1 << 20) - 40, 1 << 20, (2 << 20) - 1].entries()) {
 			writeFileSync(at(`f${i}`), "y".repeat(before) + content);
 		}
 		const { placeholders, swallowed } = sweep(folder.path, 0, at("store"));
-		const expected = ["a.a", "b.a", "c", "f0", "f1", "f2", "f3"].map(at);
+		const expected = ["a.a", "b.a", "c", "c.d", "f0", "f1", "f2", "f3"].map(at);
 		assert.deepEqual([placeholders, [...swallowed].sort()], [[], expected]);
 	});
 

@@ -21,6 +21,14 @@ describe("placeholders", () => {
 		assert.equal(mode, 0o600);
 	});
 
+	it("for lists of dependencies are comments to make, whatever their names", () => {
+		for (const name of ["x.d", "x.s"]) {
+			const { content, mode } = formatPlaceholder(name, { hash: T, tag: "depfile" });
+			assert.equal(content, `#!/usr/bin/env gg-force-and-run\n#${T}#depfile\n`);
+			assert.equal(mode, 0o755);
+		}
+	});
+
 	it("take their form from what follows the last dot, as in the original gg", () => {
 		for (const name of [
 			"x.so",
@@ -43,9 +51,9 @@ describe("placeholders", () => {
 		}
 	});
 
-	it("are read in both forms, with and without the name of an output", () => {
+	it("are read in all forms, with and without the name of an output", () => {
 		for (const path of ["prog", "x.o"]) {
-			for (const tag of ["", "two", "a/b", "a#b"]) {
+			for (const tag of ["", "two", "a/b", "a#b", "depfile"]) {
 				const { content } = formatPlaceholder(path, { hash: T, tag });
 				assert.deepEqual(parsePlaceholder(Buffer.from(content)), { hash: T, tag });
 			}
@@ -72,6 +80,7 @@ describe("placeholders", () => {
 			"#!/bin/sh\necho a longer script than thirty-two bytes\n",
 			`#!/usr/bin/env gg-force-and-run\nnot a hash\n`,
 			`#!/usr/bin/env gg-force-and-run\n../../${T.slice(6)}\n`,
+			`#!/usr/bin/env gg-force-and-run\n##${T}\n`,
 			`#!/usr/bin/env gg-force-and-rum\n${T}\n`,
 			`OUTPUT_FORMAT("elf64-x86-64")/*\n\n*/`,
 			`\n#!/usr/bin/env gg-force-and-run\n${T}\n`,
