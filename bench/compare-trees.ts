@@ -1,6 +1,7 @@
 /** node build/bench/compare-trees.js EXPECTED ACTUAL: says what ACTUAL has otherwise than EXPECTED; exit 1 if anything. */
 import { parseArgs } from "node:util";
 import { compareTimeOrder, compareTrees, describeDifference, type TimeOrder } from "../test/rig/trees.js";
+import { mainOf } from "./run.js";
 
 const USAGE = `usage: compare-trees.js [--ignore NAME]... [--control TREE] EXPECTED ACTUAL
 
@@ -43,4 +44,4 @@ function main(): number {
 	return differences.length === 0 ? 0 : 1;
 }
 
-if (import.meta.filename === process.argv[1]) process.exitCode = main();
+if (import.meta.filename === process.argv[1]) await mainOf(main);

@@ -110,12 +110,20 @@ export function underGg(words: string, build: string): string {
 }
 
 /** Ends the program with a sentence instead of a stack when the cause is not in here. */
-export async function mainOf(main: () => Promise<number>): Promise<void> {
+export async function mainOf(main: () => number | Promise<number>): Promise<void> {
 	try {
 		process.exitCode = await main();
 	} catch (error) {
-		if (!(error instanceof BenchError)) throw error;
-		process.stderr.write(`${error.message}\n`);
+		const sentence = error instanceof BenchError ? error.message : misuse(error);
+		if (sentence === undefined) throw error;
+		process.stderr.write(`${sentence}\n`);
 		process.exitCode = 2;
 	}
+}
+
+/** What node:util's parseArgs found wrong with the command line; its further sentences advise what no program here has. */
+function misuse(error: unknown): string | undefined {
+	const { code, message } = error as NodeJS.ErrnoException;
+	if (!(error instanceof TypeError) || !code?.startsWith("ERR_PARSE_ARGS_")) return undefined;
+	return `${message.split(/\.(?:\s|$)/)[0]}: bench/README.md says what there is`;
 }

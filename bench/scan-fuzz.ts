@@ -11,22 +11,11 @@ import { Scanner } from "../src/scan/scanner.js";
 import { DiskFiles } from "../test/rig/scan.js";
 import type { Tree } from "../test/scan/corpus.js";
 import { madeUp, mutated, random } from "../test/scan/fuzz.js";
-import { outcomes } from "../test/scan/oracle.js";
+import { type Outcome, outcomes } from "../test/scan/oracle.js";
+import { mainOf } from "./run.js";
 
-const { values, positionals } = parseArgs({
-	allowPositionals: true,
-	options: {
-		seed: { type: "string", default: "1" },
-		cases: { type: "string", default: "1000" },
-		compiler: { type: "string", default: "gcc" },
-		language: { type: "string", default: "c" },
-		"made-up": { type: "boolean", default: false },
-		keep: { type: "boolean", default: false },
-	},
-});
-const first = Number(values.seed);
-const cases = Number(values.cases);
 const BATCH = 50;
+const FOLDERS = ["/usr/include/linux", "/usr/include/x86_64-linux-gnu", "/usr/include/c++"];
 const FLAGS: readonly (readonly string[])[] = [
 	[],
 	["-std=c99"],
@@ -52,16 +41,22 @@ function headersBelow(folder: string): string[] {
 		.sort();
 }
 
-const folders =
-	positionals.length > 0 ? positionals : ["/usr/include/linux", "/usr/include/x86_64-linux-gnu", "/usr/include/c++"];
-const headers = values["made-up"] ? [] : folders.flatMap(headersBelow);
-const source = values.language === "c++" ? "m.cc" : values.language === "S" ? "m.S" : "m.c";
-const flagSets = values.language === "c++" ? CPLUSPLUS_FLAGS : values.language === "S" ? [[]] : FLAGS;
+interface Fuzz {
+	/** Of the seeds that are tried. */
+	readonly first: number;
+	readonly cases: number;
+	readonly compiler: string;
+	readonly source: string;
+	readonly flagSets: readonly (readonly string[])[];
+	/** Files to mutate; undefined: everything is made up. */
+	readonly headers: readonly string[] | undefined;
+	readonly keep: boolean;
+}
 
-function caseOf(seed: number): Tree {
+function caseOf({ headers, source, flagSets }: Fuzz, seed: number): Tree {
 	const r = random(seed);
 	const flags = ["-Ii", "-I", ".", ...flagSets[r(flagSets.length)]!];
-	if (values["made-up"]) return madeUp(r, String(seed), source, flags);
+	if (headers === undefined) return madeUp(r, String(seed), source, flags);
 	const path = headers[r(headers.length)]!;
 	const text = mutated(r, readFileSync(path, "latin1"));
 	const files = { "a.h": "", "b.h": "#pragma once\n", "i/a.h": "#include_next <a.h>\n", "h.h": text };
@@ -74,43 +69,79 @@ function caseOf(seed: number): Tree {
 	};
 }
 
-const counts = { equal: 0, refused: 0, "compiler's error": 0, "error, yet scanned": 0, different: 0 };
-const reasons = new Map<string, number>();
-const disk = new DiskFiles();
-const scanner = new Scanner(disk);
-for (let from = 0; from < cases; from += BATCH) {
-	const root = mkdtempSync(join(tmpdir(), "gg-fuzz-"));
-	try {
-		const trees = Array.from({ length: Math.min(BATCH, cases - from) }, (_, i) => caseOf(first + from + i));
-		for (const o of outcomes(root, trees, values.compiler, scanner)) {
-			const { answer, compiler } = o;
-			if (answer.kind === "refused") {
-				if (compiler === undefined) counts["compiler's error"]++;
-				else {
-					counts.refused++;
-					if (answer.reason === "missing-header" || answer.reason === "bad-directive") {
-						console.log(`refused without need? seed ${o.tree.name}: ${answer.where}: ${answer.what}`);
-					}
-					const why = `${answer.reason}: ${answer.what.slice(0, 60)}`;
-					reasons.set(why, (reasons.get(why) ?? 0) + 1);
-				}
-			} else if (compiler === undefined) counts["error, yet scanned"]++;
-			else if (answer.kind === "scanned" && answer.files.map((f) => f.name).join("\n") === compiler.join("\n"))
-				counts.equal++;
-			else {
-				counts.different++;
-				const ours = answer.kind === "scanned" ? answer.files.map((f) => f.name) : [answer.kind];
-				const at = compiler.findIndex((name, i) => name !== ours[i]);
-				console.log(
-					`DIFFERENT seed ${o.tree.name}: at ${at}: ours ${ours[at]}, ${values.compiler}'s ${compiler[at]} ${o.tree.flags?.join(" ")}`,
-				);
+class Tally {
+	readonly counts = { equal: 0, refused: 0, "compiler's error": 0, "error, yet scanned": 0, different: 0 };
+	readonly reasons = new Map<string, number>();
+
+	add({ tree, answer, compiler }: Outcome, name: string): void {
+		if (compiler === undefined) {
+			this.counts[answer.kind === "refused" ? "compiler's error" : "error, yet scanned"]++;
+		} else if (answer.kind === "refused") {
+			this.counts.refused++;
+			if (answer.reason === "missing-header" || answer.reason === "bad-directive") {
+				console.log(`refused without need? seed ${tree.name}: ${answer.where}: ${answer.what}`);
 			}
+			const why = `${answer.reason}: ${answer.what.slice(0, 60)}`;
+			this.reasons.set(why, (this.reasons.get(why) ?? 0) + 1);
+		} else {
+			const ours = answer.kind === "scanned" ? answer.files.map((f) => f.name) : [answer.kind];
+			if (answer.kind === "scanned" && ours.join("\n") === compiler.join("\n")) {
+				this.counts.equal++;
+				return;
+			}
+			this.counts.different++;
+			const at = compiler.findIndex((file, i) => file !== ours[i]);
+			console.log(
+				`DIFFERENT seed ${tree.name}: at ${at}: ours ${ours[at]}, ${name}'s ${compiler[at]} ${tree.flags?.join(" ")}`,
+			);
 		}
-	} finally {
-		if (!values.keep) rmSync(root, { recursive: true, force: true });
-		else console.log(root);
 	}
 }
-for (const [why, n] of [...reasons].sort((a, b) => b[1] - a[1]).slice(0, 25)) console.log(`refused ${n}: ${why}`);
-console.log(`seeds ${first} to ${first + cases - 1}: ${JSON.stringify(counts)}`);
-process.exitCode = counts.different > 0 ? 1 : 0;
+
+function run(fuzz: Fuzz): Tally {
+	const { first, cases, compiler, keep } = fuzz;
+	const tally = new Tally();
+	const scanner = new Scanner(new DiskFiles());
+	for (let from = 0; from < cases; from += BATCH) {
+		const root = mkdtempSync(join(tmpdir(), "gg-fuzz-"));
+		try {
+			const trees = Array.from({ length: Math.min(BATCH, cases - from) }, (_, i) => caseOf(fuzz, first + from + i));
+			for (const outcome of outcomes(root, trees, compiler, scanner)) tally.add(outcome, compiler);
+		} finally {
+			if (!keep) rmSync(root, { recursive: true, force: true });
+			else console.log(root);
+		}
+	}
+	return tally;
+}
+
+function main(): number {
+	const { values, positionals } = parseArgs({
+		allowPositionals: true,
+		options: {
+			seed: { type: "string", default: "1" },
+			cases: { type: "string", default: "1000" },
+			compiler: { type: "string", default: "gcc" },
+			language: { type: "string", default: "c" },
+			"made-up": { type: "boolean", default: false },
+			keep: { type: "boolean", default: false },
+		},
+	});
+	const folders = positionals.length > 0 ? positionals : FOLDERS;
+	const { language, compiler, keep } = values;
+	const [first, cases] = [Number(values.seed), Number(values.cases)];
+	const { counts, reasons } = run({
+		first,
+		cases,
+		compiler,
+		source: language === "c++" ? "m.cc" : language === "S" ? "m.S" : "m.c",
+		flagSets: language === "c++" ? CPLUSPLUS_FLAGS : language === "S" ? [[]] : FLAGS,
+		headers: values["made-up"] ? undefined : folders.flatMap(headersBelow),
+		keep,
+	});
+	for (const [why, n] of [...reasons].sort((a, b) => b[1] - a[1]).slice(0, 25)) console.log(`refused ${n}: ${why}`);
+	console.log(`seeds ${first} to ${first + cases - 1}: ${JSON.stringify(counts)}`);
+	return counts.different > 0 ? 1 : 0;
+}
+
+await mainOf(main);

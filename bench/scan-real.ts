@@ -16,8 +16,10 @@ interface Compile {
 }
 
 const [, , root, commands, oracleFile] = process.argv;
-if (root === undefined || commands === undefined)
-	throw new Error("usage: scan-real.js FOLDER MAKE-N-TEXT [ORACLE-CACHE]");
+if (root === undefined || commands === undefined) {
+	process.stderr.write("usage: scan-real.js FOLDER MAKE-N-TEXT [ORACLE-CACHE]\n");
+	process.exit(2);
+}
 
 const compiles: Compile[] = [];
 const folders = [root];
