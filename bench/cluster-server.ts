@@ -4,10 +4,12 @@
  * can be told from its.
  */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { CODE, RemoteError } from "../src/reapi/errors.js";
 import { type ActionResult, DIRECTORY, type Digest } from "../src/reapi/messages.js";
 import { type Exit, startSpawner } from "../src/util/spawner.js";
+import { ActionCache } from "../src/worker/action-cache.js";
 import { Disk } from "../src/worker/disk.js";
 import { type RunnerOptions, runAction } from "../src/worker/run.js";
 import { makeServices, type Perform } from "../src/worker/services.js";
@@ -167,8 +169,8 @@ function cpuNow(): number {
  * also the server's, and on a cluster it would not do this work. The toolchain is kept as a worker keeps it.
  */
 class ReplayDisk extends Disk {
+	override readonly results: ActionCache = new ReplayResults(this, () => this.light);
 	readonly #blobs = new Map<string, Buffer>();
-	readonly #results = new Map<string, Buffer>();
 	readonly #made = new Map<string, string>();
 	/** Before, the disk is an ordinary one. */
 	light = false;
@@ -197,14 +199,24 @@ class ReplayDisk extends Disk {
 		this.#blobs.set(digest.hash, Buffer.from(bytes));
 		return bytes.length === digest.sizeBytes;
 	}
+}
 
-	override getResult(hash: string): Buffer | undefined {
-		return this.#results.get(hash) ?? super.getResult(hash);
+class ReplayResults extends ActionCache {
+	readonly #results = new Map<string, Buffer>();
+	readonly #isLight: () => boolean;
+
+	constructor(disk: Disk, isLight: () => boolean) {
+		super(join(disk.folder, "ac"), 0, () => disk.temporary());
+		this.#isLight = isLight;
 	}
 
-	override putResult(hash: string, bytes: Buffer): void {
-		if (this.light) this.#results.set(hash, bytes);
-		else super.putResult(hash, bytes);
+	override get(hash: string): Buffer | undefined {
+		return this.#results.get(hash) ?? super.get(hash);
+	}
+
+	override put(hash: string, bytes: Buffer): void {
+		if (this.#isLight()) this.#results.set(hash, bytes);
+		else super.put(hash, bytes);
 	}
 }
 

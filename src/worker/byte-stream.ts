@@ -6,7 +6,8 @@ import { Metadata, type ServerReadableStream, type ServerWritableStream, type se
 import { CODE, RemoteError } from "../reapi/errors.js";
 import { type Digest, type METHODS, STATUS } from "../reapi/messages.js";
 import { zstd } from "../util/zstd.js";
-import { type Disk, type Incoming, isDigest } from "./disk.js";
+import { isDigest } from "./digest.js";
+import type { Disk, Incoming } from "./disk.js";
 import { internal } from "./operations.js";
 
 /** Bytes of one blob: what a client names must be no reason to fill the disk. */

@@ -8,31 +8,24 @@ import {
 	openSync,
 	readdirSync,
 	readFileSync,
-	readSync,
 	realpathSync,
 	renameSync,
 	unlinkSync,
-	utimesSync,
 	writeFileSync,
 	writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../reapi/messages.js";
-import { errorCode, makeFolders, removeQuietly, statIfThere } from "../util/files.js";
+import { errorCode, makeFolders, removeQuietly } from "../util/files.js";
+import { ActionCache } from "./action-cache.js";
+import { EMPTY_HASH, hashOfFile, sha256 } from "./digest.js";
 import { removeTree } from "./remove.js";
+import { filesByUse, noteUse } from "./used-files.js";
 
-/** What a client sent as a digest is none, or is too large to be one of ours. */
-export function isDigest(digest: Digest | null | undefined): digest is Digest {
-	return (
-		digest !== null &&
-		digest !== undefined &&
-		/^[0-9a-f]{64}$/.test(digest.hash) &&
-		Number.isSafeInteger(digest.sizeBytes) &&
-		digest.sizeBytes >= 0
-	);
-}
-
-export const EMPTY_HASH = createHash("sha256").digest("hex");
+/** Smaller files are copied: a copy costs no more than a mount. */
+const MOUNT_FROM = 256 << 10;
+/** Which part of the limit results may take beside the blobs. */
+const RESULTS = 1 / 16;
 
 interface Entry {
 	readonly size: number;
@@ -65,13 +58,11 @@ export interface Pins {
  */
 export class Disk {
 	readonly folder: string;
+	readonly results: ActionCache;
 	readonly #limit: number;
 	readonly #mounts: boolean;
 	readonly #entries = new Map<string, Entry>();
 	readonly #pins = new Map<string, number>();
-	/** Results and the room that each takes, in the order of use. */
-	readonly #results = new Map<string, number>();
-	#resultSize = 0;
 	#turn = 0;
 	#size = 0;
 
@@ -86,16 +77,12 @@ export class Disk {
 		// Where an output lies is compared by real paths.
 		this.folder = realpathSync(folder);
 		removeTree(join(this.folder, "tmp"));
-		for (const name of ["cas", "ac", "tmp"]) makeFolders(join(this.folder, name), 0o700);
+		for (const name of ["cas", "tmp"]) makeFolders(join(this.folder, name), 0o700);
 		for (const prefix of readdirSync(join(this.folder, "cas")))
 			for (const name of readdirSync(join(this.folder, "cas", prefix)))
 				if (name.endsWith(".x")) removeQuietly(join(this.folder, "cas", prefix, name));
-		for (const { hash, size } of filesBelow(join(this.folder, "cas"))) this.#add(hash, size, false);
-		for (const { hash, size } of filesBelow(join(this.folder, "ac"))) {
-			this.#addResult(hash, size);
-			// Where the machine lost its power there may be a name and no bytes, which would be a result without outputs.
-			if (size === 0) this.dropResult(hash);
-		}
+		for (const { hash, size } of filesByUse(join(this.folder, "cas"))) this.#add(hash, size, false);
+		this.results = new ActionCache(join(this.folder, "ac"), limit * RESULTS, () => this.temporary());
 	}
 
 	get size(): number {
@@ -324,45 +311,6 @@ export class Disk {
 		removeQuietly(`${this.path(hash)}.x`);
 	}
 
-	getResult(hash: string): Buffer | undefined {
-		if (!this.#results.has(hash)) return undefined;
-		const path = join(this.folder, "ac", hash);
-		try {
-			const bytes = readFileSync(path);
-			this.#addResult(hash, bytes.length);
-			touch(path);
-			return bytes;
-		} catch {
-			this.dropResult(hash);
-			return undefined;
-		}
-	}
-
-	putResult(hash: string, bytes: Buffer): void {
-		const temporary = this.temporary();
-		writeFileSync(temporary, bytes, { flag: "wx", mode: 0o600 });
-		renameSync(temporary, join(this.folder, "ac", hash));
-		this.#addResult(hash, bytes.length);
-		if (this.#limit === 0) return;
-		for (const oldest of this.#results.keys()) {
-			if (this.#resultSize <= this.#limit * RESULTS) break;
-			if (oldest !== hash) this.dropResult(oldest);
-		}
-	}
-
-	dropResult(hash: string): void {
-		this.#resultSize -= this.#results.get(hash) ?? 0;
-		this.#results.delete(hash);
-		removeQuietly(join(this.folder, "ac", hash));
-	}
-
-	#addResult(hash: string, bytes: number): void {
-		const size = Math.ceil(bytes / BLOCK) * BLOCK;
-		this.#resultSize += size - (this.#results.get(hash) ?? 0);
-		this.#results.delete(hash);
-		this.#results.set(hash, size);
-	}
-
 	#write(digest: Digest, bytes: Buffer, pins?: Pins): void {
 		const path = this.temporary();
 		this.#withRoom(bytes.length, () => {
@@ -410,7 +358,7 @@ export class Disk {
 		this.#entries.delete(hash);
 		entry.turn = ++this.#turn;
 		this.#entries.set(hash, entry);
-		touch(this.path(hash));
+		noteUse(this.path(hash));
 	}
 
 	#evict(): void {
@@ -418,55 +366,7 @@ export class Disk {
 	}
 }
 
-function touch(path: string): void {
-	try {
-		const now = new Date();
-		utimesSync(path, now, now);
-	} catch {
-		// Found out when it is read.
-	}
-}
-
-/** What an earlier worker has left, the least recently used first. */
-function filesBelow(folder: string): { readonly hash: string; readonly size: number }[] {
-	const found: { hash: string; size: number; used: number }[] = [];
-	for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-		if (!/^[0-9a-f]{64}$/.test(entry.name)) continue;
-		const s = statIfThere(join(entry.parentPath, entry.name));
-		if (s?.isFile() === true) found.push({ hash: entry.name, size: s.size, used: s.mtimeMs });
-	}
-	return found.sort((a, b) => a.used - b.used);
-}
-
 /** Bytes on the disk, for a limit that means what it says. */
 function spaceOf(entry: Entry): number {
 	return entry.copied ? 2 * entry.size : entry.size;
-}
-
-/** Smaller files are copied: a copy costs no more than a mount. */
-const MOUNT_FROM = 256 << 10;
-
-/** Which part of the limit results may take beside the blobs, in whole blocks: they are many, and small. */
-const RESULTS = 1 / 16;
-const BLOCK = 4096;
-
-/** Empty for a file that cannot be read. */
-function hashOfFile(path: string): string {
-	const hash = createHash("sha256");
-	const piece = Buffer.allocUnsafe(1 << 20);
-	try {
-		const fd = openSync(path, "r");
-		try {
-			for (let n = readSync(fd, piece); n > 0; n = readSync(fd, piece)) hash.update(piece.subarray(0, n));
-		} finally {
-			closeSync(fd);
-		}
-	} catch {
-		return "";
-	}
-	return hash.digest("hex");
-}
-
-function sha256(bytes: Uint8Array): string {
-	return createHash("sha256").update(bytes).digest("hex");
 }

@@ -2,7 +2,8 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join, posix } from "node:path";
 import { CODE, RemoteError } from "../reapi/errors.js";
 import { DIRECTORY, type Digest, type Directory } from "../reapi/messages.js";
-import { type Disk, isDigest } from "./disk.js";
+import { isDigest } from "./digest.js";
+import type { Disk } from "./disk.js";
 
 /** A program of the store that is to be mounted in an action's folder. */
 export interface Mounted {

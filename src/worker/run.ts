@@ -11,7 +11,8 @@ import {
 	type Duration,
 } from "../reapi/messages.js";
 import type { Exit, Spawner } from "../util/spawner.js";
-import { type Disk, isDigest } from "./disk.js";
+import { isDigest } from "./digest.js";
+import type { Disk } from "./disk.js";
 import { isInsidePath, type Mounted, missingBlobs, stageInputs } from "./inputs.js";
 import { collectOutputs, outputPaths } from "./outputs.js";
 import { removeTree } from "./remove.js";

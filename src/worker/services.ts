@@ -128,7 +128,7 @@ export function makeServices(o: ServicesOptions): Services {
 
 	/** A result whose outputs are all still there. */
 	const known = (digest: Digest): ActionResult | undefined => {
-		const bytes = disk.getResult(digest.hash);
+		const bytes = disk.results.get(digest.hash);
 		if (bytes === undefined) return undefined;
 		try {
 			const result = ACTION_RESULT.decode(bytes);
@@ -136,7 +136,7 @@ export function makeServices(o: ServicesOptions): Services {
 		} catch {
 			// Damaged: as good as not there.
 		}
-		disk.dropResult(digest.hash);
+		disk.results.drop(digest.hash);
 		return undefined;
 	};
 
@@ -205,7 +205,7 @@ export function makeServices(o: ServicesOptions): Services {
 		if (!actionResult) throw new RemoteError(CODE.INVALID_ARGUMENT, "there is no result");
 		const missing = outputsOf(disk, actionResult).filter((d) => !disk.has(d));
 		if (missing.length > 0) throw missingBlobs(missing);
-		disk.putResult(sound(actionDigest).hash, ACTION_RESULT.encode(actionResult));
+		disk.results.put(sound(actionDigest).hash, ACTION_RESULT.encode(actionResult));
 		return actionResult;
 	});
 	streaming(METHODS.execute, ({ actionDigest, skipCacheLookup, inlineOutputFiles }, call) => {
@@ -215,7 +215,7 @@ export function makeServices(o: ServicesOptions): Services {
 			if (cached !== undefined) return { result: cached, cached: true };
 			const result = await perform(action, command, signal);
 			if (result.exitCode === 0 && action.doNotCache !== true)
-				disk.putResult(digest.hash, ACTION_RESULT.encode(result));
+				disk.results.put(digest.hash, ACTION_RESULT.encode(result));
 			return { result, cached: false };
 		};
 		return operations.start(

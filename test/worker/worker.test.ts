@@ -539,22 +539,22 @@ describe("the worker's disk", () => {
 	it("keeps results within a part of its limit, the oldest go first, also after a restart", () => {
 		const name = (n: number): string => n.toString(16).repeat(64);
 		const disk = new Disk(folder.path, 16 * 4096 * 3);
-		for (const n of [1, 2, 3]) disk.putResult(name(n), bytes(n));
+		for (const n of [1, 2, 3]) disk.results.put(name(n), bytes(n));
 		utimesSync(join(folder.path, "ac", name(1)), 1, 1);
 		utimesSync(join(folder.path, "ac", name(3)), 2, 2);
 		const again = new Disk(folder.path, 16 * 4096 * 3);
-		again.putResult(name(4), bytes(4));
-		const kept = (d: Disk) => [1, 2, 3, 4].filter((n) => d.getResult(name(n)) !== undefined);
+		again.results.put(name(4), bytes(4));
+		const kept = (d: Disk) => [1, 2, 3, 4].filter((n) => d.results.get(name(n)) !== undefined);
 		assert.deepEqual(kept(again), [2, 3, 4]);
-		again.getResult(name(2));
-		again.putResult(name(5), bytes(5));
+		again.results.get(name(2));
+		again.results.put(name(5), bytes(5));
 		assert.deepEqual(kept(again), [2, 4]);
-		assert.equal(disk.getResult(name(1)), undefined);
+		assert.equal(disk.results.get(name(1)), undefined);
 	});
 
 	it("takes an empty file that an earlier worker has left for no result", () => {
-		new Disk(folder.path, 0).putResult("a".repeat(64), Buffer.alloc(0));
-		assert.equal(new Disk(folder.path, 0).getResult("a".repeat(64)), undefined);
+		new Disk(folder.path, 0).results.put("a".repeat(64), Buffer.alloc(0));
+		assert.equal(new Disk(folder.path, 0).results.get("a".repeat(64)), undefined);
 	});
 
 	it("belongs to one worker at a time", async () => {
