@@ -107,11 +107,16 @@ export class Forcer {
 
 	/** Gives the forcer a thunk that the store need not be asked for. */
 	know(hash: ObjectHash, thunk: Thunk): void {
-		this.#thunks.set(hash, thunk);
+		if (!this.#nodes.has(hash)) this.#thunks.set(hash, thunk);
 	}
 
 	force(hash: ObjectHash): Promise<ForceOutcome> {
 		return this.#node(hash).promise;
+	}
+
+	/** How long it will take, as far as the engine that is the first to take it can tell; undefined where that one does not say. */
+	weigh(thunk: Thunk): number | undefined {
+		return this.#pools.find(({ engine }) => engine.refuses(thunk) === "")?.engine.weigh?.(thunk);
 	}
 
 	thunk(hash: ObjectHash): Thunk | ForceFailure {

@@ -98,11 +98,14 @@ export class Deferral {
 		// For the forcer of another day.
 		if (this.#o.mode === "infer") this.#o.placeholders.hide(hash, { stdout: !shown.stdout, stderr: !shown.stderr });
 		this.#o.sink(commandEvent(c, "deferred", { thunk: hash }));
-		// Where nothing is forced meanwhile the shim can write them: making files is most of what an answer takes.
-		if (this.#o.mode === "infer" && (await connection.place(files))) return undefined;
+		return this.#o.realiser.once(this.#place(connection, files), { hash, thunk });
+	}
+
+	/** The shim writes them, if it can: making files is most of what an answer takes. */
+	async #place(connection: ShimConnection, files: readonly PlacedFile[]): Promise<NotDeferred | undefined> {
+		if (await connection.place(files)) return undefined;
 		const unwritable = this.#writeAll(files);
 		if (unwritable !== undefined) return { reason: "unsupported-output", detail: unwritable };
-		if (this.#o.mode === "build") this.#o.realiser.inBackground(hash);
 		connection.finish(SILENT_SUCCESS);
 		return undefined;
 	}

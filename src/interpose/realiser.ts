@@ -5,8 +5,10 @@ import type { LocalObjects } from "../store/local.js";
 import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
+import type { Thunk } from "../thunk/types.js";
 import { followLinks, isThere } from "../util/paths.js";
 import { absolute } from "./describe.js";
+import { ownPace } from "./pace.js";
 import type { ShimReply } from "./protocol.js";
 import { fail, SILENT_FAILURE } from "./replies.js";
 
@@ -31,8 +33,10 @@ export const isStale = ({ failure }: NotForced): boolean =>
 export class Realiser {
 	readonly #o: RealiserOptions;
 	readonly #pending = new Map<Promise<ForceOutcome>, ObjectHash>();
-	/** Programs that wait for what they read. */
-	readonly #readers = new Set<Promise<boolean>>();
+	/** How fast what was deferred is sent to servers. */
+	readonly pace = ownPace();
+	/** Programs that wait for what they read, and shims that put placeholders. */
+	readonly #awaited = new Set<Promise<unknown>>();
 	/** Thunks that the build has had forced beside it. */
 	readonly #deferred = new Set<ObjectHash>();
 	/** Thunks of an earlier gg, forced beside this one. */
@@ -81,8 +85,8 @@ export class Realiser {
 
 	/** A program of the build asks for a file's content. False: it is a placeholder, and cannot be made real. */
 	makeReal(path: string): Promise<boolean> {
-		const made = this.#content(path).finally(() => this.#readers.delete(made));
-		this.#readers.add(made);
+		const made = this.#content(path).finally(() => this.#awaited.delete(made));
+		this.#awaited.add(made);
 		return made;
 	}
 
@@ -113,8 +117,8 @@ export class Realiser {
 	async settle(): Promise<NotForced[]> {
 		const failed: NotForced[] = [];
 		const adopted: [ObjectHash, NotForced][] = [];
-		while (this.#pending.size + this.#readers.size > 0) {
-			await Promise.all(this.#readers);
+		while (this.pace.release() || this.#pending.size + this.#awaited.size > 0) {
+			await Promise.all(this.#awaited);
 			for (const [promise, hash] of [...this.#pending]) {
 				const outcome = await promise;
 				this.#pending.delete(promise);
@@ -129,10 +133,33 @@ export class Realiser {
 		return failed;
 	}
 
-	/** Has a thunk forced beside the build. */
-	inBackground(hash: ObjectHash): void {
-		const promise = this.#o.forcer.force(hash);
+	/** Once its placeholders stand (`placing` gives no trouble), a build has a thunk forced beside itself. */
+	once<T>(
+		placing: Promise<T | undefined>,
+		thunk: { readonly hash: ObjectHash; readonly thunk: Thunk },
+	): Promise<T | undefined> {
+		const begun = placing.then((trouble) => {
+			if (trouble === undefined && this.#o.mode === "build") this.#inBackground(thunk);
+			return trouble;
+		});
+		const done: Promise<unknown> = begun.catch(() => undefined).finally(() => this.#awaited.delete(done));
+		this.#awaited.add(done);
+		return begun;
+	}
+
+	/** At once or, where that is far from here, when there is time for it. */
+	#inBackground({ hash, thunk }: { readonly hash: ObjectHash; readonly thunk: Thunk }): void {
 		this.#deferred.add(hash);
+		const weight = this.#o.forcer.weigh(thunk);
+		if (weight === undefined) this.#begin(hash, thunk);
+		// What it needs would begin with it.
+		else this.pace.hold(thunk.thunks.length > 0 ? -1 : weight, () => this.#begin(hash, thunk));
+		this.pace.answered();
+	}
+
+	#begin(hash: ObjectHash, thunk: Thunk): void {
+		this.#o.forcer.know(hash, thunk);
+		const promise = this.#o.forcer.force(hash);
 		this.#pending.set(promise, hash);
 		void promise.then((outcome) => {
 			if (outcome.kind === "failed") this.#deferring = false;

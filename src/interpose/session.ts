@@ -106,6 +106,7 @@ export class Session {
 	async #handle(connection: ShimConnection): Promise<void> {
 		const { request } = connection;
 		const started = performance.now();
+		this.realiser.pace.asked();
 		if (this.#o.remembers === true) this.#asked.add([request.cwd, ...request.argv.slice(1)].join("\0"));
 		if (request.env.has("GG_BYPASS"))
 			return this.#local(connection, started, local("environment", "GG_BYPASS is set", this.#o.placeholders.all()));
