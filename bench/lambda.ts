@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { boundsOf, Recording } from "./cluster-recording.js";
 import { watchSelf } from "./infer.js";
 import type { ReplayMessage, ReplaySettings, Tally } from "./lambda-replay.js";
+import { profiling } from "./profile.js";
 import { type Project, projectNamed } from "./projects.js";
 import { BenchError, GG, mainOf, must, quote, requireGg, underGg } from "./run.js";
 import { coldTree } from "./speed-builds.js";
@@ -16,6 +17,8 @@ import { startStub } from "./stub.js";
 import { BENCH_DIR, fresh, open, remove, type Workspace } from "./workspace.js";
 
 const UNCAPPED = Number.MAX_SAFE_INTEGER;
+/** Microseconds between two samples of a profile. */
+const PROFILE_US = 500;
 const AWS = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "us-east-1" };
 
 interface Replay {
@@ -63,8 +66,17 @@ function engineOf(replay: Replay, store: string, slots: number, access = "read-w
 	return `--store ${quote(`file://${store}?access=${access}`)} --jobs ${slots} --engine ${quote(engine)}`;
 }
 
+/** The environment by which gg's process says what it took, and leaves a profile in the folder `profiles`, when there is one. */
+function watching(root: string, profiles: string, row: string) {
+	const { env, spent } = watchSelf(root);
+	if (profiles === "") return { env, spent };
+	mkdirSync(profiles, { recursive: true });
+	const profiled = profiling(root, join(profiles, `lambda-${row}.cpuprofile`), PROFILE_US, env);
+	return { env: { ...env, ...profiled }, spent };
+}
+
 /** So many independent compiles of two seconds each, against as many bare calls that take as long. */
-async function sleepRow(count: number, slots: number, atOnce: boolean): Promise<void> {
+async function sleepRow(count: number, slots: number, atOnce: boolean, profiles: string): Promise<void> {
 	const project = join(BENCH_DIR, "lambda-sleep-sources");
 	rmSync(project, { recursive: true, force: true });
 	mkdirSync(project, { recursive: true });
@@ -89,7 +101,7 @@ async function sleepRow(count: number, slots: number, atOnce: boolean): Promise<
 		);
 		const { ours, tally, cpu } = await withReplay(settings, async (replay) => {
 			const force = `${quote(GG)} force --no-status ${engineOf(replay, store, slots, "read-only")}`;
-			const { env: watched, spent } = watchSelf(workspace.root);
+			const { env: watched, spent } = watching(workspace.root, profiles, "sleep");
 			const ran = await must(force, { cwd: workspace.src, env: { ...env, ...watched } });
 			return { ours: ran, tally: await replay.tally(), cpu: spent().cpu };
 		});
@@ -130,6 +142,7 @@ async function recordedRow(
 	capMs: number,
 	makeJobs: number,
 	atOnce: boolean,
+	profiles: string,
 ): Promise<void> {
 	const recording = new Recording(project.name);
 	if (!recording.isComplete)
@@ -163,7 +176,7 @@ async function recordedRow(
 		await withReplay(settings, async (replay) => {
 			const engine = engineOf(replay, store, slots);
 			const line = row === "force" ? `${quote(GG)} force --no-status ${engine}` : underGg(`build ${engine}`, build);
-			const { env: watched, spent } = watchSelf(workspace.root);
+			const { env: watched, spent } = watching(workspace.root, profiles, `${row}-${project.name}`);
 			const ran = await must(`timeout -k 20 900 ${line}`, { cwd: workspace.src, env: { ...env, ...watched } });
 			const tally = await replay.tally();
 			const { cpu } = spent();
@@ -213,7 +226,7 @@ function report(row: string, { project, slots, capMs, seconds, cpu, stub, tally,
 	console.log(`       ${used(tally, said, cpu)}`);
 }
 
-const USAGE = `usage: lambda.js [--project P] [--slots N] [--cap SECONDS|none] [--make-jobs N] [--no-latency] [sleep|build|force]...
+const USAGE = `usage: lambda.js [--project P] [--slots N] [--cap SECONDS|none] [--make-jobs N] [--no-latency] [--cpu-prof FOLDER] [sleep|build|force]...
 
 sleep   gg force of 1,000 compiles that take 2 s each, against 1,000 bare calls of the SDK that take as long
 build   gg build of a project that cluster.js has recorded, ffmpeg-reduced unless told
@@ -221,6 +234,7 @@ force   gg force after gg infer of it
 
 --no-latency: invocations and new instances take no time of their own, which is the most that packing thunks, or workers that
 stay, could win
+--cpu-prof: a profile of gg's process is left there for each row; it takes CPU of its own
 `;
 
 async function main(): Promise<number> {
@@ -233,6 +247,7 @@ async function main(): Promise<number> {
 			cap: { type: "string", default: "none" },
 			"no-latency": { type: "boolean", default: false },
 			"make-jobs": { type: "string", default: "16" },
+			"cpu-prof": { type: "string", default: "" },
 			help: { type: "boolean", default: false },
 		},
 	});
@@ -244,8 +259,9 @@ async function main(): Promise<number> {
 	requireGg();
 	const [slots, makeJobs] = [Number(values.slots), Number(values["make-jobs"])];
 	const capMs = values.cap === "none" ? UNCAPPED : Number(values.cap) * 1000;
+	const profiles = values["cpu-prof"] === "" ? "" : resolve(values["cpu-prof"]);
 	for (const row of rows) {
-		if (row === "sleep") await sleepRow(Number(values.count), slots, values["no-latency"]);
+		if (row === "sleep") await sleepRow(Number(values.count), slots, values["no-latency"], profiles);
 		else
 			await recordedRow(
 				row as "build" | "force",
@@ -254,6 +270,7 @@ async function main(): Promise<number> {
 				capMs,
 				makeJobs,
 				values["no-latency"],
+				profiles,
 			);
 	}
 	return 0;

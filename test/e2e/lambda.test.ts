@@ -241,6 +241,22 @@ describe("the engine lambda", () => {
 		assert.deepEqual([lambda.instances, RESULTS(lambda)], [1, 5]);
 	});
 
+	it("asks no instance twice for a thunk, though each is new and has nothing", async () => {
+		const p = project(FILES);
+		const expected = await plain(p);
+		const { lambda, engine, store } = await service(p, {
+			most: 1,
+			fault: (call) => (call % 2 === 0 ? "killed" : undefined),
+		});
+		const args = ["build", "--store", store, "-j", "1", "--engine", engine, "make"];
+		const ended = await p.gg(args, { env: CREDENTIALS });
+		assert.equal(ended.status, 0, ended.stderr);
+		p.assertSameTree(expected.aside);
+		const missing = lambda.replies.filter((reply) => reply.kind === "missing").length;
+		assert.deepEqual([RESULTS(lambda), missing], [5, 0]);
+		assert.ok(lambda.instances > 5, `${lambda.instances} instances`);
+	});
+
 	it("stores again what the storage backend has lost", async () => {
 		const p = project({ ...FILES, Makefile: `${FILES.Makefile}empty: one.o; rm -rf $(SHARED)/*\n` });
 		const expected = await plain(p);

@@ -9,6 +9,7 @@ import { Turns } from "../../src/engines/lambda/turns.js";
 import { digestNamed, nameOfDigest } from "../../src/lambda/payload.js";
 import { MOST_BLOBS, packBlobs, unpackBlobs, unpackBlobsAside } from "../../src/storage/block.js";
 import type { Storage } from "../../src/storage/types.js";
+import { UserError } from "../../src/util/result.js";
 
 describe("the address of a function", () => {
 	it("is a region, a name and an endpoint, each with a default", () => {
@@ -217,35 +218,93 @@ describe("what a call carries", () => {
 		assert.deepEqual(requests, { gets: 2, puts: 1 });
 	});
 
-	it("is one block again where it came with several actions before", async () => {
-		const { records, requests, storage } = noting();
+	/** Carries the same until what is done beside that has put one record more. */
+	async function untilStored(carrier: Carrier, blobs: readonly Blob[], { requests }: ReturnType<typeof noting>) {
+		const { puts } = requests;
+		for (let calls = 1; calls < 200; calls++) {
+			await carrier.carry(blobs);
+			await new Promise((resolve) => setImmediate(resolve));
+			if (requests.puts > puts) return;
+		}
+		assert.fail("nothing was stored");
+	}
+	const held = (records: ReadonlyMap<string, Buffer>, name = ""): number => {
+		const unpacked = unpackBlobs(records.get(`blocks/${name}`) ?? NO_BLOCK);
+		return unpacked.ok ? unpacked.value.length : -1;
+	};
+	const NO_BLOCK = Buffer.from("none");
+
+	it("is one block again where it came with several actions before, once calls have named many", async () => {
+		const noted = noting();
+		const { records, requests, storage } = noted;
 		const carrier = new Carrier(storage);
 		const [one, two] = [some(30, 10_000, "one"), some(30, 10_000, "two")];
-		const first = await carrier.carry(one);
-		const second = await carrier.carry(two);
-		assert.deepEqual([first.blocks.length, second.blocks.length], [1, 1]);
-		const both = await carrier.carry([...one.slice(0, 3), ...two.slice(0, 3)]);
-		assert.deepEqual([both.blocks.length, both.inline.length], [1, 0]);
-		const unpacked = unpackBlobs(records.get(`blocks/${both.blocks[0]!}`)!);
-		assert.ok(unpacked.ok);
-		assert.equal(unpacked.value.length, 60);
+		await carrier.carry(one);
+		await carrier.carry(two);
+		const parts = [...one.slice(0, 3), ...two.slice(0, 3)];
+		assert.equal((await carrier.carry(parts)).blocks.length, 2);
+		await untilStored(carrier, parts, noted);
+		const both = await carrier.carry(parts);
+		assert.deepEqual([both.blocks.length, both.inline.length, held(records, both.blocks[0])], [1, 0, 60]);
 		assert.deepEqual((await carrier.carry(one)).blocks, both.blocks);
-		assert.deepEqual((await carrier.carry([...two, ...some(30, 10_000, "three")])).blocks.length, 1);
-		assert.equal(requests.puts, 4);
+		assert.equal(requests.puts, 3);
 	});
 
-	it("is not given up for another action's file that has changed since", async () => {
+	it("is joined with what another client has put there, but for a block whose file has changed since", async () => {
+		for (const isChanged of [false, true]) {
+			const noted = noting();
+			const [one, two] = [some(30, 10_000, "one"), some(30, 10_000, "two")];
+			await new Carrier(noted.storage).carry(one);
+			let isGone = false;
+			const passing: Blob = { digest: one[0]!.digest, read: () => (isGone ? undefined : one[0]!.read()) };
+			const carrier = new Carrier(noted.storage);
+			const old = await carrier.carry([passing, ...one.slice(1)]);
+			await carrier.carry(two);
+			isGone = isChanged;
+			const parts = [passing, two[5]!, ...some(10, 10_000, "small")];
+			await untilStored(carrier, parts, noted);
+			const { blocks, inline } = await carrier.carry(parts);
+			assert.deepEqual([inline.length, blocks.includes(old.blocks[0]!)], [0, isChanged]);
+			assert.deepEqual(
+				blocks.map((name) => held(noted.records, name)).sort((a, b) => a - b),
+				isChanged ? [30, 40] : [70],
+			);
+		}
+	});
+
+	it("is what calls have held again and again no more, once that is a block", async () => {
+		const noted = noting();
+		const carrier = new Carrier(noted.storage);
+		const small = some(20, 5_000, "small");
+		// Not before it has cost more than storing it is worth: ten times 100 KB.
+		for (let calls = 1; calls <= 11; calls++) await carrier.carry(small);
+		assert.equal(noted.requests.puts, 0);
+		await untilStored(carrier, small, noted);
+		const { blocks, inline } = await carrier.carry(small);
+		assert.deepEqual([inline.length, blocks.length, held(noted.records, blocks[0])], [0, 1, 20]);
+		// Two of them are named, and nothing of what is new is stored with them.
+		const other = await carrier.carry([...some(2, 5_000, "other"), ...small.slice(0, 2)]);
+		assert.deepEqual([other.blocks, unpackBlobs(other.inline).ok], [blocks, true]);
+		assert.deepEqual(noted.requests, { gets: 0, puts: 1 });
+	});
+
+	it("goes on within calls while the storage backend takes no block of it", async () => {
 		const { storage } = noting();
-		const carrier = new Carrier(storage);
-		const [one, two] = [some(30, 10_000, "one"), some(30, 10_000, "two")];
-		let isGone = false;
-		const passing: Blob = { digest: one[0]!.digest, read: () => (isGone ? undefined : one[0]!.read()) };
-		const old = await carrier.carry([passing, ...one.slice(1)]);
-		await carrier.carry(two);
-		isGone = true;
-		const both = await carrier.carry([one[5]!, two[5]!]);
-		assert.equal(both.blocks.length, 1);
-		assert.deepEqual((await carrier.carry([passing])).blocks, old.blocks);
+		let asked = 0;
+		const broken: Storage = {
+			...storage,
+			putRecord: async () => {
+				asked += 1;
+				throw new UserError({ reason: "storage", message: "no", hint: "none" });
+			},
+		};
+		const carrier = new Carrier(broken);
+		for (let i = 0; i < 60; i++) {
+			const { inline, blocks } = await carrier.carry(some(20, 5_000, "small"));
+			assert.deepEqual([unpackBlobs(inline).ok, blocks], [true, []]);
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		assert.ok(asked > 1 && asked < 10, `${asked} times`);
 	});
 
 	it("is read piece by piece, and others have their turn in between", async () => {
@@ -304,7 +363,8 @@ describe("what a call carries", () => {
 		const carrier = new Carrier(storage);
 		const [large] = some(1, 5_000_000);
 		carrier.stored(large!.digest.hash);
-		assert.deepEqual(await carrier.carry([large!]), { inline: Buffer.alloc(0), blocks: [], objects: [large] });
+		const { from: _, ...carried } = await carrier.carry([large!]);
+		assert.deepEqual(carried, { inline: Buffer.alloc(0), blocks: [], objects: [large] });
 		assert.deepEqual(requests, { gets: 0, puts: 0 });
 	});
 
@@ -312,12 +372,36 @@ describe("what a call carries", () => {
 		const { records, requests, storage } = noting();
 		const carrier = new Carrier(storage);
 		const [large] = some(1, 300_000);
-		const { blocks } = await carrier.carry([large!]);
-		records.set(`blocks/${blocks[0]!}`, Buffer.from("cut short"));
-		carrier.forget(new Set([large!.digest.hash]));
+		const first = await carrier.carry([large!]);
+		records.set(`blocks/${first.blocks[0]!}`, NO_BLOCK);
+		carrier.forget(new Set([large!.digest.hash]), first);
 		await carrier.carry([large!]);
 		assert.equal(requests.puts, 2);
-		assert.ok(unpackBlobs(records.get(`blocks/${blocks[0]!}`)!).ok);
+		assert.equal(held(records, first.blocks[0]), 1);
+	});
+
+	it("is stored again but once, however many instances have missed it", async () => {
+		const { requests, storage } = noting();
+		const carrier = new Carrier(storage);
+		const toolchain = some(60, 10_000).map((blob) => ({ ...blob, isShared: true }));
+		const calls = await Promise.all(Array.from({ length: 20 }, () => carrier.carry(toolchain)));
+		assert.equal(requests.puts, 1);
+		const all = new Set(toolchain.map((blob) => blob.digest.hash));
+		for (const call of calls) {
+			carrier.forget(all, call);
+			await carrier.carry(toolchain);
+		}
+		assert.equal(requests.puts, 2);
+	});
+
+	it("is carried anew as a whole where one blob of an action's own block is missing", async () => {
+		const { storage } = noting();
+		const carrier = new Carrier(storage);
+		const own = some(60, 10_000);
+		const first = await carrier.carry(own);
+		carrier.forget(new Set([own[7]!.digest.hash]), first);
+		const { blocks, inline } = await carrier.carry(own.slice(20, 30));
+		assert.deepEqual([blocks, unpackBlobs(inline).ok], [[], true]);
 	});
 });
 

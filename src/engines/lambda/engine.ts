@@ -151,8 +151,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 				MORE_TMP,
 			);
 		const action = makeAction(hash, thunk, root.digest, { platform: [], timeoutMs: o.timeoutMs });
-		const { blobs, done } = roots.unsent(root);
-		let wanted = allBlobs(action, blobs);
+		const wanted = allBlobs(action, roots.unsent(root, { all: true }).blobs);
 		for (let round = 1; round <= ROUNDS; round++) {
 			if (unwanted.aborted) return declined(UNWANTED);
 			const carried: Carried = await carrier.carry(wanted);
@@ -168,18 +167,13 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			if (reply.kind === "declined") return reply;
 			if (reply.kind === "hello") return declined("the function is of another version of gg", UPDATE);
 			count(reply.timings);
-			if (reply.kind === "result") {
-				done();
-				return take(thunk, reply);
-			}
+			if (reply.kind === "result") return take(thunk, reply);
 			if (reply.kind === "failed") {
 				const hint = HINTS.get(reply.reason === "limit" && thunk.timeout > 0 ? "own limit" : reply.reason);
 				return declined(reply.reason === "storage" ? `in the function, ${reply.message}` : reply.message, hint);
 			}
-			const missing = new Set(reply.blobs.map((name) => digestNamed(name)?.hash ?? ""));
-			// An instance that is new lacks what others had long ago. What was stored and is not there any more is stored again.
-			if (round > 1) carrier.forget(missing);
-			wanted = allBlobs(action, roots.unsent(root, { all: true }).blobs);
+			// What was stored and is not there any more is stored again.
+			carrier.forget(new Set(reply.blobs.map((name) => digestNamed(name)?.hash ?? "")), carried);
 		}
 		return declined(
 			`the function, which keeps files in ${func.storage}, does not find what was put into ${o.storageName}`,
