@@ -44,6 +44,14 @@ export function readUnmade(thunk: Thunk, path: string): ExecutionFailure {
 	};
 }
 
+export function neverStill(thunk: Thunk): ExecutionFailure {
+	return {
+		reason: "input-changed",
+		message: `files of ${thunk.args[0]} were changed each time while it ran`,
+		hint: "run the build by `gg build --jobs 1 COMMAND`, which defers nothing",
+	};
+}
+
 export function notStarted(thunk: Thunk, end: { errno: number; what: string }): ExecutionFailure {
 	if (end.what.startsWith("namespace")) {
 		return {

@@ -9,13 +9,14 @@ import type { Output, OutputPath, Thunk } from "../thunk/types.js";
 import { copyFileAtomic } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Exit, NotStarted, Spawner } from "../util/spawner.js";
-import { notStarted, notWritten, otherProcessor, outOfTime, readUnmade, toolChanged } from "./failures.js";
+import { neverStill, notStarted, notWritten, otherProcessor, outOfTime, readUnmade, toolChanged } from "./failures.js";
 import { Inputs, type Placed, type PlacedInputs } from "./inputs.js";
 import { hasFailed, nameKept } from "./kept.js";
 import { namespaceSteps } from "./namespace.js";
 import { encodeView, takeTrace, viewEnvironment } from "./observe.js";
 import { isForOtherProcessor } from "./processor.js";
 import type { ScratchFolders } from "./scratch.js";
+import { standingAt } from "./standing.js";
 import { startPath } from "./start-path.js";
 import type { Execution, ExecutionFailure, Executor } from "./types.js";
 import { noteOrder } from "./written-order.js";
@@ -88,15 +89,17 @@ class LocalExecutor implements Executor {
 	async execute(hash: ObjectHash, thunk: Thunk): Promise<Execution> {
 		if (isForOtherProcessor(thunk)) return impossible(otherProcessor(thunk));
 		const hidden = new Set<string>();
+		const unsteady = new Set<string>();
 		for (let round = 1; ; round++) {
-			const { execution, again } = await this.#attempt(hash, thunk, hidden);
-			if (!again || round === MAX_ROUNDS) return execution;
+			const { execution, again } = await this.#attempt(hash, thunk, hidden, unsteady);
+			if (!again) return execution;
+			if (round === MAX_ROUNDS) return impossible(neverStill(thunk));
 		}
 	}
 
-	async #attempt(hash: ObjectHash, thunk: Thunk, hidden: Set<string>): Promise<Attempt> {
+	async #attempt(hash: ObjectHash, thunk: Thunk, hidden: Set<string>, unsteady: Set<string>): Promise<Attempt> {
 		const { facts, scratch, keep } = this.#o;
-		const inputs = this.#inputs.place(thunk);
+		const inputs = this.#inputs.place(thunk, unsteady);
 		if ("reason" in inputs) return final(impossible(inputs));
 		const executable = thunk.executables[0];
 		if (executable === undefined || facts.get(executable.name)?.hash !== executable.hash)
@@ -105,13 +108,17 @@ class LocalExecutor implements Executor {
 		let keepFolder = false;
 		try {
 			const staged = thunk.outputPaths.map((p, i) => ({ ...p, file: join(folder, `out${i}`) }));
+			const here = inputs.placed.filter((p) => p.source === p.path && !facts.isSystem(p.path));
+			const paths = here.map((p) => p.path);
+			const stood = standingAt(paths);
 			const run: Run = { thunk, program: executable.name, inputs, folder, staged, hidden };
 			const end = await this.#run(run);
 			const execution = this.#finish(run, end);
-			const changed = inputs.placed.some(
-				(p) => p.source === p.path && !facts.isSystem(p.path) && facts.get(p.path)?.hash !== p.hash,
-			);
-			if (changed) return { execution, again: true };
+			// The content alone may have been another one meanwhile.
+			const stands = standingAt(paths);
+			const changed = here.filter((p, i) => stands[i] !== stood[i] || facts.get(p.path)?.hash !== p.hash);
+			for (const { path } of changed) unsteady.add(path);
+			if (changed.length > 0) return { execution, again: true };
 			const seen = this.#checkReads(run, execution);
 			if (seen !== undefined) return seen;
 			keepFolder = keep && hasFailed(execution);

@@ -24,6 +24,8 @@ export interface PlacedInputs {
 	readonly shape: readonly Shape[];
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 export interface InputsOptions {
 	readonly objects: LocalObjects;
 	readonly facts: FileFacts;
@@ -42,13 +44,14 @@ export class Inputs {
 		this.#o = options;
 	}
 
-	place(thunk: Thunk): PlacedInputs | ExecutionFailure {
+	/** `unsteady`: files that are not to be used where they are, because the build goes on changing them. */
+	place(thunk: Thunk, unsteady: ReadonlySet<string> = NONE): PlacedInputs | ExecutionFailure {
 		const { objects, facts, whole } = this.#o;
 		const placed: Placed[] = [];
 		const shape: Shape[] = [];
 		for (const item of thunk.values) {
 			if (!item.name.startsWith("/")) continue;
-			const found = this.#find(item.name, item.hash, false);
+			const found = this.#find(item.name, item.hash, false, unsteady);
 			if ("reason" in found) return found;
 			placed.push(found);
 		}
@@ -65,7 +68,7 @@ export class Inputs {
 					shape.push([e.kind, path, e.hash]);
 					continue;
 				}
-				const found = this.#find(path, e.hash, e.kind === "executable");
+				const found = this.#find(path, e.hash, e.kind === "executable", unsteady);
 				if ("reason" in found) return found;
 				placed.push(found);
 			}
@@ -85,10 +88,11 @@ export class Inputs {
 		return paths;
 	}
 
-	#find(path: string, hash: ObjectHash, executable: boolean): Placed | ExecutionFailure {
+	#find(path: string, hash: ObjectHash, executable: boolean, unsteady: ReadonlySet<string>): Placed | ExecutionFailure {
 		const fact = this.#o.facts.get(path);
-		if (fact?.hash === hash) return { path, hash, source: path, executable: fact.executable };
-		const source = this.#o.objects.file(hash);
+		const isHere = fact?.hash === hash;
+		if (isHere && !unsteady.has(path)) return { path, hash, source: path, executable: fact.executable };
+		const source = this.#o.objects.file(hash) ?? (isHere ? path : undefined);
 		return source === undefined ? changed(path, fact !== undefined) : { path, hash, source, executable };
 	}
 
