@@ -87,6 +87,11 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const spawner = startSpawner(natives.spawner);
 	spawner.folder(folder);
 	const scratch = new ScratchFolders(join(ggDir, "tmp"));
+	let inputs: string | undefined;
+	store.objects.meanwhileIn(() => {
+		inputs ??= scratch.take();
+		return join(inputs, "inputs");
+	});
 	const modes = new Map<ObjectHash, number>();
 	const closing: (() => void | Promise<void>)[] = [];
 	const servers: ReapiEngine[] = [];
@@ -231,6 +236,8 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 			try {
 				placeholders.close();
 				facts.flush();
+				store.objects.endMeanwhile();
+				if (inputs !== undefined) scratch.release(inputs);
 				store.close();
 				scratch.close();
 			} finally {

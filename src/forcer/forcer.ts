@@ -114,9 +114,11 @@ export class Forcer {
 		return this.#node(hash).promise;
 	}
 
-	/** How long it will take, as far as the engine that is the first to take it can tell; undefined where that one does not say. */
+	/** How long it will take, as far as an engine can tell; undefined where one that takes it does not say. */
 	weigh(thunk: Thunk): number | undefined {
-		return this.#pools.find(({ engine }) => engine.refuses(thunk) === "")?.engine.weigh?.(thunk);
+		const takers = this.#pools.filter(({ engine }) => engine.refuses(thunk) === "");
+		const [first] = takers;
+		return takers.every(({ engine }) => engine.weigh !== undefined) ? first?.engine.weigh?.(thunk) : undefined;
 	}
 
 	thunk(hash: ObjectHash): Thunk | ForceFailure {

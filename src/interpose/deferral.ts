@@ -71,7 +71,9 @@ export class Deferral {
 	async defer(connection: ShimConnection, c: Case, found: Found | undefined): Promise<NotDeferred | undefined> {
 		// The dependency file is part of what make sees at once.
 		let depfiles: readonly WrittenDepfile[] | undefined =
-			found === undefined || this.#o.verifyDeps ? undefined : this.#o.recorder.depfilesOf(c, found);
+			found === undefined || this.#o.verifyDeps || !this.#o.recorder.keepInputs(found)
+				? undefined
+				: this.#o.recorder.depfilesOf(c, found);
 		let what: { readonly hash: ObjectHash; readonly thunk: Thunk } | undefined = found;
 		const files: PlacedFile[] = [];
 		if (depfiles === undefined || what === undefined) {
@@ -98,15 +100,13 @@ export class Deferral {
 		// For the forcer of another day.
 		if (this.#o.mode === "infer") this.#o.placeholders.hide(hash, { stdout: !shown.stdout, stderr: !shown.stderr });
 		this.#o.sink(commandEvent(c, "deferred", { thunk: hash }));
-		return this.#o.realiser.once(this.#place(connection, files), { hash, thunk });
-	}
-
-	/** The shim writes them, if it can: making files is most of what an answer takes. */
-	async #place(connection: ShimConnection, files: readonly PlacedFile[]): Promise<NotDeferred | undefined> {
-		if (await connection.place(files)) return undefined;
+		// Where nothing is forced meanwhile the shim can write them: making files is most of what an answer takes.
+		if (this.#o.mode === "infer" && (await connection.place(files))) return undefined;
 		const unwritable = this.#writeAll(files);
 		if (unwritable !== undefined) return { reason: "unsupported-output", detail: unwritable };
+		if (this.#o.mode === "build") this.#o.realiser.inBackground(hash, thunk);
 		connection.finish(SILENT_SUCCESS);
+		this.#o.realiser.pace.answered();
 		return undefined;
 	}
 

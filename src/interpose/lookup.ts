@@ -180,6 +180,11 @@ export class Lookup {
 		return text !== undefined && this.#objects.get(target)?.toString() === text;
 	}
 
+	/** What a Tree lists; nothing if the store does not have it. */
+	entries(hash: ObjectHash): readonly TreeEntry[] {
+		return this.#tree(hash)?.entries ?? [];
+	}
+
 	#tree(hash: ObjectHash): KnownTree | undefined {
 		let tree = this.#trees.get(hash);
 		if (tree === undefined && !this.#trees.has(hash)) {

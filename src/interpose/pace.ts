@@ -46,7 +46,7 @@ export class Pace {
 		this.#quiet = 0;
 	}
 
-	/** A command was answered before it has run. */
+	/** A command was answered without being run. */
 	answered(): void {
 		this.#answered += 1;
 		if (this.#answered % ANSWERS === 0) this.#begin(1);

@@ -1,3 +1,4 @@
+import { failure, storeFailure } from "../forcer/failures.js";
 import type { ForceOutcome, Forcer, NotForced } from "../forcer/forcer.js";
 import type { LocalPlan } from "../models/types.js";
 import type { Sink } from "../report/events.js";
@@ -35,8 +36,8 @@ export class Realiser {
 	readonly #pending = new Map<Promise<ForceOutcome>, ObjectHash>();
 	/** How fast what was deferred is sent to servers. */
 	readonly pace = ownPace();
-	/** Programs that wait for what they read, and shims that put placeholders. */
-	readonly #awaited = new Set<Promise<unknown>>();
+	/** Programs that wait for what they read. */
+	readonly #readers = new Set<Promise<boolean>>();
 	/** Thunks that the build has had forced beside it. */
 	readonly #deferred = new Set<ObjectHash>();
 	/** Thunks of an earlier gg, forced beside this one. */
@@ -85,8 +86,8 @@ export class Realiser {
 
 	/** A program of the build asks for a file's content. False: it is a placeholder, and cannot be made real. */
 	makeReal(path: string): Promise<boolean> {
-		const made = this.#content(path).finally(() => this.#awaited.delete(made));
-		this.#awaited.add(made);
+		const made = this.#content(path).finally(() => this.#readers.delete(made));
+		this.#readers.add(made);
 		return made;
 	}
 
@@ -117,8 +118,8 @@ export class Realiser {
 	async settle(): Promise<NotForced[]> {
 		const failed: NotForced[] = [];
 		const adopted: [ObjectHash, NotForced][] = [];
-		while (this.pace.release() || this.#pending.size + this.#awaited.size > 0) {
-			await Promise.all(this.#awaited);
+		while (this.pace.release() || this.#pending.size + this.#readers.size > 0) {
+			await Promise.all(this.#readers);
 			for (const [promise, hash] of [...this.#pending]) {
 				const outcome = await promise;
 				this.#pending.delete(promise);
@@ -133,33 +134,24 @@ export class Realiser {
 		return failed;
 	}
 
-	/** Once its placeholders stand (`placing` gives no trouble), a build has a thunk forced beside itself. */
-	once<T>(
-		placing: Promise<T | undefined>,
-		thunk: { readonly hash: ObjectHash; readonly thunk: Thunk },
-	): Promise<T | undefined> {
-		const begun = placing.then((trouble) => {
-			if (trouble === undefined && this.#o.mode === "build") this.#inBackground(thunk);
-			return trouble;
-		});
-		const done: Promise<unknown> = begun.catch(() => undefined).finally(() => this.#awaited.delete(done));
-		this.#awaited.add(done);
-		return begun;
-	}
-
-	/** At once or, where that is far from here, when there is time for it. */
-	#inBackground({ hash, thunk }: { readonly hash: ObjectHash; readonly thunk: Thunk }): void {
+	/** Has a thunk forced beside the build: at once or, where that is far from here, when there is time for it. */
+	inBackground(hash: ObjectHash, thunk: Thunk): void {
 		this.#deferred.add(hash);
 		const weight = this.#o.forcer.weigh(thunk);
 		if (weight === undefined) this.#begin(hash, thunk);
 		// What it needs would begin with it.
 		else this.pace.hold(thunk.thunks.length > 0 ? -1 : weight, () => this.#begin(hash, thunk));
-		this.pace.answered();
 	}
 
 	#begin(hash: ObjectHash, thunk: Thunk): void {
 		this.#o.forcer.know(hash, thunk);
-		const promise = this.#o.forcer.force(hash);
+		let promise: Promise<ForceOutcome>;
+		try {
+			promise = this.#o.forcer.force(hash);
+		} catch (error) {
+			// Its answer was given before, so that nobody else would hear of it.
+			promise = Promise.resolve(failure(hash, thunk, storeFailure(error)));
+		}
 		this.#pending.set(promise, hash);
 		void promise.then((outcome) => {
 			if (outcome.kind === "failed") this.#deferring = false;

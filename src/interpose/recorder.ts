@@ -17,6 +17,7 @@ import { isThere, linksTo } from "../util/paths.js";
 import type { Case } from "./case.js";
 import { absolute, type Described, describe, relevantEnv } from "./describe.js";
 import { refusalOf } from "./generic-trace.js";
+import { KeptInputs } from "./kept-inputs.js";
 import { type Found, groupAbsent, Lookup } from "./lookup.js";
 import { onceTwins } from "./once-twins.js";
 import type { RanReport } from "./protocol.js";
@@ -64,19 +65,26 @@ export class Recorder {
 	readonly #o: RecorderOptions;
 	readonly #lookup: Lookup;
 	readonly #depcache: DepCache;
-	readonly #startedAt = Date.now();
 	readonly #systemFolders = new Map<string, boolean>();
+	readonly #kept: KeptInputs;
 	#warnedStore = false;
 
 	constructor(options: RecorderOptions) {
 		this.#o = options;
 		this.#lookup = new Lookup(options.facts, options.store);
 		this.#depcache = new DepCache(options.ggDir);
+		this.#kept = new KeptInputs({ ...options, entries: (tree) => this.#lookup.entries(tree) });
 	}
 
 	/** Writes what is remembered of the commands. */
 	close(): void {
 		this.#depcache.close();
+		this.#kept.close();
+	}
+
+	/** Keeps the inputs of a thunk that an earlier gg has described, as `describe` does. False: one is not what it was. */
+	keepInputs({ thunk }: Found): boolean {
+		return this.#kept.keepOf(thunk);
 	}
 
 	/** An earlier thunk of the same command whose inputs are as they were. */
@@ -142,7 +150,7 @@ export class Recorder {
 		if ("reason" in described) return described;
 		const twins = onceTwins(looked, c.toolchain.files);
 		if ("reason" in twins) return twins;
-		const changed = this.#keepBuilt(c, described.thunk, looked);
+		const changed = this.#kept.keep(described.thunk, looked, c.toolchain.files);
 		if (changed !== undefined) return { reason: "changed-meanwhile", detail: changed };
 		return { ...described, listed: twins.listed };
 	}
@@ -174,19 +182,6 @@ export class Recorder {
 			}
 			return there;
 		});
-	}
-
-	/**
-	 * Copies files that may be gone or changed when the thunk runs: whatever lies in the tree and is not older than the build.
-	 * Returns one that is no longer what it was when it was looked at.
-	 */
-	#keepBuilt(c: Case, thunk: Thunk, looked: ReadonlyMap<string, FileFact>): string | undefined {
-		for (const [path, fact] of looked) {
-			if (fact.placeholder !== undefined || (fact.mtimeMs < this.#startedAt && !thunk.inout.includes(path))) continue;
-			if (this.#o.facts.isSystem(path) || c.toolchain.files.has(path)) continue;
-			if (this.#o.store.objects.putFile(path, fact.hash) !== fact.hash) return path;
-		}
-		return undefined;
 	}
 
 	/** The depfiles of an earlier run, which make sees at once; undefined if they are not known. */

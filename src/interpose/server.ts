@@ -93,11 +93,13 @@ function serve(socket: Socket, handlers: ShimHandlers): void {
 						finish: (reply) => void socket.end(encodeReply(reply)),
 						place: (files) =>
 							new Promise((resolve) => {
+								if (socket.destroyed) return resolve(true);
 								onPlaced = resolve;
 								socket.write(encodeReply({ kind: "place", files }));
 							}),
 						run: (reply) =>
 							new Promise((resolve) => {
+								if (socket.destroyed) return resolve(undefined);
 								onRan = resolve;
 								socket.write(encodeReply(reply));
 							}),

@@ -179,6 +179,7 @@ export class Session {
 			const result = loadResult(this.#o.store, found.hash);
 			if (result !== undefined && this.#recorder.deliver(c, found.thunk, result)) {
 				this.#o.sink(commandEvent(c, "cached", { thunk: found.hash }));
+				this.realiser.pace.answered();
 				return connection.finish(replyOf(result, request));
 			}
 		}

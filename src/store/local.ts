@@ -35,6 +35,9 @@ export class LocalObjects implements ObjectStore {
 	readonly folder: string;
 	readonly #seen = new Set<ObjectHash>();
 	readonly #pack: Pack;
+	/** What may be needed until this process ends, and the file for that. */
+	#meanwhile: Pack | undefined;
+	#meanwhileFile: (() => string) | undefined;
 	/** Files that others have replaced. */
 	readonly #replaced: string[] = [];
 
@@ -60,7 +63,7 @@ export class LocalObjects implements ObjectStore {
 		// What is known to be in the pack is not looked for elsewhere first, unless its record is damaged.
 		const packed = this.#pack.isKnown(hash) ? this.#pack.get(hash) : undefined;
 		if (packed !== undefined && hashBytes(packed) === hash) return packed;
-		const bytes = readIfThere(this.path(hash)) ?? this.#pack.get(hash);
+		const bytes = readIfThere(this.path(hash)) ?? this.#pack.get(hash) ?? this.#meanwhile?.get(hash);
 		return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
 	}
 
@@ -76,15 +79,43 @@ export class LocalObjects implements ObjectStore {
 
 	/** An object that has no file of its own. */
 	packed(hash: ObjectHash): Buffer | undefined {
+		const bytes = this.#inPack(hash) ?? this.#meanwhile?.get(hash);
+		return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
+	}
+
+	#inPack(hash: ObjectHash): Buffer | undefined {
 		const bytes = this.#pack.get(hash);
 		return bytes !== undefined && hashBytes(bytes) === hash ? bytes : undefined;
+	}
+
+	/** Where `putMeanwhile` keeps its bytes: a file of this process, which the caller removes after `endMeanwhile`. */
+	meanwhileIn(file: () => string): void {
+		this.#meanwhileFile = file;
+	}
+
+	/**
+	 * Keeps bytes that this process alone may need: `get`, `file` and `packed` find them, and `has`, on which others build, does not.
+	 * Without a place for them they are kept as any others.
+	 */
+	putMeanwhile(bytes: Buffer, hash: ObjectHash): void {
+		if (this.#meanwhileFile === undefined) this.putPacked(bytes, hash);
+		else {
+			this.#meanwhile ??= new Pack(this.#meanwhileFile());
+			this.#meanwhile.put(hash, bytes);
+		}
+	}
+
+	/** Gives up what was kept meanwhile. */
+	endMeanwhile(): void {
+		this.#meanwhile?.close();
+		this.#meanwhile = undefined;
 	}
 
 	put(bytes: Uint8Array, known?: ObjectHash): ObjectHash {
 		const hash = known ?? hashBytes(bytes);
 		if (isPacked(bytes)) {
 			// Read once and not only looked up: a damaged record must not keep a good one out.
-			if (!this.#seen.has(hash) && this.packed(hash) === undefined) this.#pack.put(hash, bytes);
+			if (!this.#seen.has(hash) && this.#inPack(hash) === undefined) this.#pack.put(hash, bytes);
 			this.#seen.add(hash);
 		} else if (!this.#present(hash)) {
 			writeFileAtomic(this.path(hash), bytes, MODE);
@@ -136,7 +167,7 @@ export class LocalObjects implements ObjectStore {
 	/** Keeps what only gg reads again, a depfile say, without a file of its own. */
 	putPacked(bytes: Buffer, known?: ObjectHash): ObjectHash {
 		const hash = known ?? hashBytes(bytes);
-		if (this.packed(hash) === undefined) this.#pack.put(hash, bytes);
+		if (this.#inPack(hash) === undefined) this.#pack.put(hash, bytes);
 		return hash;
 	}
 
