@@ -1,6 +1,7 @@
 /** One run of the preprocessor over one source: what it opens, in which order. */
 
-import { buildingModule, fileString, isFixed, number } from "./builtins.js";
+import { buildingModule, fileString, number } from "./builtins.js";
+import { Definitions, isPoisoned } from "./definitions.js";
 import { type ExpressionHost, evaluate } from "./expression.js";
 import { featureOperand, isFeatureTest, Questions } from "./feature-tests.js";
 import { computedHeader, decoded, type HeaderName, hasIncludeOperand, nameInLine } from "./file-names.js";
@@ -43,11 +44,11 @@ export class Walk implements ExpressionHost, MacroHost {
 	readonly flavour: "gcc" | "clang";
 	skipping = 0;
 	readonly #r: WalkResources;
+	readonly #macros: Definitions;
 	readonly #lookup: Lookup;
 	readonly #stack: IncludeStack;
 	readonly #target = new TargetOptions();
 	readonly #questions: Questions;
-	readonly #pushed = new Map<Sym, (Macro | undefined)[]>();
 	#source = "";
 	/** Files that only messages show. */
 	readonly #shown = new Set<string>();
@@ -64,13 +65,14 @@ export class Walk implements ExpressionHost, MacroHost {
 		this.dialect = resources.setup.dialect;
 		this.symbols = resources.symbols;
 		this.assembler = resources.setup.language === "assembler";
+		this.#macros = new Definitions(resources.predefined, resources.epoch);
 		this.#lookup = new Lookup(resources.setup, cwd, resources.files, resources.candidates);
 		this.#questions = new Questions(resources.setup);
 		this.#stack = new IncludeStack({
 			flavour: this.flavour,
 			lookup: this.#lookup,
 			programOf: resources.programOf,
-			isMacro: (sym) => this.#value(sym) !== undefined,
+			isMacro: (sym) => this.#macros.of(sym) !== undefined,
 		});
 	}
 
@@ -127,7 +129,8 @@ export class Walk implements ExpressionHost, MacroHost {
 			const op = ops[i]!;
 			switch (op.kind) {
 				case program.DEFINE:
-					this.#define(op);
+					this.#op = op;
+					this.#macros.define(op);
 					break;
 				case program.IFDEF:
 				case program.IFNDEF:
@@ -185,10 +188,10 @@ export class Walk implements ExpressionHost, MacroHost {
 	}
 
 	#defined(op: Op): boolean {
-		const macro = this.#value(op.sym!);
+		const macro = this.#macros.of(op.sym!);
 		if (macro === POISONED || this.#target.depth > 0) {
 			this.#op = op;
-			if (macro === POISONED) throw new Refusal("pragma", `${op.sym!.name} is poisoned`);
+			if (macro === POISONED) throw isPoisoned(op.sym!);
 			this.#notOfTarget(op.sym!, macro);
 		}
 		return macro !== undefined;
@@ -197,7 +200,7 @@ export class Walk implements ExpressionHost, MacroHost {
 	#stands(verdict: Verdict): boolean {
 		const { syms, macros } = verdict;
 		if (this.#target.depth > 0 || (verdict.asked !== undefined && verdict.asked !== this.#r.setup)) return false;
-		for (let i = 0; i < syms.length; i++) if (this.#value(syms[i]!) !== macros[i]) return false;
+		for (let i = 0; i < syms.length; i++) if (this.#macros.of(syms[i]!) !== macros[i]) return false;
 		return true;
 	}
 
@@ -217,7 +220,7 @@ export class Walk implements ExpressionHost, MacroHost {
 
 	/** MacroHost: a macro that reaches a directive. */
 	lookup(sym: Sym): Macro | undefined {
-		const macro = this.#value(sym);
+		const macro = this.#macros.of(sym);
 		this.#grounds?.add(sym, macro);
 		if (this.#target.depth > 0) this.#notOfTarget(sym, macro);
 		return macro;
@@ -225,7 +228,7 @@ export class Walk implements ExpressionHost, MacroHost {
 
 	isDefined(sym: Sym): boolean {
 		const macro = this.lookup(sym);
-		if (macro === POISONED) throw new Refusal("pragma", `${sym.name} is poisoned`);
+		if (macro === POISONED) throw isPoisoned(sym);
 		return macro !== undefined;
 	}
 
@@ -237,52 +240,18 @@ export class Walk implements ExpressionHost, MacroHost {
 		return this.lookup(this.symbols.get("__WCHAR_UNSIGNED__")) !== undefined;
 	}
 
-	#value(sym: Sym): Macro | undefined {
-		if (sym.epoch !== this.#r.epoch) {
-			sym.epoch = this.#r.epoch;
-			sym.macro = this.#r.predefined.get(sym);
-		}
-		return sym.macro;
-	}
-
-	#set(sym: Sym, macro: Macro | undefined): void {
-		sym.epoch = this.#r.epoch;
-		sym.macro = macro;
-	}
-
 	/** While `#pragma GCC target` is in force. */
 	#notOfTarget(sym: Sym, macro: Macro | undefined): void {
-		if (macro !== undefined && this.#r.predefined.get(sym) !== macro) return;
+		if (macro !== undefined && !this.#macros.isPredefined(sym, macro)) return;
 		if (!this.#target.mayChange(sym.name, this.#stack.top!.found)) return;
 		throw new Refusal("target", `${sym.name} under #pragma GCC target or optimize`);
 	}
 
-	#define(op: Op): void {
-		const sym = op.sym;
-		if (op.reason !== undefined || sym === undefined) {
-			this.#op = op;
-			throw new Refusal(op.reason ?? "bad-directive", `#define ${op.text}`);
-		}
-		const old = this.#value(sym);
-		if (old?.builtin === true) this.#redefined(op, sym, old);
-		sym.macro = op.macro;
-	}
-
-	#redefined(op: Op, sym: Sym, old: Macro): void {
-		this.#op = op;
-		if (old === POISONED) throw new Refusal("pragma", `${sym.name} is poisoned`);
-		if (isFixed(sym.name)) throw new Refusal("bad-directive", `a macro ${sym.name}`);
-	}
-
 	#other(op: Op, frame: Frame): void {
 		switch (op.kind) {
-			case program.UNDEF: {
-				if (op.reason !== undefined) throw new Refusal(op.reason, `#undef ${op.text}`);
-				const old = this.#value(op.sym!);
-				if (old?.builtin === true) this.#redefined(op, op.sym!, old);
-				this.#set(op.sym!, undefined);
+			case program.UNDEF:
+				this.#macros.undefine(op);
 				break;
-			}
 			case program.INCLUDE:
 			case program.INCLUDE_NEXT:
 			case program.IMPORT:
@@ -345,26 +314,15 @@ export class Walk implements ExpressionHost, MacroHost {
 			case "system-header":
 				if (this.#stack.depth > 1) frame.system = true;
 				break;
-			case "push-macro": {
-				const sym = this.symbols.get(said.name);
-				const macro = this.#value(sym);
-				if (macro?.builtin === true) throw new Refusal("pragma", op.text);
-				const stack = this.#pushed.get(sym);
-				if (stack === undefined) this.#pushed.set(sym, [macro]);
-				else stack.push(macro);
+			case "push-macro":
+				this.#macros.push(this.symbols.get(said.name), op.text);
 				break;
-			}
-			case "pop-macro": {
-				const sym = this.symbols.get(said.name);
-				const stack = this.#pushed.get(sym);
-				if (stack === undefined || stack.length === 0) break;
-				if (this.#value(sym)?.builtin === true) throw new Refusal("pragma", op.text);
-				this.#set(sym, stack.pop());
+			case "pop-macro":
+				this.#macros.pop(this.symbols.get(said.name), op.text);
 				break;
-			}
 			case "poison":
 				if (this.flavour === "clang") throw new Refusal("pragma", op.text);
-				for (const name of said.names) this.#set(this.symbols.get(name), POISONED);
+				for (const name of said.names) this.#macros.poison(this.symbols.get(name));
 				break;
 			case "refused":
 				throw new Refusal("pragma", op.text);
