@@ -23,15 +23,18 @@ export async function openLine(port: number): Promise<Line> {
 	let whole = true;
 	let count = 0;
 	const carry = (from: Socket, to: Socket): void => {
-		// Nothing overtakes: what follows a lost piece waits for it.
+		// Nothing overtakes: what follows a lost piece waits for it, and whichever timer ends first, the oldest is next.
 		let free = 0;
+		const waiting: (() => void)[] = [];
 		const later = (then: () => void): void => {
 			count += 1;
 			const now = performance.now();
 			free = Math.max(free, now + DELAY + (count % Math.round(1 / LOSS) === 0 ? AGAIN : 0));
+			waiting.push(then);
 			setTimeout(() => {
-				if (whole) then();
-				else held.push(then);
+				const next = waiting.shift()!;
+				if (whole) next();
+				else held.push(next);
 			}, free - now);
 		};
 		from.on("data", (data) => later(() => void to.write(data)));
