@@ -5,6 +5,7 @@ import { systemProbe } from "../interpose/probe.js";
 import { isStale } from "../interpose/realiser.js";
 import { listenForShims } from "../interpose/server.js";
 import { Session } from "../interpose/session.js";
+import { withdrawStale } from "../interpose/stale.js";
 import { Supervisor } from "../interpose/supervisor.js";
 import { ToolPaths, wrappersFor } from "../interpose/tools.js";
 import type { DescribedTool } from "../models/generic.js";
@@ -224,6 +225,7 @@ async function buildOnce(mode: "build" | "infer", options: RunOptions, build: Bu
 		if (makeHasEnded) void leave();
 	};
 	for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, interrupt);
+	withdrawStale(workshop);
 	if (mode === "build") session.realiser.adopt();
 	const forward = (signal: NodeJS.Signals): void => {
 		interrupt();

@@ -144,6 +144,45 @@ all:
 		p.assertSameTree(aside);
 	});
 
+	for (const then of ["infer", "build"] as const)
+		it(`an archive that make adds changed members to is made anew by ${then} where it cannot be made as it stood`, async () => {
+			const p = project({
+				Makefile: "prog: main.o lib.a ; $(CC) -o $@ main.o lib.a\nlib.a: a.o b.o ; $(AR) cr $@ $?\na.o b.o: a.h\n",
+				"main.c": "int main(void) { return 0; }\n",
+				"a.c": '#include "a.h"\nint a = A;\n',
+				"b.c": "int b;\n",
+				"a.h": "#define A 1\n",
+			});
+			const edit = (): void => p.write("a.h", "#define A 2\n");
+			assert.equal((await p.run(["make"])).status, 0);
+			p.awaitTick();
+			edit();
+			assert.equal((await p.run(["make"])).status, 0);
+			const aside = p.aside();
+			assert.match((await p.gg(["infer", "make"])).stderr, /5 deferred/);
+			p.awaitTick();
+			edit();
+			// What is to be forced is not what stood.
+			const again = await p.gg([then, "make"]);
+			assert.deepEqual([again.status, again.stderr.includes("could not be made")], [0, false], again.stderr);
+			if (then === "infer")
+				assert.deepEqual(await p.gg(["force"]), { status: 0, signal: null, stdout: "", stderr: "" });
+			p.assertSameTree(aside);
+		});
+
+	it("infer again keeps what stands where the build itself has changed what it was made of since", async () => {
+		const p = project({
+			Makefile:
+				"all: a.o\na.o: a.c ; $(CC) -c $<\na.c: ; echo 'int a;' > $@\nother: ; echo 'int b;' > a.c && touch -r Makefile a.c\n",
+		});
+		assert.match((await p.gg(["infer", "make"])).stderr, /1 deferred/);
+		assert.equal((await p.run(["make", "other"])).status, 0);
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		assert.deepEqual(p.placeholders(), ["a.o"]);
+		assert.equal((await p.gg(["force"])).status, 0);
+		assert.match((await p.run(["nm", "a.o"])).stdout, / a$/m);
+	});
+
 	it("force takes links to placeholders, and thunk files, and goes on beside a name that is none", async () => {
 		const p = project({ Makefile: "lib.so.1: a.c ; $(CC) -shared -o $@ a.c && ln -s $@ lib.so\n", "a.c": "int a;\n" });
 		await p.run(["make"]);

@@ -70,7 +70,7 @@ describe("a pool of workers, 40 ms away", () => {
 	}
 
 	it("gives make's tree, although one is killed, one is cut off for a while, and one has no room", async function () {
-		// Three times a compiler has to be sent along a line that is processed here: minutes, so not a part of every run.
+		// Three times a compiler has to be sent along a line that is processed here: not a part of every run.
 		if (process.env["GG_TEST_LONG"] === undefined) this.skip();
 		this.timeout(900_000);
 		const p = project(FILES);
