@@ -31,7 +31,7 @@ describe("random projects", () => {
 
 	// Times within one tick of the clock, copies of what was forced, `ar r` after `ar r`, what a message shows, a map that is
 	// newer than its library, a link made of what is being replaced, files of a store beside the tree: each differed in some of the runs.
-	for (const seed of [30311, 31073, 31109, 31272, 31883, 32084, 60644, 90303, 92112]) {
+	for (const seed of [30311, 31073, 31109, 31272, 31883, 32084, 60644, 90303, 92112, 98010, 98017]) {
 		const plan = planOf(seed, { ways: WAYS });
 		it(`seed ${seed}: ${plan.features.join(", ")} come out the same by ${plan.ways.join(" and ")}`, async () => {
 			const trial = await runTrial(plan, { folder, cache });

@@ -1,7 +1,7 @@
 /** What a seed stands for: a project, how it is built, and what is changed before the second build. */
 import { COMPILES, type Feature } from "./compiles.js";
 import { LINKS } from "./links.js";
-import { RECIPES } from "./recipes.js";
+import { LATER, RECIPES } from "./recipes.js";
 import { Rng } from "./rng.js";
 import { type Edit, Sketch } from "./sketch.js";
 
@@ -39,7 +39,8 @@ export function planOf(seed: number, choice: Choice): Plan {
 	const rng = new Rng(`plan ${seed}`);
 	const ways = waysOf(rng, choice.ways);
 	const sketch = new Sketch({ failures: !ways.includes("infer") });
-	const features = chooseFeatures(rng, sketch);
+	const later = new Rng(`later ${seed}`);
+	const features = [...chooseFeatures(rng, sketch), ...(later.chance(0.3) ? [later.pick(LATER)] : [])];
 	const added: string[] = [];
 	for (const [i, feature] of features.entries()) {
 		if (choice.without?.has(i)) continue;

@@ -275,6 +275,36 @@ function transient(s: Sketch): void {
 	s.goal(to);
 }
 
+/** What commands have read is another file by the next command, with a date as old as before. */
+function shifting(s: Sketch): void {
+	const name = s.name("v");
+	const at = `${s.id}/${name}`;
+	for (const [variant, value] of [
+		["a", 71],
+		["b", 72],
+	] as const)
+		s.file(`${at}/${variant}/v.h`, `#define V ${value}\n`);
+	const [header, become] = s.rng.pick<[string, (variant: string) => readonly string[]]>([
+		["v.h", (v) => [`ln -sf ${v}/v.h ${at}/v.h`]],
+		["v.h", (v) => [`ln -f ${at}/${v}/v.h ${at}/v.h`]],
+		["v.h", (v) => [`cp -p ${at}/${v}/v.h ${at}/v.h`]],
+		["v.h", (v) => [`rm -f ${at}/v.h`, `cp -p ${at}/${v}/v.h ${at}/v.h`]],
+		["v.h", (v) => [`cp -p ${at}/${v}/v.h ${at}/v.h.new`, `mv ${at}/v.h.new ${at}/v.h`]],
+		["v.h", (v) => [`cat ${at}/${v}/v.h > ${at}/v.h; touch -r ${at}/${v}/v.h ${at}/v.h`]],
+		["cur/v.h", (v) => [`ln -sfn ${v} ${at}/cur`]],
+		["cur/v.h", (v) => [`rm -rf ${at}/cur`, `cp -pr ${at}/${v} ${at}/cur`]],
+	]);
+	s.file(`${at}/x.c`, `#include "${header}"\nint ${name} = V;\n`);
+	const flags = s.rng.pick(["", "-MMD ", "-g "]);
+	const recipe = Array.from({ length: 2 + s.rng.below(5) }, (_, i) => [
+		...become(s.rng.pick(["a", "b"])),
+		`$(CC) ${flags}-c ${at}/x.c -o ${at}/${i}.o`,
+	]).flat();
+	const end = s.rng.pick([[], [`rm -r ${at}/${header.split("/")[0]}`], [`ar rcs ${at}/all.a ${at}/*.o`]]);
+	s.rule(`${at}/done`, [`${at}/x.c`], [...recipe, ...end, "touch $@"]);
+	s.goal(`${at}/done`);
+}
+
 /** Commands that fail. */
 function failing(s: Sketch): void {
 	const name = s.name("x");
@@ -301,6 +331,9 @@ function failing(s: Sketch): void {
 	s.rule(to, [bad], s.rng.pick(dies ? fatal : survivors));
 	s.goal(to);
 }
+
+/** Chosen apart from the others, so that a seed's other features are what they were before these came. */
+export const LATER: readonly Feature[] = [{ name: "shifting", weight: 1, add: shifting }];
 
 export const RECIPES: readonly Feature[] = [
 	{ name: "generator", weight: 5, add: generator },
