@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { isForOtherProcessor } from "../executor/processor.js";
 import { cachedOutcome } from "../forcer/cached.js";
 import type { FileFacts } from "../store/filefacts.js";
 import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
@@ -44,7 +45,7 @@ function staleAmong(thunks: ReadonlySet<ObjectHash>, { store, facts }: Standing)
 		}
 		// In the original's form it names no file of the tree.
 		if (thunk.value.cwd === "" || cachedOutcome(store, hash, thunk.value) !== undefined) continue;
-		if (!inputs.areThere(thunk.value)) stale.add(hash);
+		if (isForOtherProcessor(thunk.value) || !inputs.areThere(thunk.value)) stale.add(hash);
 		for (const need of thunk.value.thunks) {
 			met.add(need.hash);
 			const others = users.get(need.hash);
