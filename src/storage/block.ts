@@ -12,10 +12,14 @@ export function packBlobs(blobs: readonly Buffer[]): Buffer {
 	return gzipSync(bytes, fast(bytes));
 }
 
-/** The same, beside whatever else is done. */
-export function packBlobsAside(blobs: readonly Buffer[]): Promise<Buffer> {
+/** Bytes, before and after they are compressed, for which it takes longer to have it done by others. */
+const AT_ONCE = 16 << 10;
+const AT_ONCE_PACKED = 64 << 10;
+
+/** The same, beside whatever else is done, where that is worth it. */
+export async function packBlobsAside(blobs: readonly Buffer[]): Promise<Buffer> {
 	const bytes = framed(blobs);
-	return gzipAside(bytes, fast(bytes));
+	return bytes.length <= AT_ONCE ? gzipSync(bytes, fast(bytes)) : gzipAside(bytes, fast(bytes));
 }
 
 /** Bytes that are compressed at a time; small blobs are put together to that. */
@@ -64,6 +68,9 @@ function framed(blobs: readonly Buffer[]): Buffer {
 	return Buffer.concat(blobs.flatMap((bytes) => [lengthOf(bytes), bytes]));
 }
 
+/** Bytes that a small block unpacks to, as a rule. */
+const MOST_AT_ONCE = 1 << 20;
+
 /** Bytes that a block may unpack to: more than any client packs, far less than a function's memory. */
 const UNPACKED = 256 << 20;
 
@@ -79,8 +86,14 @@ export function unpackBlobs(block: Buffer): Result<Buffer[], string> {
 	}
 }
 
-/** The same, beside whatever else is done. */
+/** The same, beside whatever else is done, where that is worth it. */
 export async function unpackBlobsAside(block: Buffer): Promise<Result<Buffer[], string>> {
+	if (block.length <= AT_ONCE_PACKED)
+		try {
+			return partsOf(gunzipSync(block, { maxOutputLength: MOST_AT_ONCE, chunkSize: 4 * pieces(block) }));
+		} catch {
+			// It is none, or is larger than that: what follows says which.
+		}
 	try {
 		return partsOf(await gunzipAside(block, { maxOutputLength: UNPACKED, chunkSize: pieces(block) }));
 	} catch {

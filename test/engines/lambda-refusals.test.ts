@@ -1,5 +1,7 @@
 /** What a user is told where AWS Lambda refuses, or the function is not one of this gg's: one sentence, and what to do. */
 import { strict as assert } from "node:assert";
+import { createHash, createHmac } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { FunctionAdmin } from "../../src/engines/lambda/deploy.js";
 import { type LambdaOptions, openLambda } from "../../src/engines/lambda/engine.js";
 import { type Invoked, lambdaInvoker } from "../../src/engines/lambda/invoker.js";
@@ -10,6 +12,20 @@ import { type Answer, answering } from "../rig/answering.js";
 const NAME = "gg-lambda-function";
 const SECRET = "s3cr3t";
 const AWS = { AWS_ACCESS_KEY_ID: "KEY", AWS_SECRET_ACCESS_KEY: SECRET, AWS_REGION: "us-east-1" };
+
+const LOG = Buffer.from("REPORT RequestId: x Billed Duration: 12 ms").toString("base64");
+
+/** What Signature Version 4 wants a request's signature to be. */
+function signatureOf({ method, url, headers }: IncomingMessage, body: Buffer): string {
+	const [, scope = "", names = ""] = /Credential=KEY\/(\S+), SignedHeaders=(\S+),/.exec(headers.authorization!)!;
+	const sha = (data: string | Buffer): string => createHash("sha256").update(data).digest("hex");
+	const hmac = (key: string | Buffer, data: string): Buffer => createHmac("sha256", key).update(data).digest();
+	const lines = names.split(";").map((name) => `${name}:${headers[name]}\n`);
+	const path = url!.split("/").map(encodeURIComponent).join("/");
+	const canonical = [method, path, "", lines.join(""), names, sha(body)].join("\n");
+	const key = scope.split("/").reduce((from: string | Buffer, part) => hmac(from, part), `AWS4${SECRET}`);
+	return hmac(key, ["AWS4-HMAC-SHA256", headers["x-amz-date"], scope, sha(canonical)].join("\n")).toString("hex");
+}
 
 describe("AWS Lambda's service", () => {
 	const before = { ...process.env };
@@ -62,22 +78,90 @@ describe("AWS Lambda's service", () => {
 			),
 		],
 	};
-	for (const [claim, [answer, expected]] of Object.entries(INVOKED)) {
-		it(`is told in one sentence: ${claim}`, () =>
-			answering(
-				() => answer,
-				async (endpoint) => {
-					const invoker = lambdaInvoker({ region: "us-east-1", name: NAME, endpoint }, 1);
-					try {
-						const invoked = await invoker.invoke(Buffer.from("{}"), 10_000);
-						assert.deepEqual(invoked, expected);
-						assert.ok(!JSON.stringify(invoked).includes(SECRET));
-					} finally {
-						invoker.close();
-					}
-				},
-			));
-	}
+	for (const [claim, [answer, expected]] of Object.entries(INVOKED))
+		for (const before of [0, 1])
+			it(`is told in one sentence${before > 0 ? " after a call that it took" : ""}: ${claim}`, () =>
+				answering(
+					(n) => (n < before ? { status: 200, body: "{}" } : answer),
+					async (endpoint) => {
+						const invoker = lambdaInvoker({ region: "us-east-1", name: NAME, endpoint }, 1);
+						try {
+							for (let n = 0; n < before; n++)
+								assert.equal((await invoker.invoke(Buffer.from("{}"), 10_000)).kind, "reply");
+							const invoked = await invoker.invoke(Buffer.from("{}"), 10_000);
+							assert.deepEqual(invoked, expected);
+							assert.ok(!JSON.stringify(invoked).includes(SECRET));
+						} finally {
+							invoker.close();
+						}
+					},
+				));
+
+	it("may fail, or say nothing that is understood, and what it says is told in one line", () =>
+		answering(
+			(n) =>
+				[
+					{ status: 200, body: "{}" },
+					refusal(502, "ServiceException:http://internal.amazon.com/x", "oops"),
+					{ status: 503, body: "<html>" },
+					{ status: 429, body: "slow down", headers: {} },
+				][n]!,
+			async (endpoint) => {
+				const invoker = lambdaInvoker({ region: "us-east-1", name: NAME, endpoint }, 1);
+				try {
+					const said = [];
+					for (let n = 0; n < 4; n++) said.push(await invoker.invoke(Buffer.from("{}"), 10_000));
+					const fails = (code: string) => `the service cannot be reached or fails (${code})`;
+					assert.deepEqual(said, [
+						{ kind: "reply", reply: {}, billedMs: undefined },
+						{ kind: "broken", message: fails("ServiceException"), billedMs: 0 },
+						{ kind: "broken", message: fails("UnknownError"), billedMs: 0 },
+						{ kind: "throttled", message: "" },
+					]);
+				} finally {
+					invoker.close();
+				}
+			},
+		));
+
+	it("is sent requests that are signed, each with its own time and content, for a function of any name", async () => {
+		const seen: { readonly request: IncomingMessage; readonly body: Promise<Buffer> }[] = [];
+		await answering(
+			(_, request) => {
+				const body = new Promise<Buffer>((resolve) => {
+					const pieces: Buffer[] = [];
+					request.on("data", (piece: Buffer) => pieces.push(piece)).on("end", () => resolve(Buffer.concat(pieces)));
+				});
+				seen.push({ request, body });
+				return { status: 200, body: `{"n":${seen.length}}`, headers: { "x-amz-log-result": LOG } };
+			},
+			async (endpoint) => {
+				const invoker = lambdaInvoker({ region: "eu-west-1", name: "big:7", endpoint }, 1);
+				try {
+					for (let n = 1; n <= 3; n++)
+						assert.deepEqual(await invoker.invoke(Buffer.from(`{"call":${n}}`), 10_000), {
+							kind: "reply",
+							reply: { n },
+							billedMs: 12,
+						});
+				} finally {
+					invoker.close();
+				}
+			},
+		);
+		for (const [i, { request, body }] of seen.entries()) {
+			assert.equal((await body).toString(), `{"call":${i + 1}}`);
+			const { authorization = "", "x-amz-log-type": log, "content-type": type } = request.headers;
+			assert.deepEqual(
+				[request.method, request.url, log, type],
+				["POST", "/2015-03-31/functions/big%3A7/invocations", "Tail", "application/octet-stream"],
+			);
+			assert.match(authorization, /Credential=KEY\/\d{8}\/eu-west-1\/lambda\/aws4_request,/);
+			assert.equal(/Signature=([0-9a-f]{64})$/.exec(authorization)?.[1], signatureOf(request, await body));
+		}
+		assert.ok(seen[0]!.request.headers["amz-sdk-request"] !== undefined, "the first is the SDK's");
+		assert.ok(seen[1]!.request.headers["amz-sdk-request"] === undefined, "the others are not");
+	});
 
 	const DEPLOYED: Readonly<Record<string, readonly [Answer, message: RegExp, hint: string]>> = {
 		"a role that may not be passed on": [

@@ -27,6 +27,8 @@ const MOST_CARRIED = 1 << 20;
 /** Bytes that an instance's request for one block more is taken to be worth, and a blob beside its content. */
 const REQUEST = 32 << 10;
 const BLOB = 64;
+/** Bytes that a call may hold again and again: less than a request is worth. */
+const SPARED = 8 << 10;
 
 /** A block in the storage backend, or on its way there. */
 interface Block {
@@ -62,7 +64,7 @@ export class Carrier {
 	/** What calls have held. */
 	readonly #carried = new Set<string>();
 	readonly #repeated = new Map<string, Repeated>();
-	/** Bytes that calls held although one before had held them, since the last joining. */
+	/** Bytes that calls held although others before had held them, without those that are spared, since the last joining. */
 	#again = 0;
 	#joined = 0;
 	#isJoining = false;
@@ -108,7 +110,7 @@ export class Carrier {
 				this.#own.add(block);
 				blocks.add(block);
 			}
-		const inline = isInline ? packBlobsAside(fresh.map((blob) => this.#bytesOf(blob))) : Promise.resolve(NOTHING);
+		const inline = isInline ? packBlobsAside(this.#bytesOf(fresh)) : Promise.resolve(NOTHING);
 		let joinable = 0;
 		for (const block of blocks) if (block.isJoinable) joinable += 1;
 		this.#again += Math.max(0, joinable - 1) * REQUEST;
@@ -141,17 +143,22 @@ export class Carrier {
 		}
 	}
 
-	/** The bytes of what goes within a call; kept for a block when that is not the first time. */
-	#bytesOf(blob: Blob): Buffer {
-		const { hash } = blob.digest;
-		const known = this.#repeated.get(hash);
-		const bytes = known?.bytes ?? bytesOf(blob);
-		if (!this.#carried.has(hash)) this.#carried.add(hash);
-		else {
-			this.#again += bytes.length + BLOB;
-			if (known === undefined) this.#repeated.set(hash, { blob, bytes });
-		}
-		return bytes;
+	/** The bytes of what goes within a call; kept for a block where that is not the first time. */
+	#bytesOf(blobs: readonly Blob[]): Buffer[] {
+		let again = 0;
+		const all = blobs.map((blob) => {
+			const { hash } = blob.digest;
+			const known = this.#repeated.get(hash);
+			const bytes = known?.bytes ?? bytesOf(blob);
+			if (!this.#carried.has(hash)) this.#carried.add(hash);
+			else {
+				again += bytes.length + BLOB;
+				if (known === undefined) this.#repeated.set(hash, { blob, bytes });
+			}
+			return bytes;
+		});
+		this.#again += Math.max(0, again - SPARED);
+		return all;
 	}
 
 	/**

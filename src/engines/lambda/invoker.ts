@@ -1,5 +1,6 @@
 import { withoutAdvice } from "../../util/aws.js";
 import type { LambdaAddress } from "./address.js";
+import { type Answered, Calls } from "./calls.js";
 import { InvokeCommand, LambdaClient } from "./lambda-client.js";
 
 /** What one call of the function came to. */
@@ -39,33 +40,70 @@ export function lambdaInvoker({ region, name, endpoint }: LambdaAddress, most: n
 				},
 			}),
 	);
+	const calls = new Calls(client);
+	/** By the SDK as a whole, which knows what each refusal means. */
+	async function ask(Payload: Buffer, abortSignal: AbortSignal): Promise<Invoked> {
+		const answer = await client.send(new InvokeCommand({ FunctionName: name, Payload, LogType: "Tail" }), {
+			abortSignal,
+		});
+		return replyOf(textOf(answer.Payload), answer.LogResult, answer.FunctionError);
+	}
+	async function call(payload: Buffer, abortSignal: AbortSignal): Promise<Invoked> {
+		const { status, headers, body } = await calls.make(payload, abortSignal);
+		if (status === 200) return replyOf(body.toString(), headers["x-amz-log-result"], headers["x-amz-function-error"]);
+		// A refusal costs nothing to have again, from whom all of it is understood; what may pass is asked again later.
+		return status === 429 || status >= 500 ? refusalOf(name, failed(status, headers, body)) : ask(payload, abortSignal);
+	}
 	return {
-		async invoke(Payload, limitMs, unwanted) {
-			const limit = AbortSignal.timeout(limitMs);
+		async invoke(payload, limitMs, unwanted) {
+			const limit = new AbortController();
+			const stop = (): void => limit.abort();
+			let isLate = false;
+			const timer = setTimeout(() => {
+				isLate = true;
+				stop();
+			}, limitMs);
+			unwanted?.addEventListener("abort", stop);
+			if (unwanted?.aborted === true) stop();
 			try {
-				const command = new InvokeCommand({ FunctionName: name, Payload, LogType: "Tail" });
-				const answer = await client.send(command, {
-					abortSignal: unwanted === undefined ? limit : AbortSignal.any([limit, unwanted]),
-				});
-				const log = Buffer.from(answer.LogResult ?? "", "base64").toString();
-				const billed = /Billed Duration: (\d+) ms/.exec(log)?.[1];
-				const billedMs = billed === undefined ? undefined : Number(billed);
-				const text = textOf(answer.Payload);
-				if (answer.FunctionError !== undefined) return { kind: "broken", message: crashed(text), billedMs };
-				try {
-					return { kind: "reply", reply: JSON.parse(text), billedMs };
-				} catch {
-					return { kind: "broken", message: "the function's answer is no JSON", billedMs };
-				}
+				return await (calls.canMake ? call : ask)(payload, limit.signal);
 			} catch (error) {
 				if (unwanted?.aborted === true) return { kind: "refused", message: "nobody waits for it any more" };
-				if (limit.aborted)
+				if (isLate)
 					return { kind: "broken", message: `no answer within ${Math.round(limitMs / 1000)} s`, billedMs: limitMs };
 				return refusalOf(name, error);
+			} finally {
+				clearTimeout(timer);
+				unwanted?.removeEventListener("abort", stop);
 			}
 		},
 		close: () => client.destroy(),
 	};
+}
+
+function replyOf(text: string, tail: string | undefined, functionError: string | undefined): Invoked {
+	const log = Buffer.from(tail ?? "", "base64").toString();
+	const billed = /Billed Duration: (\d+) ms/.exec(log)?.[1];
+	const billedMs = billed === undefined ? undefined : Number(billed);
+	if (functionError !== undefined) return { kind: "broken", message: crashed(text), billedMs };
+	try {
+		return { kind: "reply", reply: JSON.parse(text), billedMs };
+	} catch {
+		return { kind: "broken", message: "the function's answer is no JSON", billedMs };
+	}
+}
+
+/** As the SDK would say it. */
+function failed(status: number, headers: Answered["headers"], body: Buffer): unknown {
+	let message = "";
+	try {
+		const said = JSON.parse(body.toString()) as { readonly message?: unknown; readonly Message?: unknown } | null;
+		message = String(said?.message ?? said?.Message ?? "");
+	} catch {
+		// Whoever stands between has its own words.
+	}
+	const code = /^[A-Za-z]+/.exec(headers["x-amzn-errortype"] ?? "")?.[0] ?? "UnknownError";
+	return { name: code, message, $metadata: { httpStatusCode: status } };
 }
 
 function textOf(bytes: Uint8Array | undefined): string {
