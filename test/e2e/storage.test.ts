@@ -12,6 +12,7 @@ import {
 	rmSync,
 	writeFileSync,
 } from "node:fs";
+import { createServer as createHttpServer, request } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -453,6 +454,56 @@ describe("an S3 bucket as storage", () => {
 	after(() => server?.stop());
 
 	carriesObjects(() => uri(), folder);
+
+	it("is asked to set no ACL, which a bucket that has none (all new ones) would refuse", async () => {
+		const asked: string[] = [];
+		// Such a bucket, before the service.
+		const door = createHttpServer((question, answer) => {
+			const { method = "", url = "", headers } = question;
+			asked.push(method);
+			if (/[?&]acl\b/.test(url) || Object.keys(headers).some((name) => /^x-amz-(?:acl|grant-)/.test(name))) {
+				answer.writeHead(400, { "content-type": "application/xml", connection: "close" });
+				return void answer.end("<Error><Code>AccessControlListNotSupported</Code><Message>no ACLs</Message></Error>");
+			}
+			const { expect: _, connection: __, ...passed } = headers;
+			const inner = request({
+				agent: false,
+				host: "127.0.0.1",
+				port: server!.port,
+				method,
+				path: url,
+				headers: passed,
+			});
+			inner.on("error", () => answer.destroy());
+			inner.on("response", (reply) => {
+				answer.writeHead(reply.statusCode ?? 500, reply.headers);
+				if (method === "HEAD") answer.end();
+				else reply.pipe(answer);
+			});
+			question.pipe(inner);
+		});
+		await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
+		try {
+			const { port } = door.address() as AddressInfo;
+			const bytes = [Buffer.from("a file"), Buffer.from("bytes"), Buffer.from("a record")] as const;
+			const [file, other, record] = bytes.map(hashBytes) as [ObjectHash, ObjectHash, ObjectHash];
+			const path = join(folder.path, "no-acl");
+			writeFileSync(path, bytes[0]);
+			await within(uri().replace(`:${server!.port}`, `:${port}`), async (storage) => {
+				await storage.put(file, path);
+				await storage.putBytes(other, bytes[1]);
+				await storage.putRecord(`results/${record}`, bytes[2]);
+				assert.deepEqual(
+					[await storage.get(file), await storage.get(other), await storage.getRecord(`results/${record}`)],
+					bytes,
+				);
+			});
+			assert.equal(asked.filter((method) => method === "PUT").length, 3);
+		} finally {
+			door.closeAllConnections();
+			await new Promise((resolve) => door.close(resolve));
+		}
+	});
 
 	it("is what `gg put` and `gg get` use", () => {
 		const env = { GG_STORAGE_URI: uri() };

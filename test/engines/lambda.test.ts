@@ -131,15 +131,15 @@ describe("how many invocations are under way", () => {
 });
 
 describe("preparing of thunks that may all run at once", () => {
-	it("goes in the order in which they came, and lets others have their turn after some milliseconds of it", async () => {
+	it("goes by weight, then in the order in which they came, and lets others have their turn after some milliseconds of it", async () => {
 		const said: string[] = [];
 		let ms = 0;
 		const turns = new Turns({
 			now: () => ms,
 			others: async () => void said.push("others"),
 		});
-		const prepare = async (name: string, takes: number): Promise<void> => {
-			await turns.next();
+		const prepare = async (name: string, takes: number, weight = 0): Promise<void> => {
+			await turns.next(weight);
 			said.push(name);
 			ms += takes;
 		};
@@ -152,6 +152,8 @@ describe("preparing of thunks that may all run at once", () => {
 			prepare("f", 1),
 		]);
 		assert.deepEqual(said, ["a", "b", "c", "others", "d", "e", "others", "f"]);
+		await Promise.all([prepare("g", 1), prepare("h", 1, 2), prepare("i", 3, 7), prepare("j", 1, 2)]);
+		assert.deepEqual(said.slice(8), ["i", "h", "others", "j", "g"]);
 	});
 });
 

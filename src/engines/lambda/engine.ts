@@ -141,7 +141,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 	const func = usable(hello, o);
 
 	async function run(hash: ObjectHash, thunk: Thunk, unwanted: AbortSignal): Promise<Execution | Declined> {
-		await turns.next();
+		await turns.next(roots.weigh(thunk));
 		if (unwanted.aborted) return declined(UNWANTED);
 		const root = roots.build(thunk, hash);
 		const size = sizeOf(root);
@@ -239,6 +239,7 @@ export async function openLambda(o: LambdaOptions): Promise<LambdaEngine> {
 			closing.abort();
 			o.invoker.close();
 		},
+		weigh: (thunk) => roots.weigh(thunk),
 		refuses(thunk) {
 			if (thunk.cwd === "") return "AWS Lambda runs no thunks in the original's form";
 			if (thunk.envars.some((line) => line.startsWith("GG_CPU=")))
