@@ -169,9 +169,10 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					if (remoteStore === undefined) return near;
 					return storedEngine(near, remoteStore);
 				}
-				optimiseAsUsual();
 				if (choice.name === "lambda") {
 					const { openLambdaEngine } = await import("./lambda-engine.js");
+					// Not before: V8 takes kept code only under the flags of the start.
+					optimiseAsUsual();
 					const far = await openLambdaEngine(
 						choice,
 						options.store,
@@ -189,6 +190,7 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 					const twice = raceEngine({ far, ...second, now: () => performance.now(), after });
 					return remoteStore === undefined ? twice : storedEngine(twice, remoteStore);
 				}
+				optimiseAsUsual();
 				const { openRemote } = await import("./remote.js");
 				// What one server has kept another cannot use.
 				const alone = [...options.engines, ...options.fallbacks].filter((e) => e.name !== "local").length === 1;

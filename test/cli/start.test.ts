@@ -55,6 +55,30 @@ describe("starting gg", () => {
 		assert.equal(statSync(file!).ino, kept, "it was made anew");
 	});
 
+	it("keeps the compiled code of a library that a command loads, and takes it under the flags that a build comes to", async () => {
+		const cache = cli.at("cache");
+		writeFileSync(cli.at("Makefile"), "all:\n");
+		const env = { GG_CACHE_DIR: cache, AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s" };
+		const engine = "lambda=us-east-1?endpoint=http://127.0.0.1:9";
+		const build = (): string => {
+			const ran = cli.gg(["build", "--store", `file://${cli.at("store")}`, "--engine", engine, "make"], { env });
+			assert.equal(ran.status, 1);
+			return ran.err.replace(/^gg: first use: .*\n/gm, "");
+		};
+		const said = build();
+		assert.match(said, /cannot be reached or fails \(ECONNREFUSED\)/);
+		const chunk = codeFiles(cache).find((file) => /\/chunk-lambda-[0-9a-f]{16}-v[^/]*$/.test(file));
+		assert.ok(chunk !== undefined && isWhole(chunk));
+		const kept = statSync(chunk).ino;
+		assert.equal(build(), said);
+		assert.equal(statSync(chunk).ino, kept, "it was made anew");
+		const altered = readFileSync(chunk);
+		altered[altered.length >> 1]! ^= 0xff;
+		writeFileSync(chunk, altered);
+		assert.equal(build(), said);
+		assert.ok(isWhole(chunk));
+	});
+
 	it("goes on in silence when whoever reads what it says is gone", () => {
 		const script = `mkfifo gone; { { read _ < gone; "$0" help; echo "status $?" >&3; } 2>&1 | { exec <&-; echo > gone; }; } 3>&1`;
 		const env = { PATH: process.env["PATH"], HOME: cli.path, GG_CACHE_DIR: cli.at("cache") };
