@@ -14,6 +14,7 @@ import { Recheck } from "../forcer/recheck.js";
 import { type Natives, nativePrograms } from "../interpose/native.js";
 import { ScanThreads } from "../interpose/scan-threads.js";
 import { beginWork } from "../store/at-work.js";
+import { removeDeadFolders } from "../store/clean.js";
 import { FileFacts, systemPredicate } from "../store/filefacts.js";
 import { type LocalStore, openLocalStore } from "../store/local.js";
 import { Placeholders } from "../store/placeholders.js";
@@ -89,6 +90,8 @@ export function openWorkshop(ggDir: string, io: Io): Workshop {
 	const scratch = new ScratchFolders(join(ggDir, "tmp"));
 	let inputs: string | undefined;
 	store.objects.meanwhileIn(() => {
+		// A gg that was killed has left what it kept.
+		if (inputs === undefined) removeDeadFolders(join(ggDir, "tmp"));
 		inputs ??= scratch.take();
 		return join(inputs, "inputs");
 	});

@@ -44,11 +44,11 @@ export function readUnmade(thunk: Thunk, path: string): ExecutionFailure {
 	};
 }
 
-export function neverStill(thunk: Thunk): ExecutionFailure {
+export function neverStill(thunk: Thunk, path: string): ExecutionFailure {
 	return {
 		reason: "input-changed",
-		message: `files of ${thunk.args[0]} were changed each time while it ran`,
-		hint: "run the build by `gg build --jobs 1 COMMAND`, which defers nothing",
+		message: `${thunk.args[0]} met another file each time that it ran, as ${path}`,
+		hint: "force again, or run the build by `gg build --jobs 1 COMMAND`, which defers nothing",
 	};
 }
 

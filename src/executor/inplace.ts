@@ -6,7 +6,7 @@ import { readPlaceholder } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Output, OutputPath, Thunk } from "../thunk/types.js";
-import { copyFileAtomic } from "../util/files.js";
+import { copyFileAtomic, errorCode } from "../util/files.js";
 import { makeCanonical } from "../util/paths.js";
 import type { Exit, NotStarted, Spawner } from "../util/spawner.js";
 import { neverStill, notStarted, notWritten, otherProcessor, outOfTime, readUnmade, toolChanged } from "./failures.js";
@@ -59,11 +59,11 @@ interface Run {
 
 interface Attempt {
 	readonly execution: Execution;
-	/** Something was not as it was when the thunk was described: what came of it may be another thing. */
-	readonly again: boolean;
+	/** What was not as it was when the thunk was described, so that what came of it may be another thing; empty: nothing. */
+	readonly again: string;
 }
 
-const final = (execution: Execution): Attempt => ({ execution, again: false });
+const final = (execution: Execution): Attempt => ({ execution, again: "" });
 const impossible = (failure: ExecutionFailure): Execution => ({ kind: "impossible", failure });
 
 /**
@@ -92,8 +92,8 @@ class LocalExecutor implements Executor {
 		const unsteady = new Set<string>();
 		for (let round = 1; ; round++) {
 			const { execution, again } = await this.#attempt(hash, thunk, hidden, unsteady);
-			if (!again) return execution;
-			if (round === MAX_ROUNDS) return impossible(neverStill(thunk));
+			if (again === "") return execution;
+			if (round === MAX_ROUNDS) return impossible(neverStill(thunk, again));
 		}
 	}
 
@@ -110,21 +110,33 @@ class LocalExecutor implements Executor {
 			const staged = thunk.outputPaths.map((p, i) => ({ ...p, file: join(folder, `out${i}`) }));
 			const here = inputs.placed.filter((p) => p.source === p.path && !facts.isSystem(p.path));
 			const paths = here.map((p) => p.path);
-			const stood = standingAt(paths);
+			const stood = standingAt(paths, thunk.cwd);
 			const run: Run = { thunk, program: executable.name, inputs, folder, staged, hidden };
 			const end = await this.#run(run);
 			const execution = this.#finish(run, end);
 			// The content alone may have been another one meanwhile.
-			const stands = standingAt(paths);
+			const stands = standingAt(paths, thunk.cwd);
 			const changed = here.filter((p, i) => stands[i] !== stood[i] || facts.get(p.path)?.hash !== p.hash);
-			for (const { path } of changed) unsteady.add(path);
-			if (changed.length > 0) return { execution, again: true };
+			for (const { path, hash } of changed) {
+				unsteady.add(path);
+				this.#copy(path, hash);
+			}
+			if (changed.length > 0) return { execution, again: changed[0]!.path };
 			const seen = this.#checkReads(run, execution);
 			if (seen !== undefined) return seen;
 			keepFolder = keep && hasFailed(execution);
 			return final(keepFolder ? nameKept(execution, hash, folder) : execution);
 		} finally {
 			if (!keepFolder) scratch.release(folder);
+		}
+	}
+
+	/** Takes a copy of a file that goes on being changed, while it is what it should be: the next run reads that. */
+	#copy(path: string, hash: ObjectHash): void {
+		try {
+			if (this.#o.facts.get(path)?.hash === hash) this.#o.store.objects.putFile(path, hash);
+		} catch (error) {
+			if (errorCode(error) === "") throw error;
 		}
 	}
 
@@ -199,7 +211,7 @@ class LocalExecutor implements Executor {
 		const undeclared = strange.filter((p) => facts.get(p) !== undefined);
 		const appeared = appearedSince(thunk, strange).filter((p) => !hidden.has(p));
 		for (const path of appeared) hidden.add(path);
-		if (appeared.length > 0) return { execution, again: true };
+		if (appeared.length > 0) return { execution, again: appeared[0]! };
 		const unmade = undeclared.find((p) => facts.get(p)?.placeholder !== undefined);
 		if (unmade !== undefined) return final(impossible(readUnmade(thunk, unmade)));
 		return execution.result.status === 0 ? final({ ...execution, undeclared }) : undefined;

@@ -1,3 +1,4 @@
+import { loadResult } from "../executor/results.js";
 import { readPlaceholder } from "../store/placeholders.js";
 import type { ObjectHash } from "../thunk/hash.js";
 import type { Thunk } from "../thunk/types.js";
@@ -71,7 +72,7 @@ export class Deferral {
 	async defer(connection: ShimConnection, c: Case, found: Found | undefined): Promise<NotDeferred | undefined> {
 		// The dependency file is part of what make sees at once.
 		let depfiles: readonly WrittenDepfile[] | undefined =
-			found === undefined || this.#o.verifyDeps || !this.#o.recorder.keepInputs(found)
+			found === undefined || this.#o.verifyDeps || !this.#keeps(found)
 				? undefined
 				: this.#o.recorder.depfilesOf(c, found);
 		let what: { readonly hash: ObjectHash; readonly thunk: Thunk } | undefined = found;
@@ -108,6 +109,11 @@ export class Deferral {
 		connection.finish(SILENT_SUCCESS);
 		this.#o.realiser.pace.answered();
 		return undefined;
+	}
+
+	/** Who has its result does not need what it reads. */
+	#keeps(found: Found): boolean {
+		return loadResult(this.#o.store, found.hash) !== undefined || this.#o.recorder.keepInputs(found);
 	}
 
 	/** Returns the output that cannot be written: then no placeholder is left, and the tool itself is to say so. */

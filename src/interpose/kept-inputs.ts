@@ -6,6 +6,8 @@ import type { Thunk, TreeEntry } from "../thunk/types.js";
 import { readIfThere } from "../util/files.js";
 
 export interface KeptInputsOptions {
+	/** After an infer others force the thunks; a build has done so itself. */
+	readonly mode: "infer" | "build";
 	readonly store: { readonly objects: LocalObjects };
 	readonly facts: FileFacts;
 	/** What a Tree of the store lists. */
@@ -27,6 +29,8 @@ export class KeptInputs {
 	readonly #found = new Map<string, ObjectHash>();
 	/** Contents that the session alone keeps. */
 	readonly #meanwhile = new Set<ObjectHash>();
+	/** Those that were no longer where they were found when somebody looked again. */
+	readonly #replaced = new Set<ObjectHash>();
 	readonly #trees = new Set<string>();
 
 	constructor(options: KeptInputsOptions) {
@@ -51,7 +55,12 @@ export class KeptInputs {
 	/** As `keep`, what a thunk names; the files are as the thunk has them. False: one is not any more. */
 	keepOf(thunk: Thunk): boolean {
 		const { facts, entries } = this.#o;
-		const isKept = (path: string, hash: ObjectHash): boolean => facts.isSystem(path) || this.#keepFound(path, hash);
+		const isKept = (path: string, hash: ObjectHash): boolean => {
+			if (facts.isSystem(path)) return true;
+			if (sizeOfHash(hash) > MOST && (facts.get(path)?.mtimeMs ?? 0) >= this.#startedAt)
+				return this.#keepBuilt(path, hash);
+			return this.#keepFound(path, hash);
+		};
 		for (const { name, hash } of thunk.values) if (name.startsWith("/") && !isKept(name, hash)) return false;
 		for (const { name: folder, hash } of thunk.trees) {
 			// The toolchain's.
@@ -66,9 +75,11 @@ export class KeptInputs {
 		return true;
 	}
 
-	/** The session ends: what is not where it was found is kept for whoever forces the thunks. */
+	/** The session ends: what is not where it was found is kept for whoever forces the thunks. Throws what the file system throws. */
 	close(): void {
-		for (const [path, hash] of this.#found) if (this.#o.facts.get(path)?.hash !== hash) this.#promote(hash);
+		if (this.#o.mode === "build") return;
+		for (const [path, hash] of this.#found) if (this.#o.facts.get(path)?.hash !== hash) this.#replaced.add(hash);
+		for (const hash of this.#replaced) this.#promote(hash);
 	}
 
 	#keepBuilt(path: string, hash: ObjectHash): boolean {
@@ -85,7 +96,7 @@ export class KeptInputs {
 			objects.putMeanwhile(bytes, hash);
 			this.#meanwhile.add(hash);
 		}
-		if (was !== undefined) this.#promote(was);
+		if (was !== undefined) this.#replaced.add(was);
 		this.#found.set(path, hash);
 		return true;
 	}

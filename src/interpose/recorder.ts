@@ -30,6 +30,7 @@ export interface RecorderOptions {
 	readonly placeholders: Placeholders;
 	readonly probe: FileProbe;
 	readonly sink: Sink;
+	readonly mode: "infer" | "build";
 }
 
 /** What was known of a command's files before it ran. */
@@ -79,7 +80,11 @@ export class Recorder {
 	/** Writes what is remembered of the commands. */
 	close(): void {
 		this.#depcache.close();
-		this.#kept.close();
+		try {
+			this.#kept.close();
+		} catch (error) {
+			this.warnStore(error);
+		}
 	}
 
 	/** Keeps the inputs of a thunk that an earlier gg has described, as `describe` does. False: one is not what it was. */

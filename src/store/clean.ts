@@ -179,7 +179,7 @@ class Uses {
 }
 
 /** Folders of thunks in `.gg/tmp` whose process has ended. */
-function removeDeadFolders(tmp: string): void {
+export function removeDeadFolders(tmp: string): void {
 	let names: string[];
 	try {
 		names = readdirSync(tmp);

@@ -16,6 +16,7 @@ import {
 import { FILE, lookAt, looked, SIZE } from "../util/look.js";
 import type { Standing } from "../util/take-place.js";
 import { receiveFile } from "./incoming.js";
+import { Meanwhile } from "./meanwhile.js";
 import { Pack } from "./pack.js";
 import { type Incoming, type ObjectStore, RESULT_TAG, type ReductionStore, type Store } from "./types.js";
 
@@ -36,7 +37,7 @@ export class LocalObjects implements ObjectStore {
 	readonly #seen = new Set<ObjectHash>();
 	readonly #pack: Pack;
 	/** What may be needed until this process ends, and the file for that. */
-	#meanwhile: Pack | undefined;
+	#meanwhile: Meanwhile | undefined;
 	#meanwhileFile: (() => string) | undefined;
 	/** Files that others have replaced. */
 	readonly #replaced: string[] = [];
@@ -100,7 +101,7 @@ export class LocalObjects implements ObjectStore {
 	putMeanwhile(bytes: Buffer, hash: ObjectHash): void {
 		if (this.#meanwhileFile === undefined) this.putPacked(bytes, hash);
 		else {
-			this.#meanwhile ??= new Pack(this.#meanwhileFile());
+			this.#meanwhile ??= new Meanwhile(this.#meanwhileFile());
 			this.#meanwhile.put(hash, bytes);
 		}
 	}

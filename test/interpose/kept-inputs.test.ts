@@ -19,7 +19,7 @@ describe("what deferred commands read", () => {
 		const store = openLocalStore(at(".gg"));
 		store.objects.meanwhileIn(() => at("inputs"));
 		const facts = new FileFacts({ projectIndex: at("i/p"), userIndex: at("i/u"), isSystem: () => false });
-		const kept = new KeptInputs({ store, facts, entries: () => [] });
+		const kept = new KeptInputs({ mode: "infer", store, facts, entries: () => [] });
 		const hashOf = (name: string) => facts.get(at(name))!.hash;
 		const thunk = (...names: string[]) => ({
 			...EMPTY_THUNK,
@@ -55,7 +55,7 @@ describe("what deferred commands read", () => {
 	it("is none where a file is no longer what was looked at", () => {
 		const store = openLocalStore(at(".gg"));
 		const facts = new FileFacts({ projectIndex: at("i/p"), userIndex: at("i/u"), isSystem: () => false });
-		const kept = new KeptInputs({ store, facts, entries: () => [] });
+		const kept = new KeptInputs({ mode: "infer", store, facts, entries: () => [] });
 		old("x", "1");
 		const was = facts.get(at("x"))!;
 		old("x", "2");

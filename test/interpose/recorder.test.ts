@@ -20,7 +20,15 @@ describe("the description of a command that has not run", () => {
 		const store = openLocalStore(at(".gg"));
 		const facts = new FileFacts({ projectIndex: at("i/p"), userIndex: at("i/u"), isSystem: () => false });
 		const placeholders = new Placeholders(at(".gg"));
-		const recorder = new Recorder({ ggDir: at(".gg"), store, facts, placeholders, probe: systemProbe, sink: () => {} });
+		const recorder = new Recorder({
+			ggDir: at(".gg"),
+			store,
+			facts,
+			placeholders,
+			probe: systemProbe,
+			sink: () => {},
+			mode: "build",
+		});
 		try {
 			writeFileSync(at("a.c"), '#include "made.h"\n');
 			writeFileSync(at("made.h"), "int made;\n");
