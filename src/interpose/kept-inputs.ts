@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { FileFact, FileFacts } from "../store/filefacts.js";
 import type { LocalObjects } from "../store/local.js";
-import { hashBytes, type ObjectHash, sizeOfHash } from "../thunk/hash.js";
+import { type ObjectHash, sizeOfHash } from "../thunk/hash.js";
 import type { Thunk, TreeEntry } from "../thunk/types.js";
 import { readIfThere } from "../util/files.js";
 
@@ -92,7 +92,8 @@ export class KeptInputs {
 		const { objects } = this.#o.store;
 		if (!this.#meanwhile.has(hash) && sizeOfHash(hash) <= MOST && !objects.has(hash)) {
 			const bytes = readIfThere(path);
-			if (bytes === undefined || hashBytes(bytes) !== hash) return false;
+			// What was read before it was looked at once more is what was hashed.
+			if (bytes === undefined || this.#o.facts.get(path)?.hash !== hash) return false;
 			objects.putMeanwhile(bytes, hash);
 			this.#meanwhile.add(hash);
 		}
