@@ -50,7 +50,9 @@ export async function runNamed(name: string, run: Run, args: readonly string[], 
 			return 1;
 		}
 		if (error instanceof Error && "code" in error) {
-			io.err(`gg-${name}: ${describeErrno(error)}${"path" in error ? `: ${String(error.path)}` : ""}\n`);
+			const isFull = /^(?:ENOSPC|EDQUOT)$/.test(String(error.code));
+			const hint = isFull ? "    make room, with `gg clean` perhaps, and run it again\n" : "";
+			io.err(`gg-${name}: ${describeErrno(error)}${"path" in error ? `: ${String(error.path)}` : ""}\n${hint}`);
 			return 1;
 		}
 		io.err(`gg-${name}: Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

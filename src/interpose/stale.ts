@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { isForOtherProcessor } from "../executor/processor.js";
 import { cachedOutcome } from "../forcer/cached.js";
+import { othersAtWork } from "../store/at-work.js";
 import type { FileFacts } from "../store/filefacts.js";
 import { type Placeholders, readPlaceholder } from "../store/placeholders.js";
 import type { Store } from "../store/types.js";
@@ -9,6 +10,7 @@ import type { ObjectHash } from "../thunk/hash.js";
 import type { Item, Thunk } from "../thunk/types.js";
 
 interface Standing {
+	readonly ggDir: string;
 	readonly placeholders: Placeholders;
 	readonly store: Store;
 	readonly facts: FileFacts;
@@ -17,9 +19,11 @@ interface Standing {
 /**
  * Removes the placeholders of an earlier gg that cannot be made any more, since a file that they need has changed. That is
  * to be done before make starts: it makes anew what is missing. Where it has found an archive there, `ar r lib.a $?` is
- * given the changed members alone, and there would be no archive for them to go into.
+ * given the changed members alone, and there would be no archive for them to go into. Not while another gg is at work there:
+ * what its placeholders need it may be keeping for itself.
  */
 export function withdrawStale(o: Standing): void {
+	if (othersAtWork(o.ggDir).length > 0) return;
 	const standing = new Map<string, ObjectHash>();
 	for (const path of o.placeholders.all()) {
 		const hash = readPlaceholder(path)?.hash;

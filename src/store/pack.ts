@@ -89,9 +89,15 @@ export class Pack {
 			writeFileAtomic(this.#path, HEADER, 0o600);
 			this.#open();
 		}
-		if (writeSync(this.#fd, records) !== records.length) {
-			throw Object.assign(new Error("the disk is full"), { code: "ENOSPC" });
+		let written = 0;
+		try {
+			written = writeSync(this.#fd, records);
+		} catch (error) {
+			// A call by descriptor does not say which file.
+			throw error instanceof Error ? Object.assign(error, { path: this.#path }) : error;
 		}
+		if (written !== records.length)
+			throw Object.assign(new Error("the disk is full"), { code: "ENOSPC", path: this.#path });
 	}
 
 	keys(): IterableIterator<string> {

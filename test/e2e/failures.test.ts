@@ -356,6 +356,32 @@ describe("a file system that is full or read-only", () => {
 		p.assertSameTree(aside, ["store"]);
 	});
 
+	it("a disk that fills while sources are kept is named, and with room again all of it is made", async function () {
+		const names = ["a", "b", "c", "d"];
+		const p = project({
+			Makefile: `all: ${names.map((n) => `${n}.o`).join(" ")}\n%.o: %.c ; $(CC) -c -o $@ $<\n`,
+			...Object.fromEntries(names.map((n) => [`${n}.c`, `int ${n};\n/*${n.repeat(300_000)}*/\n`])),
+		});
+		for (const n of names) fs.utimesSync(p.path(`${n}.c`), 1_500_000_000, 1_500_000_000);
+		await p.run(["make"]);
+		const aside = p.aside();
+		const store = mounted(this, p, "size=700k");
+		const env = { GG_DIR: `${store}/gg` };
+		const full = await p.gg(["infer", "make"], { env });
+		assert.match(full.stderr, /^gg: results cannot be kept in \S+: the disk is full \(the build goes on without\)$/m);
+		const built = await p.gg([...DEFERRING, "make"], { env });
+		assert.equal(built.status, 0, built.stderr);
+		assert.deepEqual(p.placeholders(), []);
+		for (const n of names) fs.rmSync(p.path(`${n}.o`));
+		fs.rmSync(`${store}/gg`, { recursive: true });
+		await p.gg(["infer", "make"], { env });
+		execFileSync("mount", ["-o", "remount,size=8m", store]);
+		assert.equal((await p.gg(["infer", "make"], { env })).status, 0);
+		const forced = await p.gg(["force"], { env });
+		assert.equal(forced.status, 0, forced.stderr);
+		p.assertSameTree(aside, ["store"]);
+	});
+
 	it("a full tree fails as make does", async function () {
 		const p = project({ "small/Makefile": "a.o: ../a.c ; $(CC) -c ../a.c\n", "a.c": "int a[100000] = { 1 };\n" });
 		const store = mounted(this, p, "size=64k");
@@ -390,6 +416,39 @@ describe("two gg at once", () => {
 			/^gg-clean: gg is at work in \S+\/\.gg \(process \d+\)\n {4}clean when it has ended\n$/,
 		);
 		assert.equal((await p.gg(["clean", "--all"])).status, 0);
+	});
+
+	it("one does not take for stale what the other promises, and keeps the inputs of", async () => {
+		const p = project({
+			Makefile: `a.o: a.c
+	$(CC) -c a.c
+	echo 'int b;' > a.c; touch -d 2020-01-01 a.c
+	@echo ready; while [ ! -e go ]; do sleep 0.01; done
+	test -s a.o
+`,
+			"a.c": "int a;\n",
+		});
+		fs.utimesSync(p.path("a.c"), 1_500_000_000, 1_500_000_000);
+		const started = p.start([GG, "infer", "make"]);
+		await started.said("ready");
+		const other = await p.gg(["infer", "true"]);
+		p.write("go", "");
+		assert.equal((await started.ended).status, 0);
+		assert.equal(other.status, 0, other.stderr);
+		assert.equal((await p.gg(["force"])).status, 0);
+		assert.match((await p.run(["nm", "a.o"])).stdout, / a$/m);
+	});
+
+	it("what a killed one has kept for itself goes with the next", async () => {
+		const p = project({ Makefile: "a.o: a.c ; $(CC) -c a.c\n", "a.c": "int a;\n" });
+		fs.utimesSync(p.path("a.c"), 1_500_000_000, 1_500_000_000);
+		await p.gg(["init"]);
+		const ended = execFileSync("sh", ["-c", "echo $$"]).toString().trim();
+		const left = `.gg/tmp/run-${ended}-1`;
+		p.write(`${left}/inputs`, "what it kept");
+		assert.equal((await p.gg(["infer", "make"])).status, 0);
+		assert.equal(p.exists(left), false);
+		assert.deepEqual(fs.readdirSync(p.path(".gg/tmp")), []);
 	});
 
 	it("share one store", async () => {
