@@ -7,27 +7,16 @@ import { hashBytes, isThunkHash, type ObjectHash } from "../thunk/hash.js";
 import type { Thunk, ThunkResult } from "../thunk/types.js";
 import { cachedOutcome, missingOutput, outputsOf } from "./cached.js";
 import { cycle, failure, OTHERWISE, storeFailure } from "./failures.js";
+import { cutCircle, type Node, type Visit } from "./node.js";
 import { replaceThunks } from "./replace.js";
 import { type Pool, Slots } from "./slots.js";
+import { type Declines, takersAmong, weighAmong, weightOf, withReason } from "./takers.js";
 import type { Forced, ForceFailure, ForceOutcome, ForcerEvents, NotForced } from "./types.js";
 
 export { replaceThunks } from "./replace.js";
 export type { Forced, ForceFailure, ForceOutcome, ForcerEvents, NotForced } from "./types.js";
 
 const NO_HASH = "" as ObjectHash;
-
-/** One thunk that was asked for. */
-interface Node {
-	readonly hash: ObjectHash;
-	readonly promise: Promise<ForceOutcome>;
-	/** As `promise`, but outputs may still be on their way into the store: enough for whoever is asked to run what needs them. */
-	readonly named: Promise<ForceOutcome>;
-	readonly name: (outcome: ForceOutcome) => void;
-	/** What it waits for now; used to find a circle when nothing moves any more. */
-	waits: readonly ObjectHash[];
-	/** Ends its waiting; set while it waits for something that only running showed. */
-	cut: ((outcome: NotForced) => void) | undefined;
-}
 
 interface Ran {
 	readonly kind: "ran";
@@ -47,18 +36,6 @@ interface Came {
 
 const CACHED: Came = { how: "cached", engine: "", undeclared: [], place: undefined };
 
-/** Engines that took a thunk and could not run it, and why. */
-type Declines = Map<Engine, ExecutionFailure>;
-
-/** A thunk that was looked at and not yet started: what it needs is started first. */
-interface Visit {
-	readonly hash: ObjectHash;
-	readonly thunk: Thunk | ForceFailure;
-	readonly cached: Forced | undefined;
-	readonly needs: readonly { readonly hash: ObjectHash }[];
-	next: number;
-}
-
 /**
  * Forces thunks: first what they need, each once however many need it, then themselves on the first engine that takes
  * them. Without `keepGoing` nothing new starts after a failure.
@@ -73,9 +50,9 @@ export class Forcer {
 	readonly #nodes = new Map<ObjectHash, Node>();
 	readonly #open = new Set<Node>();
 	readonly #thunks = new Map<ObjectHash, Thunk>();
-	/** Who runs a thunk in its final form: two that come to the same run once. */
 	/** Thunks, in their final form, that read more than they declared. */
 	readonly #fleeting = new Set<ObjectHash>();
+	/** Who runs a thunk in its final form: two that come to the same run once. */
 	readonly #finals = new Map<ObjectHash, Node>();
 	#watching = false;
 	/** Thunks that an engine is at work on, be it only to fetch what they came to, and results that are being told. */
@@ -114,11 +91,9 @@ export class Forcer {
 		return this.#node(hash).promise;
 	}
 
-	/** How long it will take, as far as an engine can tell; undefined where one that takes it does not say. */
+	/** As `weighAmong`, of its engines but the fallbacks. */
 	weigh(thunk: Thunk): number | undefined {
-		const takers = this.#pools.filter(({ engine }) => engine.refuses(thunk) === "");
-		const [first] = takers;
-		return takers.every(({ engine }) => engine.weigh !== undefined) ? first?.engine.weigh?.(thunk) : undefined;
+		return weighAmong(this.#pools, thunk);
 	}
 
 	thunk(hash: ObjectHash): Thunk | ForceFailure {
@@ -286,7 +261,7 @@ export class Forcer {
 		/** Others may have gone on with it. */
 		let promised: ThunkResult | undefined;
 		for (;;) {
-			const pools = this.#takers(thunk, declined);
+			const pools = takersAmong([this.#pools, this.#fallbacks], thunk, declined);
 			if ("reason" in pools) return failure(hash, thunk, pools);
 			if (!pools.every((pool) => pool.engine.takesNames === true)) {
 				const missing = await this.#arrivals(node, asked);
@@ -442,64 +417,12 @@ export class Forcer {
 		this.#watching = true;
 		setImmediate(() => {
 			this.#watching = false;
-			if (this.#busy === 0 && this.#open.size > 0) this.#breakCircle();
+			if (this.#busy === 0 && this.#open.size > 0 && cutCircle(this.#open, this.#nodes)) this.#watch();
 		});
 	}
-
-	#breakCircle(): void {
-		const seen = new Set<Node>();
-		let [node] = this.#open;
-		while (node !== undefined && !seen.has(node)) {
-			seen.add(node);
-			node = node.waits.map((hash) => this.#nodes.get(hash)).find((n) => n !== undefined && this.#open.has(n));
-		}
-		// `node` lies on a circle; names have their content's hash, so some edge of it came from running.
-		const start = node;
-		while (node !== undefined && node.cut === undefined) {
-			node = node.waits.map((hash) => this.#nodes.get(hash)).find((n) => n !== undefined && this.#open.has(n));
-			if (node === start) break;
-		}
-		if (node?.cut === undefined) return;
-		node.cut(failure(node.hash, undefined, cycle(node.hash)));
-		this.#watch();
-	}
-
-	/** Engines that run `thunk` and have not declined it: fallbacks only where no other does. */
-	#takers(thunk: Thunk, declined: Declines): readonly Pool[] | ForceFailure {
-		const refusals: string[] = [];
-		for (const group of [this.#pools, this.#fallbacks]) {
-			const takers = group.filter(({ engine }) => {
-				const why = declined.get(engine)?.message ?? engine.refuses(thunk);
-				if (why !== "") refusals.push(`${engine.name}: ${why}`);
-				return why === "";
-			});
-			if (takers.length > 0) return takers;
-		}
-		const [last] = [...declined.values()].slice(-1);
-		if (last !== undefined && declined.size === refusals.length) return last;
-		return {
-			reason: "no-engine",
-			message: `no engine takes this thunk (${refusals.join("; ")})`,
-			hint: "add --fallback-engine local",
-		};
-	}
-}
-
-/** What has had to wait for others is what the rest waits for: it goes before all that could have begun at once. */
-function weightOf(asked: Thunk, engine: Engine): number {
-	if (engine.weigh === undefined) return 0;
-	return asked.thunks.length > 0 ? Number.MAX_VALUE : engine.weigh(asked);
 }
 
 function sameOutputs(a: ThunkResult, b: ThunkResult): boolean {
 	const named = new Map(a.outputs.map((output) => [output.tag, output.hash]));
 	return b.outputs.length === named.size && b.outputs.every((output) => named.get(output.tag) === output.hash);
-}
-
-/** Why an engine ran what others had been asked to run. */
-function withReason(place: Place | undefined, declined: Declines): Place | undefined {
-	const [first] = declined;
-	if (first === undefined) return place;
-	const why = `${first[0].name} did not: ${first[1].message}`;
-	return { ...(place ?? { remembered: false, at: "here" }), why };
 }
